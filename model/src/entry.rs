@@ -1,0 +1,327 @@
+//! What the journal holds, as bytes: the one binary form in which a frame travels from the front door to every reader.
+//!
+//! ```text
+//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link)
+//! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
+//!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
+//! tick        at i64
+//! rules       elder u32 (0 = default set), at i64, postcard of RuleSet
+//! link        gateway u32, state u8, at i64
+//! ```
+//! All little endian. `dt` is the zigzag varint distance in microseconds of `taken_at` from the sample before (the first:
+//! from `received`). A value follows only when the quality has one. The journal adds length and checksum; this form has
+//! neither. Decoding is strict: left-over or missing bytes are an error, never a panic.
+
+use crate::rule::RuleSet;
+use crate::{DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Subject, Time};
+
+/// One journal entry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    Frame(Frame),
+    /// Time passed. Timers of the engine run on these, so a replay of the log is a replay of the alarms.
+    Tick(Time),
+    /// From here on these rules judge this elder (`None`: everybody without rules of their own).
+    Rules {
+        elder: Option<ElderId>,
+        at: Time,
+        set: RuleSet,
+    },
+    /// A gateway's connection came, went to sleep, or was lost.
+    Link {
+        gateway: GatewayId,
+        state: LinkState,
+        at: Time,
+    },
+}
+
+/// One frame of one device, decoded, checked and attributed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub gateway: GatewayId,
+    pub device: DeviceId,
+    pub subject: Subject,
+    pub lane: Lane,
+    pub flags: Flags,
+    /// Outbox generation of the gateway.
+    pub epoch: u32,
+    /// Number within (gateway, epoch, lane).
+    pub seq: u64,
+    pub received_at: Time,
+    pub events: Vec<Event>,
+    pub samples: Vec<Sample>,
+}
+
+/// Bits of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// Waited in an outbox through an outage.
+    pub const HIST: u8 = 1;
+    /// A test: stored, never paged.
+    pub const TEST: u8 = 2;
+    /// The device is under maintenance.
+    pub const MAINTENANCE: u8 = 4;
+
+    pub const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LinkState {
+    Up = 1,
+    Sleeping = 2,
+    Lost = 3,
+}
+
+/// Why bytes are not an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEntry {
+    #[error("the entry ends too early")]
+    Short,
+    #[error("{0} bytes are left over")]
+    LeftOver(usize),
+    #[error("unknown {what} {id}")]
+    Unknown { what: &'static str, id: u64 },
+    #[error("the rules do not decode")]
+    Rules,
+}
+
+/// Samples one frame may hold (facts: wire format).
+pub const SAMPLES_MAX: usize = 1_000;
+/// Events one frame may hold.
+pub const EVENTS_MAX: usize = 64;
+
+const FRAME: u8 = 1;
+const TICK: u8 = 2;
+const RULES: u8 = 3;
+const LINK: u8 = 4;
+
+impl Entry {
+    /// Appends the entry's bytes to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Frame(frame) => frame.encode(out),
+            Self::Tick(at) => {
+                out.push(TICK);
+                out.extend_from_slice(&at.0.to_le_bytes());
+            }
+            Self::Rules { elder, at, set } => {
+                out.push(RULES);
+                out.extend_from_slice(&elder.map_or(0, |elder| elder.0).to_le_bytes());
+                out.extend_from_slice(&at.0.to_le_bytes());
+                // A rule set is plain data: writing it to memory cannot fail.
+                out.extend_from_slice(&postcard::to_allocvec(set).unwrap_or_default());
+            }
+            Self::Link { gateway, state, at } => {
+                out.push(LINK);
+                out.extend_from_slice(&gateway.0.to_le_bytes());
+                out.push(*state as u8);
+                out.extend_from_slice(&at.0.to_le_bytes());
+            }
+        }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        self.encode(&mut out);
+        out
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadEntry> {
+        let mut cut = Cut(bytes);
+        let entry = match cut.u8()? {
+            FRAME => Self::Frame(Frame::decode(&mut cut)?),
+            TICK => Self::Tick(Time(cut.i64()?)),
+            RULES => {
+                let elder = cut.u32()?;
+                let at = Time(cut.i64()?);
+                let set = postcard::from_bytes(cut.rest()).map_err(|_| BadEntry::Rules)?;
+                Self::Rules { elder: (elder != 0).then_some(ElderId(elder)), at, set }
+            }
+            LINK => {
+                let gateway = GatewayId(cut.u32()?);
+                let state = match cut.u8()? {
+                    1 => LinkState::Up,
+                    2 => LinkState::Sleeping,
+                    3 => LinkState::Lost,
+                    id => return Err(BadEntry::Unknown { what: "link state", id: id.into() }),
+                };
+                Self::Link { gateway, state, at: Time(cut.i64()?) }
+            }
+            id => return Err(BadEntry::Unknown { what: "entry kind", id: id.into() }),
+        };
+        if cut.0.is_empty() { Ok(entry) } else { Err(BadEntry::LeftOver(cut.0.len())) }
+    }
+}
+
+impl Frame {
+    /// Appends the frame as an entry. Samples beyond [`SAMPLES_MAX`] and events beyond [`EVENTS_MAX`] are a caller's bug.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        debug_assert!(self.samples.len() <= SAMPLES_MAX && self.events.len() <= EVENTS_MAX);
+        out.push(FRAME);
+        out.extend_from_slice(&self.gateway.0.to_le_bytes());
+        out.extend_from_slice(&self.device.0.to_le_bytes());
+        out.extend_from_slice(&self.subject.to_u32().to_le_bytes());
+        out.push(self.lane as u8);
+        out.push(self.flags.0);
+        out.extend_from_slice(&self.epoch.to_le_bytes());
+        out.extend_from_slice(&self.seq.to_le_bytes());
+        out.extend_from_slice(&self.received_at.0.to_le_bytes());
+        out.extend_from_slice(&(self.events.len() as u16).to_le_bytes());
+        for event in &self.events {
+            out.push(event.kind.id());
+            out.extend_from_slice(&event.at.0.to_le_bytes());
+        }
+        out.extend_from_slice(&(self.samples.len() as u16).to_le_bytes());
+        let mut before = self.received_at;
+        for sample in &self.samples {
+            out.extend_from_slice(&sample.metric.id().to_le_bytes());
+            out.push(sample.quality.id());
+            push_varint(out, sample.taken_at.0.wrapping_sub(before.0));
+            if let Some(value) = sample.value() {
+                out.extend_from_slice(&value.to_le_bytes());
+            }
+            before = sample.taken_at;
+        }
+    }
+
+    fn decode(cut: &mut Cut<'_>) -> Result<Self, BadEntry> {
+        let gateway = GatewayId(cut.u32()?);
+        let device = DeviceId(cut.u32()?);
+        let subject = Subject::from_u32(cut.u32()?);
+        let lane = cut.u8()?;
+        let lane = Lane::from_u8(lane).ok_or(BadEntry::Unknown { what: "lane", id: lane.into() })?;
+        let flags = Flags(cut.u8()?);
+        let epoch = cut.u32()?;
+        let seq = cut.u64()?;
+        let received_at = Time(cut.i64()?);
+        let count = cut.u16()?;
+        let mut events = Vec::with_capacity(usize::from(count).min(EVENTS_MAX));
+        for _ in 0..count {
+            let kind = cut.u8()?;
+            let kind = EventKind::from_id(kind).ok_or(BadEntry::Unknown { what: "event", id: kind.into() })?;
+            events.push(Event { kind, at: Time(cut.i64()?) });
+        }
+        let count = cut.u16()?;
+        let mut samples = Vec::with_capacity(usize::from(count).min(SAMPLES_MAX));
+        let mut before = received_at;
+        for _ in 0..count {
+            let sample = cut.sample(before)?;
+            before = sample.taken_at;
+            samples.push(sample);
+        }
+        Ok(Self { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples })
+    }
+}
+
+fn push_varint(out: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// The bytes not read yet.
+struct Cut<'a>(&'a [u8]);
+
+impl<'a> Cut<'a> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], BadEntry> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(BadEntry::Short)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+    fn u8(&mut self) -> Result<u8, BadEntry> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+    fn u16(&mut self) -> Result<u16, BadEntry> {
+        self.take().map(u16::from_le_bytes)
+    }
+    fn u32(&mut self) -> Result<u32, BadEntry> {
+        self.take().map(u32::from_le_bytes)
+    }
+    fn u64(&mut self) -> Result<u64, BadEntry> {
+        self.take().map(u64::from_le_bytes)
+    }
+    fn i64(&mut self) -> Result<i64, BadEntry> {
+        self.take().map(i64::from_le_bytes)
+    }
+    fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+    fn varint(&mut self) -> Result<i64, BadEntry> {
+        let mut raw = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            raw |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((raw >> 1) as i64 ^ -((raw & 1) as i64));
+            }
+        }
+        Err(BadEntry::Unknown { what: "varint", id: raw })
+    }
+    fn sample(&mut self, before: Time) -> Result<Sample, BadEntry> {
+        let metric = self.u16()?;
+        let metric = Metric::from_id(metric).ok_or(BadEntry::Unknown { what: "metric", id: metric.into() })?;
+        let quality = self.u8()?;
+        let quality = Quality::from_id(quality).ok_or(BadEntry::Unknown { what: "quality", id: quality.into() })?;
+        let taken_at = Time(before.0.wrapping_add(self.varint()?));
+        Ok(if quality.has_value() {
+            Sample::new(metric, taken_at, f64::from_le_bytes(self.take()?), quality)
+        } else {
+            Sample::absent(metric, taken_at, quality)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn samples() -> impl Strategy<Value = Vec<Sample>> {
+        let one =
+            (0..Metric::ALL.len(), 0..Quality::ALL.len(), -1_000_000_000_000_i64..4_000_000_000_000_000, -1e6..1e6_f64)
+                .prop_map(|(m, q, at, v)| Sample::new(Metric::ALL[m], Time(at), v, Quality::ALL[q]));
+        proptest::collection::vec(one, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_comes_back_as_it_was(samples in samples(), seq: u64, epoch: u32, received in 0..2_000_000_000_000_000_i64) {
+            let frame = Frame {
+                gateway: GatewayId(3), device: DeviceId(9), subject: Subject::Elder(ElderId(7)), lane: Lane::Vit,
+                flags: Flags(1), epoch, seq, received_at: Time(received),
+                events: vec![Event { kind: EventKind::Sos, at: Time(received) }], samples,
+            };
+            let entry = Entry::Frame(frame);
+            prop_assert_eq!(Entry::decode(&entry.to_bytes()).unwrap(), entry);
+        }
+
+        #[test]
+        fn any_bytes_are_an_entry_or_an_error(bytes: Vec<u8>) {
+            let _ = Entry::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn the_small_kinds_come_back() {
+        let set = RuleSet { name: "x".into(), version: 2, source: String::new(), rules: vec![] };
+        for entry in [
+            Entry::Tick(Time(5)),
+            Entry::Rules { elder: Some(ElderId(4)), at: Time(1), set },
+            Entry::Link { gateway: GatewayId(1), state: LinkState::Lost, at: Time(2) },
+        ] {
+            let bytes = entry.to_bytes();
+            assert_eq!(Entry::decode(&bytes).unwrap(), entry);
+            for cut in 0..bytes.len() {
+                assert!(Entry::decode(&bytes[..cut]).is_err(), "{entry:?} cut at {cut}");
+            }
+        }
+    }
+}

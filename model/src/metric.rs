@@ -1,0 +1,180 @@
+//! The metric table: one row a metric. To add a metric, add a row; the store, the wire and the console read this table.
+//!
+//! Sources: MDC = ISO/IEEE 11073-10101 (partition 2, code = 131072 + term); LOINC; UCUM. Plausible ranges are Vigil's
+//! guard against impossible numbers (ingest marks them `out_of_range`), not clinical limits.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+/// How a metric is measured: decides whether a gap in a trend is a gap or just the next measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// A stream while worn (bands, bedside monitors). A pause longer than minutes is a gap.
+    Stream,
+    /// Now and then (cuff, scale, glucose meter).
+    Spot,
+    /// Blocks of samples; not a number.
+    Waveform,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Info {
+    /// Stored id. Append only, never reuse.
+    pub id: u16,
+    /// Word on the wire, in SQL, JSON and URLs.
+    pub slug: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+    /// UCUM unit.
+    pub unit: &'static str,
+    /// Unit as people read it.
+    pub unit_shown: &'static str,
+    pub loinc: Option<&'static str>,
+    /// ISO/IEEE 11073 code, the key on the wire. Vigil's own metrics have codes from `0xF000_0000`.
+    pub mdc: u32,
+    /// MDC code of the unit, for the wire.
+    pub unit_mdc: u32,
+    /// Values outside are kept and marked `out_of_range`.
+    #[serde(serialize_with = "range")]
+    pub plausible: RangeInclusive<f64>,
+    /// Decimals shown.
+    pub decimals: u8,
+    pub shape: Shape,
+}
+
+fn range<S: serde::Serializer>(range: &RangeInclusive<f64>, s: S) -> Result<S::Ok, S::Error> {
+    [*range.start(), *range.end()].serialize(s)
+}
+
+macro_rules! metrics {
+    ($($name:ident = $id:literal, $slug:literal, $zh:literal, $en:literal, $unit:literal, $shown:literal, $loinc:expr, $mdc:literal, $unit_mdc:literal, $range:expr, $decimals:literal, $shape:ident;)*) => {
+        /// What was measured. Ids are stored.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum Metric { $($name = $id,)* }
+
+        static TABLE: &[Info] = &[$(Info {
+            id: $id, slug: $slug, zh: $zh, en: $en, unit: $unit, unit_shown: $shown, loinc: $loinc, mdc: $mdc,
+            unit_mdc: $unit_mdc, plausible: $range, decimals: $decimals, shape: Shape::$shape,
+        },)*];
+
+        impl Metric {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stored id back to the metric.
+            pub const fn from_id(id: u16) -> Option<Self> { match id { $($id => Some(Self::$name),)* _ => None } }
+            /// The wire code back to the metric.
+            pub const fn from_mdc(mdc: u32) -> Option<Self> { match mdc { $($mdc => Some(Self::$name),)* _ => None } }
+            pub fn from_slug(slug: &str) -> Option<Self> { match slug { $($slug => Some(Self::$name),)* _ => None } }
+            const fn row(self) -> usize { let mut i = 0; while i < Self::ALL.len() { if Self::ALL[i] as u16 == self as u16 { return i; } i += 1; } 0 }
+        }
+    };
+}
+
+// Bit 31 set: Vigil's own code, for what 11073 does not number or where the number was not verified.
+metrics! {
+    HeartRate = 1, "heart_rate", "心率", "Heart rate", "/min", "次/分", Some("8867-4"), 147_842, 264_864, 20.0..=300.0, 0, Stream;
+    PulseRate = 2, "pulse_rate", "脉率", "Pulse rate", "/min", "次/分", Some("8867-4"), 149_530, 264_864, 20.0..=300.0, 0, Stream;
+    Spo2 = 3, "spo2", "血氧饱和度", "Oxygen saturation", "%", "%", Some("2708-6"), 150_456, 262_688, 40.0..=100.0, 0, Stream;
+    RespiratoryRate = 4, "respiratory_rate", "呼吸频率", "Respiratory rate", "/min", "次/分", Some("9279-1"), 151_562, 264_928, 2.0..=80.0, 0, Stream;
+    Systolic = 5, "systolic", "收缩压", "Systolic pressure", "mm[Hg]", "mmHg", Some("8480-6"), 150_021, 266_016, 50.0..=300.0, 0, Spot;
+    Diastolic = 6, "diastolic", "舒张压", "Diastolic pressure", "mm[Hg]", "mmHg", Some("8462-4"), 150_022, 266_016, 20.0..=200.0, 0, Spot;
+    MeanArterialPressure = 7, "mean_arterial_pressure", "平均动脉压", "Mean arterial pressure", "mm[Hg]", "mmHg", Some("8478-0"), 150_023, 266_016, 30.0..=250.0, 0, Spot;
+    BodyTemperature = 8, "body_temperature", "体温", "Body temperature", "Cel", "℃", Some("8310-5"), 150_364, 268_192, 25.0..=45.0, 1, Spot;
+    Glucose = 9, "glucose", "血糖", "Glucose", "mmol/L", "mmol/L", Some("14743-9"), 160_184, 266_866, 0.5..=50.0, 1, Spot;
+    Weight = 10, "weight", "体重", "Weight", "kg", "kg", Some("29463-7"), 188_736, 263_875, 2.0..=350.0, 1, Spot;
+    Height = 11, "height", "身高", "Height", "cm", "cm", Some("8302-2"), 188_740, 263_441, 40.0..=250.0, 1, Spot;
+    Bmi = 12, "bmi", "体质指数", "Body mass index", "kg/m2", "kg/m²", Some("39156-5"), 188_752, 264_096, 5.0..=100.0, 1, Spot;
+    BodyFat = 13, "body_fat", "体脂率", "Body fat", "%", "%", Some("41982-0"), 188_748, 262_688, 1.0..=80.0, 1, Spot;
+    Steps = 14, "steps", "步数", "Steps", "{steps}", "步", Some("55423-8"), 0xF000_0001, 262_656, 0.0..=200_000.0, 0, Spot;
+    Battery = 15, "battery", "电量", "Battery", "%", "%", None, 67_996, 262_688, 0.0..=100.0, 0, Spot;
+    PerfusionIndex = 16, "perfusion_index", "灌注指数", "Perfusion index", "%", "%", Some("61006-3"), 150_488, 262_688, 0.0..=30.0, 1, Stream;
+    Ecg = 17, "ecg", "心电图", "ECG", "mV", "mV", Some("11524-6"), 131_328, 266_418, -20.0..=20.0, 3, Waveform;
+    ArterialSystolic = 18, "arterial_systolic", "有创收缩压", "Arterial systolic pressure", "mm[Hg]", "mmHg", Some("76215-3"), 150_037, 266_016, 20.0..=300.0, 0, Stream;
+    ArterialDiastolic = 19, "arterial_diastolic", "有创舒张压", "Arterial diastolic pressure", "mm[Hg]", "mmHg", Some("76213-8"), 150_038, 266_016, 10.0..=200.0, 0, Stream;
+    ArterialMean = 20, "arterial_mean", "有创平均压", "Arterial mean pressure", "mm[Hg]", "mmHg", Some("76214-6"), 150_039, 266_016, 15.0..=250.0, 0, Stream;
+}
+
+impl Metric {
+    /// The metric's row.
+    pub fn info(self) -> &'static Info {
+        &TABLE[self.row()]
+    }
+
+    pub const fn id(self) -> u16 {
+        self as u16
+    }
+
+    pub fn slug(self) -> &'static str {
+        self.info().slug
+    }
+
+    /// The value is one a living person can show.
+    pub fn is_plausible(self, value: f64) -> bool {
+        self.info().plausible.contains(&value)
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.serialize_str(self.slug()) } else { s.serialize_u16(self.id()) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Metric {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        if d.is_human_readable() {
+            let slug = std::borrow::Cow::<'de, str>::deserialize(d)?;
+            Self::from_slug(&slug).ok_or_else(|| D::Error::custom(format!("unknown metric {slug:?}")))
+        } else {
+            let id = u16::deserialize(d)?;
+            Self::from_id(id).ok_or_else(|| D::Error::custom(format!("unknown metric id {id}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_key_is_unique_and_found_again() {
+        let mut labels = HashSet::new();
+        for metric in Metric::ALL.iter().copied() {
+            let info = metric.info();
+            assert_eq!(info.id, metric.id());
+            assert_eq!(Metric::from_id(info.id), Some(metric));
+            assert_eq!(Metric::from_mdc(info.mdc), Some(metric));
+            assert_eq!(Metric::from_slug(info.slug), Some(metric));
+            assert!(labels.insert(info.zh) && labels.insert(info.en), "{metric}: label used twice");
+            assert!(info.plausible.start() < info.plausible.end(), "{metric}");
+            assert!(!info.unit.is_empty());
+        }
+    }
+
+    #[test]
+    fn zero_is_not_a_plausible_vital_sign() {
+        for metric in [Metric::HeartRate, Metric::Spo2, Metric::Systolic, Metric::RespiratoryRate, Metric::Glucose] {
+            assert!(!metric.is_plausible(0.0), "{metric}");
+            assert!(!metric.is_plausible(f64::NAN), "{metric}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Alarm rules as data. A rule set is named, versioned and says where its numbers come from; the engine only evaluates it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EventKind, Metric, Priority};
+
+/// The rules in force for one elder (or, as the default set, for everybody without rules of their own).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSet {
+    /// Name of the set, e.g. `cn-basic-v3`.
+    pub name: String,
+    /// Counts up with every change; stored with each alarm.
+    pub version: u32,
+    /// Where the numbers come from, shown beside them.
+    pub source: String,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Stable word, part of an alarm's identity: `systolic_high`.
+    pub slug: String,
+    /// Label on screens.
+    pub zh: String,
+    pub en: String,
+    pub test: Test,
+    /// The alarm stays on the list until a person resolves it, even when the condition clears.
+    #[serde(default)]
+    pub latching: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Test {
+    Threshold(Threshold),
+    Event(EventTest),
+    Silence(Silence),
+}
+
+/// One side of one metric, with one or more levels. Crossing a more urgent level worsens the same alarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    pub metric: Metric,
+    pub side: Side,
+    /// Most urgent first.
+    pub levels: Vec<Level>,
+    /// Hysteresis in the metric's unit: cleared only when the value is inside the least urgent limit by this much.
+    pub clear_margin: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// A value at or above the limit is beyond it.
+    High,
+    /// A value at or below the limit is beyond it.
+    Low,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Level {
+    pub priority: Priority,
+    /// In the metric's unit, inclusive.
+    pub limit: f64,
+    /// Seconds of event time for which every judged value must be beyond the limit. 0: one value is enough.
+    pub hold_s: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTest {
+    pub event: EventKind,
+    pub priority: Priority,
+    /// The same event within this many seconds of the last is "repeated" on the same alarm, not a new alarm.
+    pub repeat_within_s: u32,
+}
+
+/// Nothing heard from an elder's live lanes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Silence {
+    pub after_s: u32,
+    pub priority: Priority,
+}
+
+/// Why a rule set is refused, with the rule it is about.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rule {rule:?}: {reason}")]
+pub struct BadRule {
+    pub rule: String,
+    pub reason: String,
+}
+
+impl Side {
+    /// `value` is at or beyond `limit`.
+    pub fn is_beyond(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::High => value >= limit,
+            Self::Low => value <= limit,
+        }
+    }
+}
+
+impl RuleSet {
+    /// Rules one set may hold.
+    pub const RULES_MAX: usize = 64;
+    /// Longest hold time: a day.
+    pub const HOLD_S_MAX: u32 = 86_400;
+
+    /// Checks what the type system cannot: order of levels, plausibility of limits, unique slugs, low below high.
+    pub fn check(&self) -> Result<(), BadRule> {
+        let bad = |rule: &str, reason: String| Err(BadRule { rule: rule.to_owned(), reason });
+        if self.rules.len() > Self::RULES_MAX {
+            return bad(&self.name, format!("a set holds at most {} rules", Self::RULES_MAX));
+        }
+        for (i, rule) in self.rules.iter().enumerate() {
+            if rule.slug.is_empty() || rule.slug.len() > 64 {
+                return bad(&rule.slug, "the slug must have 1 to 64 characters".into());
+            }
+            if self.rules[..i].iter().any(|other| other.slug == rule.slug) {
+                return bad(&rule.slug, "the slug is used twice".into());
+            }
+            match &rule.test {
+                Test::Threshold(threshold) => threshold.check(&rule.slug)?,
+                Test::Silence(silence) if silence.after_s < 60 => {
+                    return bad(&rule.slug, "after_s must be at least 60".into());
+                }
+                Test::Silence(_) | Test::Event(_) => {}
+            }
+        }
+        self.check_low_below_high()
+    }
+
+    /// A value can never be both too low and too high.
+    fn check_low_below_high(&self) -> Result<(), BadRule> {
+        let thresholds = || {
+            self.rules.iter().filter_map(|rule| match &rule.test {
+                Test::Threshold(threshold) => Some((rule, threshold)),
+                _ => None,
+            })
+        };
+        for (low_rule, low) in thresholds().filter(|(_, t)| t.side == Side::Low) {
+            for (high_rule, high) in thresholds().filter(|(_, t)| t.side == Side::High && t.metric == low.metric) {
+                if low.outermost() >= high.outermost() {
+                    return Err(BadRule {
+                        rule: low_rule.slug.clone(),
+                        reason: format!("its limit {} is not below that of {:?}", low.outermost(), high_rule.slug),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Threshold {
+    /// The limit of the least urgent level: inside it nothing is wrong.
+    pub fn outermost(&self) -> f64 {
+        self.levels.last().map_or(f64::NAN, |level| level.limit)
+    }
+
+    /// The value is back inside every level by the hysteresis margin.
+    pub fn is_clear(&self, value: f64) -> bool {
+        match self.side {
+            Side::High => value < self.outermost() - self.clear_margin,
+            Side::Low => value > self.outermost() + self.clear_margin,
+        }
+    }
+
+    fn check(&self, slug: &str) -> Result<(), BadRule> {
+        let bad = |reason: String| Err(BadRule { rule: slug.to_owned(), reason });
+        if self.levels.is_empty() {
+            return bad("a threshold needs at least one level".into());
+        }
+        if !self.clear_margin.is_finite() || self.clear_margin < 0.0 {
+            return bad("clear_margin must be 0 or more".into());
+        }
+        for level in &self.levels {
+            if !self.metric.is_plausible(level.limit) {
+                let range = &self.metric.info().plausible;
+                return bad(format!(
+                    "limit {} is outside {}..={} of {}",
+                    level.limit,
+                    range.start(),
+                    range.end(),
+                    self.metric
+                ));
+            }
+            if level.hold_s > RuleSet::HOLD_S_MAX {
+                return bad(format!("hold_s is at most {}", RuleSet::HOLD_S_MAX));
+            }
+        }
+        for pair in self.levels.windows(2) {
+            let [urgent, lesser] = pair else { continue };
+            let ordered = urgent.priority < lesser.priority
+                && urgent.limit.total_cmp(&lesser.limit).is_ne()
+                && self.side.is_beyond(urgent.limit, lesser.limit);
+            if !ordered {
+                return bad("levels go from the most urgent to the least, each limit inside the one before".into());
+            }
+        }
+        Ok(())
+    }
+}

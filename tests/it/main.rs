@@ -1,0 +1,2 @@
+//! All whole-system tests, one binary, one file per story.
+mod arrows;
