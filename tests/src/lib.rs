@@ -1,1 +1,0 @@
-//! Whole-system tests live in `it/`; this file only makes the package buildable.
