@@ -1,1 +1,3 @@
-//! Vigil mqtt.
+//! MQTT, the one outside protocol of devices: our server side (`door`), the wire formats and the gateway's uplink.
+
+pub mod door;
