@@ -1,1 +1,4 @@
-//! Vigil store.
+//! Vigil's two databases on disk: `readings` (measurements, a log and compressed blocks) and `records` (people,
+//! devices, rules, alarms, pages).
+
+pub mod readings;

@@ -1,0 +1,66 @@
+//! What the readings store answers: counts of a write, trends and figures about itself.
+
+use model::{Quality, Time};
+
+/// What became of the rows of one write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// New rows, durable now.
+    pub stored: u64,
+    /// Rows already stored with the same value.
+    pub duplicate: u64,
+    /// Rows whose (subject, metric, taken_at) is stored with another value or quality; the first one was kept.
+    pub conflict: u64,
+}
+
+/// One step of a trend. Only judged values count ([`Quality::is_judged`]); a bucket without any is left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Start of the bucket, a multiple of the trend's `bucket_us` since 1970.
+    pub start: Time,
+    pub n: u64,
+    pub min: f64,
+    pub mean: f64,
+    pub max: f64,
+}
+
+/// A drawn series: buckets, and where there is nothing to draw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trend {
+    /// Width of a bucket, microseconds.
+    pub bucket_us: i64,
+    pub points: Vec<Bucket>,
+    /// Start of each run of absent values with its cause, in order. At most `trend_marks_max`, the newest are kept.
+    pub absent: Vec<(Time, Quality)>,
+    /// Stretches without judged values: pauses of a streaming metric, and runs of absent values. In order, disjoint,
+    /// at most `trend_marks_max`, the newest are kept.
+    pub gaps: Vec<(Time, Time)>,
+}
+
+/// Figures about the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Readings stored, absent ones included.
+    pub rows: u64,
+    /// Of these, rows in sealed blocks.
+    pub sealed_rows: u64,
+    /// Rows only in the log and in memory.
+    pub head_rows: u64,
+    pub series: u64,
+    /// Bytes of log payload on disk.
+    pub log_bytes: u64,
+    /// Bytes of sealed blocks with their rollups.
+    pub block_bytes: u64,
+    /// Bytes of the database file in use (log, blocks, indexes; without the write-ahead log and free pages).
+    pub file_bytes: u64,
+    /// `block_bytes` by `sealed_rows`; 0 when nothing is sealed.
+    pub bytes_per_sealed_reading: f64,
+    /// `file_bytes` by `rows`; 0 when there are none. High while most rows are still in the log.
+    pub bytes_per_reading: f64,
+    /// Since start: rows refused as duplicates, and those with another value than the stored one.
+    pub duplicates: u64,
+    pub conflicts: u64,
+    /// Since start: blocks written, and damaged blocks moved aside.
+    pub blocks_sealed: u64,
+    pub bad_blocks: u64,
+}
