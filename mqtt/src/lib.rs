@@ -1,3 +1,4 @@
 //! MQTT, the one outside protocol of devices: our server side (`door`), the wire formats and the gateway's uplink.
 
 pub mod door;
+pub mod load;
