@@ -1,0 +1,96 @@
+//! New rules from the log: who is judged by what from here on, and what that means for running conditions.
+
+use std::sync::Arc;
+
+use model::alarm::{Change, Transition};
+use model::rule::RuleSet;
+use model::{ElderId, Subject, Time};
+
+use crate::engine::{Engine, Sink};
+use crate::plan::Plan;
+use crate::state::{Person, State};
+
+impl Engine {
+    /// Sets the default (`elder` is `None`) or one elder's own rules. A set that does not pass its check is refused and
+    /// counted: the rules in force stay.
+    pub(crate) fn rules(&mut self, elder: Option<ElderId>, at: Time, set: &RuleSet, out: &mut Vec<Transition>) {
+        self.now = self.now.max(at);
+        if set.check().is_err() {
+            self.counters.rules_refused += 1;
+            return;
+        }
+        let plan = self.intern(set.clone());
+        if let Some(elder) = elder {
+            self.own.insert(elder.0, Arc::clone(&plan));
+            if let Some(slot) = self.person(elder.0) {
+                self.adopt(slot, &plan, at, out);
+            }
+            return;
+        }
+        self.default = Arc::clone(&plan);
+        for slot in 0..self.people.len() {
+            let own = self.people.get(slot).is_some_and(|person| self.own.contains_key(&person.elder));
+            if !own {
+                self.adopt(slot, &plan, at, out);
+            }
+        }
+    }
+
+    fn adopt(&mut self, slot: usize, plan: &Arc<Plan>, at: Time, out: &mut Vec<Transition>) {
+        let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
+        if Arc::ptr_eq(&person.plan, plan) {
+            return;
+        }
+        let Person { elder, plan: old, state } = person;
+        let subject = Subject::Elder(ElderId(*elder));
+        let counters = &mut self.counters;
+        let mut sink = Sink { out, counters, subject, received_at: at, now: self.now, rewind: false };
+        state.adopt(old, plan, at, &mut sink);
+        person.plan = Arc::clone(plan);
+        *due = person.state.deadline(plan);
+    }
+}
+
+impl State {
+    /// A condition follows its rule by slug, as long as the rule looks at the same side of the same metric; otherwise it is
+    /// cleared. Hold times of a changed ladder start anew; a present condition is judged by the new limits from the next
+    /// value on.
+    fn adopt(&mut self, old: &Plan, new: &Plan, at: Time, sink: &mut Sink<'_>) {
+        let same_test = |rule: u8| -> Option<(u8, bool)> {
+            let (index, before) = (new.index_of(old.slug(rule))?, old.limit_of(rule)?);
+            let after = new.limit_of(index)?;
+            let same = after.test.metric == before.test.metric && after.test.side == before.test.side;
+            same.then(|| (index, after.test == before.test))
+        };
+        for tracks in [&mut self.tracks, &mut self.late] {
+            tracks.retain_mut(|track| {
+                let Some((index, unchanged)) = same_test(track.rule) else {
+                    if let Some(present) = track.present {
+                        sink.put(old, track.rule, present.alarm, at, Change::Cleared);
+                    }
+                    return false;
+                };
+                if !unchanged {
+                    track.restart();
+                }
+                track.rule = index;
+                unchanged || !track.is_pending()
+            });
+        }
+        self.episodes.retain_mut(|episode| same_test(episode.rule).map(|(index, _)| episode.rule = index).is_some());
+        self.silent.retain_mut(|silent| {
+            let index = new.index_of(old.slug(silent.rule));
+            let Some(index) = index.filter(|index| new.silences().iter().any(|(rule, _)| rule == index)) else {
+                sink.put(old, silent.rule, silent.alarm, at, Change::Cleared);
+                return false;
+            };
+            silent.rule = index;
+            true
+        });
+        self.happenings.retain_mut(|happening| {
+            new.index_of(old.slug(happening.rule)).map(|index| happening.rule = index).is_some()
+        });
+        // A metric without a rule is no longer followed; it starts anew when a rule comes back.
+        self.series.retain(|series| !new.limits(series.metric).is_empty());
+    }
+}

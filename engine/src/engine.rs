@@ -1,0 +1,239 @@
+//! [`Engine`]: takes journal entries one by one and says what they mean for the alarms.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use model::alarm::Transition;
+use model::entry::{Entry, Flags, Frame};
+use model::rule::RuleSet;
+use model::{AlarmId, ElderId, Lane, Seq, Subject, Time};
+
+use crate::Counters;
+use crate::hash::ElderMap;
+use crate::plan::Plan;
+use crate::state::{NEVER, Person, State};
+
+/// Interned plans are swept when their number reaches this, then at each doubling.
+const PLANS_SWEEP: usize = 64;
+
+/// Judges journal entries.
+///
+/// - Only good values are judged (`Quality::is_judged`), rounded as screens show them. Absent, doubtful and unattributed
+///   readings never raise and never end a condition; a sensor that comes off breaks off running hold times.
+/// - Event time rules: holds and episode starts go by `taken_at`. A time ahead of the server's counts as "when received".
+/// - Late data (older than [`crate::LATE_US`] when received) are judged apart: a P1 or P2 episode in them raises one
+///   review item of priority P3 with `late: true`; a late SOS keeps its priority. They never touch live conditions.
+/// - A live value that is not newer than the last judged one of its metric is counted; only levels without a hold time
+///   look at it.
+/// - One alarm per episode: worse is `Worsened`, the same level again after ten minutes of relief is `Repeated`.
+/// - Frames marked as a test count as a sign of life and are otherwise not judged; frames of a device under maintenance
+///   are judged for events only (an SOS is an SOS).
+/// - Timers (silence, data lost) run on [`Entry::Tick`] only, in log time.
+#[derive(Debug)]
+pub struct Engine {
+    /// The last entry stepped.
+    pub(crate) seq: Seq,
+    /// Log time: the greatest receive or tick time seen.
+    pub(crate) now: Time,
+    pub(crate) default: Arc<Plan>,
+    /// Elders with rules of their own.
+    pub(crate) own: ElderMap<Arc<Plan>>,
+    plans: HashMap<u64, Vec<Weak<Plan>>>,
+    plans_sweep: usize,
+    index: ElderMap<usize>,
+    pub(crate) people: Vec<Person>,
+    /// Per person: log time before which no timer can be due. Apart from `people`, so that a tick reads one array.
+    pub(crate) due: Vec<Time>,
+    pub(crate) counters: Counters,
+}
+
+/// Where transitions and counts of one entry go.
+pub(crate) struct Sink<'a> {
+    pub(crate) out: &'a mut Vec<Transition>,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) subject: Subject,
+    /// When the entry was received.
+    pub(crate) received_at: Time,
+    /// Log time.
+    pub(crate) now: Time,
+    /// A timer was started or came nearer.
+    pub(crate) rewind: bool,
+}
+
+impl Sink<'_> {
+    pub(crate) fn put(&mut self, plan: &Plan, rule: u8, alarm: AlarmId, at: Time, change: model::alarm::Change) {
+        self.out.push(Transition {
+            alarm,
+            subject: self.subject.to_u32(),
+            rule: plan.slug(rule).to_owned(),
+            rules_version: plan.set.version,
+            change,
+            at,
+            received_at: self.received_at,
+        });
+    }
+}
+
+impl Engine {
+    /// `default` judges everybody without rules of their own, until the log says otherwise.
+    pub fn new(default: RuleSet) -> Self {
+        Self {
+            seq: Seq(0),
+            now: NEVER,
+            default: Arc::new(Plan::new(default)),
+            own: ElderMap::default(),
+            plans: HashMap::new(),
+            plans_sweep: PLANS_SWEEP,
+            index: ElderMap::default(),
+            people: Vec::new(),
+            due: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Judges the entry at `seq` and appends what changed to `out`. Entries at or before [`Engine::position`] are ignored.
+    pub fn step(&mut self, seq: Seq, entry: &Entry, out: &mut Vec<Transition>) {
+        if seq <= self.seq {
+            self.counters.replayed += 1;
+            return;
+        }
+        self.seq = seq;
+        match entry {
+            Entry::Frame(frame) => self.frame(frame, out),
+            Entry::Tick(at) => self.tick(*at, out),
+            Entry::Rules { elder, at, set } => self.rules(*elder, *at, set, out),
+            Entry::Link { .. } => {}
+        }
+    }
+
+    /// The last entry stepped; 0 before the first.
+    pub const fn position(&self) -> Seq {
+        self.seq
+    }
+
+    /// Elders heard so far.
+    pub fn subjects(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Live conditions whose hold time is running.
+    pub fn pending(&self) -> usize {
+        self.people.iter().map(|person| person.state.tracks.iter().filter(|track| track.is_pending()).count()).sum()
+    }
+
+    /// Live conditions and silences that stand.
+    pub fn present(&self) -> usize {
+        let of = |state: &State| state.tracks.iter().filter(|track| !track.is_pending()).count() + state.silent.len();
+        self.people.iter().map(|person| of(&person.state)).sum()
+    }
+
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The set that judges everybody without rules of their own.
+    pub fn default_set(&self) -> &RuleSet {
+        &self.default.set
+    }
+
+    /// The set that judges this elder.
+    pub fn set_of(&self, elder: ElderId) -> &RuleSet {
+        &self.plan_of(elder.0).set
+    }
+
+    pub(crate) fn plan_of(&self, elder: u32) -> &Arc<Plan> {
+        self.own.get(&elder).unwrap_or(&self.default)
+    }
+
+    fn frame(&mut self, frame: &Frame, out: &mut Vec<Transition>) {
+        let said = (frame.samples.len() + frame.events.len()) as u64;
+        let Subject::Elder(elder) = frame.subject else {
+            self.counters.unattributed += said;
+            return;
+        };
+        self.now = self.now.max(frame.received_at);
+        let slot = self.slot(elder.0);
+        let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
+        let Person { plan, state, .. } = person;
+        let counters = &mut self.counters;
+        let mut sink = Sink {
+            out,
+            counters,
+            subject: frame.subject,
+            received_at: frame.received_at,
+            now: self.now,
+            rewind: *due == Time(i64::MAX),
+        };
+        if matches!(frame.lane, Lane::Sos | Lane::Evt | Lane::Vit) {
+            state.heard(plan, &mut sink);
+        }
+        if frame.flags.has(Flags::TEST) {
+            sink.counters.test += said;
+            return;
+        }
+        for event in &frame.events {
+            state.event(plan, frame.device, *event, &mut sink);
+        }
+        let served = frame.flags.has(Flags::MAINTENANCE);
+        for sample in &frame.samples {
+            if served {
+                sink.counters.not_judged += 1;
+            } else {
+                state.sample(plan, sample, &mut sink);
+            }
+        }
+        if sink.rewind {
+            *due = state.deadline(plan);
+        }
+    }
+
+    /// The elder's place in `people`; made at the first frame.
+    fn slot(&mut self, elder: u32) -> usize {
+        if let Some(slot) = self.index.get(&elder) {
+            return *slot;
+        }
+        let plan = Arc::clone(self.plan_of(elder));
+        self.admit(Person { elder, plan, state: State::new() })
+    }
+
+    pub(crate) fn admit(&mut self, person: Person) -> usize {
+        let slot = self.people.len();
+        self.index.insert(person.elder, slot);
+        self.people.push(person);
+        // The earliest possible: the next tick looks and sets the true deadline.
+        self.due.push(NEVER);
+        slot
+    }
+
+    pub(crate) fn person(&self, elder: u32) -> Option<usize> {
+        self.index.get(&elder).copied()
+    }
+
+    /// The compiled form of `set`, shared with everyone who has an equal one.
+    pub(crate) fn intern(&mut self, set: RuleSet) -> Arc<Plan> {
+        if self.default.set == set {
+            return Arc::clone(&self.default);
+        }
+        if self.plans.len() >= self.plans_sweep {
+            self.plans.retain(|_, plans| {
+                plans.retain(|plan| plan.strong_count() > 0);
+                !plans.is_empty()
+            });
+            self.plans_sweep = (self.plans.len() * 2).max(PLANS_SWEEP);
+        }
+        let key = fingerprint(&set);
+        let same = self.plans.entry(key).or_default();
+        if let Some(plan) = same.iter().filter_map(Weak::upgrade).find(|plan| plan.set == set) {
+            return plan;
+        }
+        let plan = Arc::new(Plan::new(set));
+        same.push(Arc::downgrade(&plan));
+        plan
+    }
+}
+
+/// Groups equal sets; unequal ones that collide are told apart by comparing.
+fn fingerprint(set: &RuleSet) -> u64 {
+    let bytes = postcard::to_allocvec(set).unwrap_or_default();
+    (u64::from(crc32c::crc32c(&bytes)) << 32) | bytes.len() as u64
+}

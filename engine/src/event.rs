@@ -1,0 +1,59 @@
+//! Events: an SOS or a fall raises at once; the same again soon after is a repetition on the same alarm.
+//!
+//! An event is a moment, not a state: it is never `Cleared` by data. People end the alarm.
+
+use model::alarm::Change;
+use model::rule::EventTest;
+use model::{AlarmId, AlarmKind, DeviceId, Event, Time};
+
+use crate::engine::Sink;
+use crate::plan::Plan;
+use crate::state::{EVENTS_RECENT_MAX, EventAlarm, Happening, State};
+use crate::{LATE_US, SECOND_US};
+
+impl State {
+    pub(crate) fn event(&mut self, plan: &Plan, device: DeviceId, event: Event, sink: &mut Sink<'_>) {
+        let key = (device.0, event.kind.id(), event.at);
+        if self.recent.contains(&key) {
+            sink.counters.events_duplicate += 1;
+            return;
+        }
+        if self.recent.len() == EVENTS_RECENT_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push(key);
+        let mut at = event.at;
+        if at > sink.received_at {
+            sink.counters.future += 1;
+            at = sink.received_at;
+        }
+        let mut judged = false;
+        for (rule, test) in plan.event(event.kind) {
+            judged = true;
+            self.happened(plan, *rule, test, at, sink);
+        }
+        *(if judged { &mut sink.counters.events } else { &mut sink.counters.events_no_rule }) += 1;
+    }
+
+    fn happened(&mut self, plan: &Plan, rule: u8, test: &EventTest, at: Time, sink: &mut Sink<'_>) {
+        let late = at < sink.received_at.plus_us(-LATE_US);
+        let within_us = i64::from(test.repeat_within_s) * SECOND_US;
+        let kind = AlarmKind::Event { kind: test.event };
+        let happening = match self.happenings.iter_mut().find(|happening| happening.rule == rule) {
+            Some(happening) => happening,
+            None => self.happenings.push_mut(Happening { rule, live: None, late: None }),
+        };
+        for known in [&mut happening.live, &mut happening.late].into_iter().flatten() {
+            if at >= known.first_at.plus_us(-within_us) && at <= known.last_at.plus_us(within_us) {
+                known.first_at = known.first_at.min(at);
+                known.last_at = known.last_at.max(at);
+                sink.put(plan, rule, known.alarm, at, Change::Repeated { kind });
+                return;
+            }
+        }
+        let alarm = AlarmId::of(sink.subject, plan.slug(rule), at);
+        let slot = if late { &mut happening.late } else { &mut happening.live };
+        *slot = Some(EventAlarm { alarm, first_at: at, last_at: at });
+        sink.put(plan, rule, alarm, at, Change::Raised { priority: test.priority, kind, started_at: at, late });
+    }
+}

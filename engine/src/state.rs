@@ -1,0 +1,114 @@
+//! What the engine remembers of one elder. All of it is bounded by constants and by the number of rules.
+
+use std::sync::Arc;
+
+use model::{AlarmId, Metric, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+use crate::track::Track;
+
+/// Episodes remembered per elder, so that a second upload of old data is recognised.
+pub(crate) const EPISODES_MAX: usize = 16;
+/// Events remembered per elder for exact duplicates.
+pub(crate) const EVENTS_RECENT_MAX: usize = 16;
+/// "Never", as a time.
+pub(crate) const NEVER: Time = Time(i64::MIN);
+
+/// One elder: the plan in force and the state.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) elder: u32,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) state: State,
+}
+
+/// The saved part. Most elders have no track, no episode and no event: their vectors stay empty and take no memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Log time of the last frame in a live lane.
+    pub(crate) heard: Time,
+    /// A metric that is a stream was heard: the elder wears something that speaks all the time.
+    pub(crate) streams: bool,
+    /// One per metric that a rule judges.
+    pub(crate) series: Vec<Series>,
+    /// Live conditions pending or present, at most one per rule.
+    pub(crate) tracks: Vec<Track>,
+    /// The same in late data, apart from the live ones.
+    pub(crate) late: Vec<Track>,
+    /// Newest last.
+    pub(crate) episodes: Vec<Episode>,
+    pub(crate) silent: Vec<Silent>,
+    pub(crate) happenings: Vec<Happening>,
+    /// Newest last.
+    pub(crate) recent: Vec<(u32, u8, Time)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    pub(crate) metric: Metric,
+    /// Event time of the newest value judged live.
+    pub(crate) last_at: Time,
+}
+
+/// A stretch of a threshold condition that is over, and known to the records.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Episode {
+    pub(crate) rule: u8,
+    pub(crate) from: Time,
+    pub(crate) to: Time,
+}
+
+/// A silence alarm that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Silent {
+    pub(crate) rule: u8,
+    pub(crate) alarm: AlarmId,
+}
+
+/// The last alarms of one event rule: the live one and the one found in late data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Happening {
+    pub(crate) rule: u8,
+    pub(crate) live: Option<EventAlarm>,
+    pub(crate) late: Option<EventAlarm>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EventAlarm {
+    pub(crate) alarm: AlarmId,
+    pub(crate) first_at: Time,
+    pub(crate) last_at: Time,
+}
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        Self {
+            heard: NEVER,
+            streams: false,
+            series: Vec::new(),
+            tracks: Vec::new(),
+            late: Vec::new(),
+            episodes: Vec::new(),
+            silent: Vec::new(),
+            happenings: Vec::new(),
+            recent: Vec::new(),
+        }
+    }
+
+    /// The rule's condition at `at` is part of an episode that the records already have.
+    pub(crate) fn is_known(&self, rule: u8, at: Time) -> bool {
+        self.episodes.iter().any(|known| known.rule == rule && (known.from..=known.to).contains(&at))
+            || self
+                .tracks
+                .iter()
+                .any(|track| track.rule == rule && track.present.is_some_and(|present| at >= present.started_at))
+    }
+
+    pub(crate) fn remember(&mut self, episode: Episode) {
+        if self.episodes.len() == EPISODES_MAX {
+            self.episodes.remove(0);
+        }
+        self.episodes.push(episode);
+    }
+}

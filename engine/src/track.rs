@@ -1,0 +1,159 @@
+//! The state machine of one threshold rule: pending (the hold time runs), present, gone. Live and late data each have
+//! their own track.
+
+use model::{AlarmId, Priority, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::SECOND_US;
+use crate::plan::{LEVELS_MAX, Limit};
+use crate::state::NEVER;
+
+/// Relief of this long (10 minutes) between two crossings of one level makes the second a repetition.
+const RELIEF_US: i64 = 600 * SECOND_US;
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Track {
+    /// Index in the plan's rules.
+    pub(crate) rule: u8,
+    /// Per level: event time since which every judged value was beyond it.
+    pub(crate) since: [Time; LEVELS_MAX],
+    /// Event time of the newest value judged here.
+    pub(crate) last_at: Time,
+    /// Log time of it.
+    pub(crate) heard: Time,
+    pub(crate) present: Option<Present>,
+}
+
+/// A condition that was raised and not cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Present {
+    pub(crate) alarm: AlarmId,
+    pub(crate) started_at: Time,
+    /// Of the most urgent level reached; never falls while the condition lasts.
+    pub(crate) priority: Priority,
+    /// The data stopped.
+    pub(crate) unknown: bool,
+    /// Since when the values are inside the level reached, by the hysteresis margin.
+    relieved_since: Time,
+    /// They were inside for long enough: reaching the level again is told again.
+    again: bool,
+}
+
+/// What a value did to a track. Levels are indices into the rule's ladder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Pending or present as before.
+    Same,
+    /// Pending no longer; was never raised.
+    Fleeting,
+    Raise {
+        level: usize,
+        started_at: Time,
+    },
+    Worsen {
+        level: usize,
+    },
+    /// The level is reached again after a relief within one episode.
+    Repeat {
+        level: usize,
+    },
+    Clear,
+}
+
+impl Track {
+    pub(crate) const fn new(rule: u8) -> Self {
+        Self { rule, since: [NEVER; LEVELS_MAX], last_at: NEVER, heard: NEVER, present: None }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.present.is_none()
+    }
+
+    /// Forgets the running hold times.
+    pub(crate) fn restart(&mut self) {
+        self.since = [NEVER; LEVELS_MAX];
+    }
+
+    /// Judges a value that is newer than all before. `levels` are the first so many of the ladder that count.
+    /// After [`Verdict::Raise`] the caller sets the alarm by [`Track::raised`].
+    pub(crate) fn judge(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Verdict {
+        if self.last_at != NEVER && at.since_us(self.last_at) > limit.gap_us {
+            // Nobody knows what was between: the hold time starts anew.
+            self.restart();
+        }
+        self.last_at = at;
+        let held = self.hold(limit, levels, at, value);
+        let Some(present) = &mut self.present else {
+            return match held {
+                Some(level) => Verdict::Raise { level, started_at: self.since.get(level).copied().unwrap_or(at) },
+                None if self.since.iter().all(|since| *since == NEVER) => Verdict::Fleeting,
+                None => Verdict::Same,
+            };
+        };
+        if limit.test.is_clear(value) {
+            return Verdict::Clear;
+        }
+        present.watch_relief(limit, at, value);
+        let Some(level) = held else { return Verdict::Same };
+        let priority = limit.priority(level);
+        if priority < present.priority {
+            present.reached(priority);
+            return Verdict::Worsen { level };
+        }
+        if priority == present.priority && present.again {
+            present.reached(priority);
+            return Verdict::Repeat { level };
+        }
+        Verdict::Same
+    }
+
+    /// Runs the hold time of each level; returns the most urgent one that is through.
+    fn hold(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Option<usize> {
+        let mut held = None;
+        for (index, (level, since)) in limit.test.levels.iter().zip(&mut self.since).take(levels).enumerate() {
+            if !limit.test.side.is_beyond(value, level.limit) {
+                *since = NEVER;
+                continue;
+            }
+            if *since == NEVER {
+                *since = at;
+            }
+            if held.is_none() && at.since_us(*since) >= i64::from(level.hold_s) * SECOND_US {
+                held = Some(index);
+            }
+        }
+        held
+    }
+
+    pub(crate) fn raised(&mut self, alarm: AlarmId, started_at: Time, priority: Priority) {
+        self.present =
+            Some(Present { alarm, started_at, priority, unknown: false, relieved_since: NEVER, again: false });
+    }
+}
+
+impl Present {
+    /// A value that came out of order, at a level without a hold time.
+    pub(crate) fn reached(&mut self, priority: Priority) {
+        self.priority = priority;
+        self.relieved_since = NEVER;
+        self.again = false;
+    }
+
+    fn watch_relief(&mut self, limit: &Limit, at: Time, value: f64) {
+        let Some(level) = limit.test.levels.iter().find(|level| level.priority == self.priority) else { return };
+        if limit.test.side.is_beyond(value, level.limit) {
+            if self.relieved_since != NEVER && at.since_us(self.relieved_since) >= RELIEF_US {
+                self.again = true;
+            }
+            self.relieved_since = NEVER;
+            return;
+        }
+        let inside = match limit.test.side {
+            model::rule::Side::High => level.limit - value,
+            model::rule::Side::Low => value - level.limit,
+        };
+        if inside > limit.test.clear_margin && self.relieved_since == NEVER {
+            self.relieved_since = at;
+        }
+    }
+}
