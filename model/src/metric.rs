@@ -70,7 +70,13 @@ macro_rules! metrics {
             /// The wire code back to the metric.
             pub const fn from_mdc(mdc: u32) -> Option<Self> { match mdc { $($mdc => Some(Self::$name),)* _ => None } }
             pub fn from_slug(slug: &str) -> Option<Self> { match slug { $($slug => Some(Self::$name),)* _ => None } }
-            const fn row(self) -> usize { let mut i = 0; while i < Self::ALL.len() { if Self::ALL[i] as u16 == self as u16 { return i; } i += 1; } 0 }
+            const fn row(self) -> usize {
+                // Ids are given in order without gaps, so the first guess is right; the search keeps a future gap correct.
+                let guess = (self as usize).wrapping_sub(1);
+                if guess < Self::ALL.len() && Self::ALL[guess] as u16 == self as u16 { return guess; }
+                let mut i = 0; while i < Self::ALL.len() { if Self::ALL[i] as u16 == self as u16 { return i; } i += 1; }
+                0
+            }
         }
     };
 }

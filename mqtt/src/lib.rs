@@ -2,3 +2,7 @@
 
 pub mod door;
 pub mod load;
+pub mod outbox;
+pub mod thingsboard;
+pub mod topic;
+pub mod wire;
