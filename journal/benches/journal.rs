@@ -1,0 +1,2 @@
+//! How fast the journal appends and reads.
+fn main() {}

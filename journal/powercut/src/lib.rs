@@ -1,0 +1,1 @@
+//! Test only: what a disk may look like after a power cut.
