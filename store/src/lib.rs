@@ -2,4 +2,3 @@
 //! devices, rules, alarms, pages).
 
 pub mod readings;
-pub mod records;

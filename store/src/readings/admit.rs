@@ -1,0 +1,177 @@
+//! The duplicate check: which rows of a write are new.
+//!
+//! A row newer than everything in its series is new: that is the fast path and needs no search. Any other row is
+//! looked for in the same write, in the head, and in the one block that could hold its instant.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::Reading;
+use rusqlite::Connection;
+
+use super::Error;
+use super::answer::Written;
+use super::block;
+use super::heads::Heads;
+use super::row::{Key, Row, Rows, key_of};
+use super::writer::State;
+
+/// New rows with the numbers of their series, in the order in which they go to the log.
+#[derive(Debug, Default)]
+pub(super) struct Admitted {
+    pub(super) rows: Vec<(u32, Row)>,
+    pub(super) written: Written,
+}
+
+/// Decoded blocks for the duplicate check, the oldest entry leaving first.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    blocks: HashMap<i64, Arc<Rows>>,
+    order: VecDeque<i64>,
+    rows: usize,
+}
+
+impl Cache {
+    fn put(&mut self, id: i64, rows: Arc<Rows>, rows_max: usize) {
+        self.rows += rows.len();
+        self.blocks.insert(id, rows);
+        self.order.push_back(id);
+        while self.rows > rows_max && self.order.len() > 1 {
+            let oldest = self.order.pop_front().and_then(|id| self.blocks.remove(&id));
+            self.rows -= oldest.map_or(0, |rows| rows.len());
+        }
+    }
+}
+
+/// The block the last late row fell into: a replay asks for its neighbours next.
+#[derive(Debug)]
+struct Window {
+    number: u32,
+    t0: i64,
+    t1: i64,
+    rows: Arc<Rows>,
+}
+
+/// Sorts a write into new rows and known ones. Changes only `newest` of the tracks, which `state.undo` takes back.
+pub(super) fn admit(
+    db: &Connection,
+    state: &mut State,
+    heads: &RwLock<Heads>,
+    readings: &[Reading],
+) -> Result<Admitted, Error> {
+    let numbers = number(state, heads, readings)?;
+    let mut admitted = Admitted { rows: Vec::with_capacity(readings.len()), written: Written::default() };
+    let mut late = Vec::new();
+    for (reading, number) in readings.iter().zip(numbers) {
+        let row = Row::of(reading);
+        if state.advance(number, row.at) {
+            admitted.rows.push((number, row));
+        } else {
+            late.push((number, row));
+        }
+    }
+    if !late.is_empty() {
+        // Stable: of two rows with one instant, the first in the write stays first.
+        late.sort_by_key(|(number, row)| (*number, row.at));
+        admit_late(db, state, heads, &late, &mut admitted)?;
+    }
+    admitted.written.stored = admitted.rows.len() as u64;
+    Ok(admitted)
+}
+
+fn number(state: &mut State, heads: &RwLock<Heads>, readings: &[Reading]) -> Result<Vec<u32>, Error> {
+    let key = |reading: &Reading| key_of(reading.subject, reading.sample.metric);
+    {
+        let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
+        let known: Option<Vec<u32>> = readings.iter().map(|reading| heads.find(key(reading))).collect();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+    }
+    let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
+    let max = state.config.series_max;
+    let numbers: Result<Vec<u32>, Error> = readings
+        .iter()
+        .map(|reading| match heads.find(key(reading)) {
+            Some(known) => Ok(known),
+            None if heads.series.len() >= max => Err(Error::TooManySeries { max }),
+            None => Ok(heads.find_or_add(key(reading))),
+        })
+        .collect();
+    state.tracks_for(heads.series.len());
+    numbers
+}
+
+fn admit_late(
+    db: &Connection,
+    state: &mut State,
+    heads: &RwLock<Heads>,
+    late: &[(u32, Row)],
+    admitted: &mut Admitted,
+) -> Result<(), Error> {
+    let involved: HashSet<u32> = late.iter().map(|(number, _)| *number).collect();
+    let fast = admitted.rows.iter().filter(|(number, _)| involved.contains(number));
+    let mut same_write: HashMap<(u32, i64), Row> = fast.map(|(number, row)| ((*number, row.at), *row)).collect();
+    let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
+    let mut window = None;
+    for (number, row) in late {
+        let Some(head) = heads.series.get(*number as usize) else { continue };
+        let mut stored = same_write.get(&(*number, row.at)).copied().or_else(|| head.rows.find(row.at));
+        if stored.is_none() {
+            stored = sealed(db, state, &mut window, *number, head.key, row.at)?;
+        }
+        match stored {
+            Some(known) if row.repeats(&known) => admitted.written.duplicate += 1,
+            Some(_) => admitted.written.conflict += 1,
+            None => {
+                same_write.insert((*number, row.at), *row);
+                admitted.rows.push((*number, *row));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sealed row of this instant. Remembers the block it looked into, or the stretch known to hold none.
+fn sealed(
+    db: &Connection,
+    state: &mut State,
+    window: &mut Option<Window>,
+    number: u32,
+    key: Key,
+    at: i64,
+) -> Result<Option<Row>, Error> {
+    if let Some(seen) = window.as_ref().filter(|w| w.number == number && (w.t0..=w.t1).contains(&at)) {
+        return Ok(seen.rows.find(at));
+    }
+    if state.is_clear(number, at) {
+        return Ok(None);
+    }
+    let before = block::before(db, key, at, 1)?.first().copied();
+    let Some(place) = before.filter(|place| place.t1 >= at) else {
+        let after = before.map_or(i64::MIN, |place| place.t1);
+        let until = block::next_start(db, key, at)?.unwrap_or(i64::MAX);
+        state.remember_clear(number, after, until);
+        return Ok(None);
+    };
+    let rows = if let Some(rows) = state.cache.blocks.get(&place.id) {
+        Arc::clone(rows)
+    } else {
+        match block::load(db, &place) {
+            Ok(rows) => {
+                let rows = Arc::new(rows);
+                state.cache.put(place.id, Arc::clone(&rows), state.config.cache_rows_max);
+                rows
+            }
+            Err(Error::Corrupt { what }) => {
+                // The row cannot be compared. Keeping it twice is better than losing it.
+                tracing::error!(what, "a damaged block of readings cannot be checked for duplicates");
+                return Ok(None);
+            }
+            Err(other) => return Err(other),
+        }
+    };
+    let found = rows.find(at);
+    *window = Some(Window { number, t0: place.t0, t1: place.t1, rows });
+    Ok(found)
+}

@@ -1,0 +1,79 @@
+//! The unsealed rows of every series in memory, its newest row, and how far it is sealed: what readers and writer share.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::row::{Key, Row, Rows};
+
+/// Mixes a series key: keys are small and well known, so no defence against chosen keys is needed.
+#[derive(Debug, Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
+
+/// One series in memory.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) key: Key,
+    /// Rows not yet in a block.
+    pub(super) rows: Rows,
+    /// Log rows up to this number hold nothing of this series that is not in a block. Changes with every sealing, so a
+    /// reader can tell whether the head it copied and the blocks it read belong together.
+    pub(super) sealed_seq: u64,
+    pub(super) sealed_rows: u64,
+    pub(super) block_bytes: i64,
+    /// Newest row of all.
+    pub(super) latest: Option<Row>,
+}
+
+/// All series.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    index: HashMap<Key, u32, BuildHasherDefault<KeyHasher>>,
+    pub(super) series: Vec<Head>,
+}
+
+impl Heads {
+    pub(super) fn find(&self, key: Key) -> Option<u32> {
+        self.index.get(&key).copied()
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Head> {
+        self.find(key).and_then(|i| self.series.get(i as usize))
+    }
+
+    /// The series' number, given anew when it is not known yet.
+    pub(super) fn find_or_add(&mut self, key: Key) -> u32 {
+        if let Some(known) = self.find(key) {
+            return known;
+        }
+        let number = self.series.len() as u32;
+        let head = Head { key, rows: Rows::default(), sealed_seq: 0, sealed_rows: 0, block_bytes: 0, latest: None };
+        self.series.push(head);
+        self.index.insert(key, number);
+        number
+    }
+}
+
+impl Head {
+    /// Takes a row that is durable in the log and known to be new.
+    pub(super) fn take(&mut self, row: Row) {
+        if self.latest.is_none_or(|latest| latest.at < row.at) {
+            self.latest = Some(row);
+        }
+        self.rows.insert(row);
+    }
+}

@@ -1,0 +1,253 @@
+//! One stored row and a sorted column set of them: the shape of heads in memory and of decoded blocks.
+
+use std::ops::Range;
+
+use model::{DeviceId, Metric, Quality, Reading, Sample, Subject, Time};
+
+use super::Error;
+
+/// Key of a series: the subject's `u32` above the metric's `u16`.
+pub(super) type Key = u64;
+
+pub(super) fn key_of(subject: Subject, metric: Metric) -> Key {
+    u64::from(subject.to_u32()) << 16 | u64::from(metric.id())
+}
+
+/// One reading without its series. `value` is 0 when the quality says there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Row {
+    /// Microseconds since 1970.
+    pub(super) at: i64,
+    pub(super) value: f64,
+    pub(super) device: u32,
+    /// A known [`Quality`] id.
+    pub(super) quality: u8,
+}
+
+impl Row {
+    pub(super) fn of(reading: &Reading) -> Self {
+        let sample = &reading.sample;
+        Self {
+            at: sample.taken_at.0,
+            value: sample.value().unwrap_or(0.0),
+            device: reading.device.0,
+            quality: sample.quality.id(),
+        }
+    }
+
+    pub(super) fn reading(self, subject: Subject, metric: Metric) -> Reading {
+        let quality = Quality::from_id(self.quality).unwrap_or(Quality::Absent);
+        let sample = if quality.has_value() {
+            Sample::new(metric, Time(self.at), self.value, quality)
+        } else {
+            Sample::absent(metric, Time(self.at), quality)
+        };
+        Reading { subject, device: DeviceId(self.device), sample }
+    }
+
+    /// The same measurement told again. The device may differ: the elder's value at that instant does not.
+    pub(super) fn repeats(&self, stored: &Self) -> bool {
+        self.value.to_bits() == stored.value.to_bits() && self.quality == stored.quality
+    }
+}
+
+/// What is known of each quality id, as a table: asked once per row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Unknown,
+    Absent,
+    Doubtful,
+    Judged,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut table = [Kind::Unknown; 256];
+    let mut i = 0;
+    while i < Quality::ALL.len() {
+        let quality = Quality::ALL[i];
+        table[quality.id() as usize] = match (quality.has_value(), quality.is_judged()) {
+            (false, _) => Kind::Absent,
+            (true, false) => Kind::Doubtful,
+            (true, true) => Kind::Judged,
+        };
+        i += 1;
+    }
+    table
+};
+
+pub(super) const fn kind(quality: u8) -> Kind {
+    KINDS[quality as usize]
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tag {
+    device: u32,
+    quality: u8,
+}
+
+/// Device and quality: nearly always one for the whole series, so usually one is kept for all.
+#[derive(Clone, Debug)]
+enum Tags {
+    One(Tag),
+    Each(Vec<Tag>),
+}
+
+impl Default for Tags {
+    fn default() -> Self {
+        Self::One(Tag::default())
+    }
+}
+
+/// Rows of one series, strictly ascending in time, column by column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    at: Vec<i64>,
+    value: Vec<f64>,
+    tags: Tags,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    pub(super) fn times(&self) -> &[i64] {
+        &self.at
+    }
+
+    pub(super) fn values(&self) -> &[f64] {
+        &self.value
+    }
+
+    pub(super) fn first_at(&self) -> Option<i64> {
+        self.at.first().copied()
+    }
+
+    pub(super) fn last_at(&self) -> Option<i64> {
+        self.at.last().copied()
+    }
+
+    fn tag(&self, i: usize) -> Tag {
+        match &self.tags {
+            Tags::One(tag) => *tag,
+            Tags::Each(tags) => tags[i],
+        }
+    }
+
+    pub(super) fn get(&self, i: usize) -> Row {
+        let tag = self.tag(i);
+        Row { at: self.at[i], value: self.value[i], device: tag.device, quality: tag.quality }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Row> + '_ {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    /// The row taken at this instant.
+    pub(super) fn find(&self, at: i64) -> Option<Row> {
+        self.at.binary_search(&at).ok().map(|i| self.get(i))
+    }
+
+    /// Adds a row in its place. A row with a known instant is left out: the first one stays.
+    pub(super) fn insert(&mut self, row: Row) {
+        let place = match self.last_at() {
+            Some(last) if last >= row.at => match self.at.binary_search(&row.at) {
+                Ok(_) => return,
+                Err(place) => place,
+            },
+            _ => self.len(),
+        };
+        let tag = Tag { device: row.device, quality: row.quality };
+        if self.is_empty() {
+            self.tags = Tags::One(tag);
+        }
+        match &mut self.tags {
+            Tags::One(one) if *one == tag => {}
+            Tags::One(one) => {
+                let mut each = vec![*one; self.at.len()];
+                each.insert(place, tag);
+                self.tags = Tags::Each(each);
+            }
+            Tags::Each(each) => each.insert(place, tag),
+        }
+        self.at.insert(place, row.at);
+        self.value.insert(place, row.value);
+    }
+
+    /// Positions of the rows with `from <= at < to`.
+    pub(super) fn within(&self, from: i64, to: i64) -> Range<usize> {
+        let start = self.at.partition_point(|at| *at < from);
+        let end = self.at.partition_point(|at| *at < to);
+        start..end.max(start)
+    }
+
+    pub(super) fn slice(&self, range: Range<usize>) -> Self {
+        let tags = match &self.tags {
+            Tags::One(tag) => Tags::One(*tag),
+            Tags::Each(tags) => Tags::Each(tags[range.clone()].to_vec()),
+        };
+        Self { at: self.at[range.clone()].to_vec(), value: self.value[range].to_vec(), tags }
+    }
+
+    /// Both in time order. At equal instants the row of `self` stays.
+    pub(super) fn merged(&self, other: &Self) -> Self {
+        let mut all = Self::default();
+        let (mut i, mut j) = (0, 0);
+        while i < self.len() || j < other.len() {
+            let take_self = j >= other.len() || (i < self.len() && self.at[i] <= other.at[j]);
+            if take_self {
+                all.insert(self.get(i));
+                i += 1;
+            } else {
+                all.insert(other.get(j));
+                j += 1;
+            }
+        }
+        all
+    }
+
+    pub(super) fn devices(&self) -> Vec<i64> {
+        (0..self.len()).map(|i| i64::from(self.tag(i).device)).collect()
+    }
+
+    pub(super) fn qualities(&self) -> Vec<i64> {
+        (0..self.len()).map(|i| i64::from(self.tag(i).quality)).collect()
+    }
+
+    /// Puts decoded columns together. They must have equal lengths, ascending times and known qualities.
+    pub(super) fn from_columns(
+        at: Vec<i64>,
+        value: Vec<f64>,
+        qualities: &[i64],
+        devices: &[i64],
+    ) -> Result<Self, Error> {
+        if at.len() != value.len() || at.len() != qualities.len() || at.len() != devices.len() {
+            return Err(Error::corrupt("columns of different length"));
+        }
+        if at.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(Error::corrupt("times not in order"));
+        }
+        let mut rows = Self { at, value, tags: Tags::default() };
+        let mut each = Vec::with_capacity(rows.len());
+        for (i, (quality, device)) in qualities.iter().zip(devices).enumerate() {
+            let quality = u8::try_from(*quality).map_err(|_| Error::corrupt("an impossible quality code"))?;
+            let device = u32::try_from(*device).map_err(|_| Error::corrupt("an impossible device"))?;
+            match kind(quality) {
+                Kind::Unknown => return Err(Error::corrupt("an unknown quality code")),
+                Kind::Absent => rows.value[i] = 0.0,
+                Kind::Doubtful | Kind::Judged => {}
+            }
+            each.push(Tag { device, quality });
+        }
+        rows.tags = match each.first() {
+            Some(first) if each.iter().all(|tag| tag == first) => Tags::One(*first),
+            Some(_) => Tags::Each(each),
+            None => Tags::default(),
+        };
+        Ok(rows)
+    }
+}
