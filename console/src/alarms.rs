@@ -1,0 +1,231 @@
+//! Alarms: the dispatcher's list, one alarm with its history, and what people do with it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use model::{AlarmId, ElderId, Handling, Outcome, Priority, TeamId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::records::{ActionError, AlarmFilter, AlarmView, Records};
+
+use crate::App;
+use crate::access::{Sight, Signed};
+use crate::error::{Answer, ApiError};
+use crate::input::{Id, Key, Params, Sent};
+use crate::view::{self, Alarm};
+
+const LIST_DEFAULT: usize = 200;
+/// Alarms one list answers at most.
+const LIST_MAX: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    #[serde(default)]
+    state: ListState,
+    elder: Option<ElderId>,
+    limit: Option<usize>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ListState {
+    /// What waits for a person or for its condition to clear.
+    #[default]
+    Open,
+    All,
+}
+
+/// `GET /api/alarms?state=open|all&elder=ID&limit=200`
+pub(crate) async fn list(
+    State(app): State<App>,
+    signed: Signed,
+    Params(query): Params<ListQuery>,
+) -> Answer<Json<Value>> {
+    let records = app.deps.records.clone();
+    let found = app.calls.run("alarm list", move || {
+        // Before the list: an event in between is in the list and comes again by the stream, never in neither.
+        let last_event = *records.watch_alarm_events().borrow();
+        read_list(&records, &signed, &query).map(|alarms| list_json(&alarms, last_event, signed.sight()))
+    });
+    found.await?.map(Json)
+}
+
+fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Vec<AlarmView>> {
+    let limit = query.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
+    let failed = |error| ApiError::internal("alarm list", &error);
+    // Other teams' alarms are left out after the query, so the query must not stop early.
+    let read_max = if signed.sees_all() { limit } else { store::records::ROWS_MAX };
+    let mut alarms = match (query.state, query.elder) {
+        (ListState::Open, None) => records.alarms_open(read_max).map_err(failed)?,
+        (state, elder) => {
+            let filter = AlarmFilter { elder, open: state == ListState::Open, ..AlarmFilter::default() };
+            records.alarms(filter, read_max).map_err(failed)?
+        }
+    };
+    alarms.retain(|alarm| signed.has_team(team_of(alarm)));
+    alarms.truncate(limit);
+    Ok(alarms)
+}
+
+fn list_json(alarms: &[AlarmView], last_event: i64, sight: Sight) -> Value {
+    let waiting = || alarms.iter().filter(|alarm| !alarm.is_done());
+    let of = |priority| waiting().filter(|alarm| alarm.priority == priority).count();
+    let unclaimed = waiting().filter(|alarm| alarm.handling == Handling::Open).count();
+    json!({
+        "alarms": alarms.iter().map(|alarm| Alarm::new(alarm, sight)).collect::<Vec<_>>(),
+        "last_event": last_event,
+        "counts": {
+            "P1": of(Priority::P1), "P2": of(Priority::P2), "P3": of(Priority::P3), "T": of(Priority::T),
+            "unclaimed": unclaimed,
+        },
+    })
+}
+
+fn team_of(alarm: &AlarmView) -> Option<TeamId> {
+    alarm.team.as_ref().map(|team| TeamId(team.id))
+}
+
+/// `GET /api/alarms/{id}`: opens the elder's card, so it is written to the audit.
+pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<AlarmId>) -> Answer<Json<Value>> {
+    let records = app.deps.records.clone();
+    app.calls.run("alarm", move || read_detail(&records, &signed, id)).await?.map(Json)
+}
+
+fn read_detail(records: &Records, signed: &Signed, id: AlarmId) -> Answer<Value> {
+    let failed = |error| ApiError::internal("alarm", &error);
+    let found = records.alarm(id).map_err(failed)?.ok_or_else(ApiError::not_found)?;
+    signed.check_elder(records, found.view.elder_id, team_of(&found.view))?;
+    let sight = signed.sight();
+    let elder = match found.view.elder_id {
+        Some(elder) => records.elder(elder).map_err(failed)?,
+        None => None,
+    };
+    let detail = if sight == Sight::Clear { "" } else { "masked" };
+    records.audit(Some(signed.person.id), "view_alarm", &format!("alarm/{id}"), detail).map_err(failed)?;
+    let pages = found.pages.iter().map(|page| {
+        json!({
+            "id": page.id, "person": page.person.name, "channel": page.channel, "state": page.state,
+            "state_zh": page.state.zh(), "state_en": page.state.en(), "queued_at": page.queued_at,
+            "attempts": page.attempts,
+        })
+    });
+    Ok(json!({
+        "alarm": Alarm::new(&found.view, sight),
+        "elder": elder.map(|elder| view::elder(&elder, sight)),
+        "events": found.events.iter().map(|event| view::event(event, sight)).collect::<Vec<_>>(),
+        "pages": pages.collect::<Vec<_>>(),
+    }))
+}
+
+/// `POST /api/alarms/{id}/claim`
+pub(crate) async fn claim(State(app): State<App>, signed: Signed, Id(id): Id<AlarmId>, key: Key) -> Answer<Json<Value>> {
+    act(app, signed, id, key, |records, signed, key| records.claim(id, signed.person.id, key)).await
+}
+
+/// `POST /api/alarms/{id}/release`
+pub(crate) async fn release(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<AlarmId>,
+    key: Key,
+) -> Answer<Json<Value>> {
+    act(app, signed, id, key, |records, signed, key| records.release(id, signed.person.id, key)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resolution {
+    outcome: Option<Outcome>,
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /api/alarms/{id}/resolve {outcome, note}`
+pub(crate) async fn resolve(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<AlarmId>,
+    key: Key,
+    Sent(sent): Sent<Resolution>,
+) -> Answer<Json<Value>> {
+    act(app, signed, id, key, move |records, signed, key| {
+        records.resolve(id, signed.person.id, sent.outcome, &sent.note, key)
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Note {
+    note: String,
+}
+
+/// `POST /api/alarms/{id}/note {note}`
+pub(crate) async fn note(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<AlarmId>,
+    key: Key,
+    Sent(sent): Sent<Note>,
+) -> Answer<Json<Value>> {
+    act(app, signed, id, key, move |records, signed, key| records.note(id, signed.person.id, &sent.note, key)).await
+}
+
+/// Does one thing to an alarm within the person's row scope and answers the alarm as it is then.
+async fn act<F>(app: App, signed: Signed, id: AlarmId, Key(key): Key, action: F) -> Answer<Json<Value>>
+where
+    F: FnOnce(&Records, &Signed, Option<&str>) -> Result<AlarmView, ActionError> + Send + 'static,
+{
+    let records = app.deps.records.clone();
+    let done = app.calls.run("alarm action", move || {
+        if !signed.sees_all() {
+            let found = records.alarm(id).map_err(|error| ApiError::internal("alarm action", &error))?;
+            let found = found.ok_or_else(ApiError::not_found)?;
+            signed.check_elder(&records, found.view.elder_id, team_of(&found.view))?;
+        }
+        let alarm = action(&records, &signed, key.as_deref()).map_err(|error| refused(&error))?;
+        to_value(&Alarm::new(&alarm, signed.sight()))
+    });
+    done.await?.map(Json)
+}
+
+pub(crate) fn to_value(shown: &impl serde::Serialize) -> Answer<Value> {
+    serde_json::to_value(shown).map_err(|error| ApiError::internal("writing JSON", &error))
+}
+
+/// Why an action was not done, for the person who tried.
+pub(crate) fn refused(error: &ActionError) -> ApiError {
+    let conflict = |code, zh, en: &'static str| ApiError::new(StatusCode::CONFLICT, code, zh, en);
+    match error {
+        ActionError::AlreadyClaimedBy(name) => ApiError::new(
+            StatusCode::CONFLICT,
+            "claimed_by_other",
+            format!("{name} 已接单,请处理其他告警或与其联系。"),
+            format!("{name} has it already; take another alarm or call them."),
+        )
+        .with("by", name.clone()),
+        ActionError::AlreadyResolved => conflict(
+            "already_resolved",
+            "该告警已处置完成,请刷新列表。",
+            "This alarm is resolved already; reload the list.",
+        ),
+        ActionError::NeedsOutcome => conflict(
+            "needs_outcome",
+            "紧急和高优先级告警结束前必须选择处置结果。",
+            "An urgent or high alarm needs an outcome; choose one.",
+        ),
+        ActionError::KeyReused => conflict(
+            "key_reused",
+            "该 Idempotency-Key 已用于其他操作,请换一个新的。",
+            "This Idempotency-Key was used for another action; send a new one.",
+        ),
+        ActionError::Gone => ApiError::not_found(),
+        ActionError::NotAllowed => ApiError::not_allowed(),
+        ActionError::NoteTooLong(max) => ApiError::bad_request(
+            format!("备注最多 {max} 个字符,请缩短。"),
+            format!("A note has at most {max} characters; shorten it."),
+        ),
+        ActionError::Store(error) => ApiError::internal("action", error),
+    }
+}

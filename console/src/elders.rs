@@ -1,0 +1,150 @@
+//! Elders: the masked list, one elder's card (audited), the latest values.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::State;
+use model::{DeviceId, ElderId, Reading, Subject, Time, mask};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::readings::Readings;
+use store::records::{Elder, Person, Records};
+
+use crate::App;
+use crate::access::{Sight, Signed};
+use crate::error::{Answer, ApiError};
+use crate::input::{Id, Params};
+use crate::view;
+
+const LIST_DEFAULT: usize = 100;
+/// Elders one list answers at most.
+const LIST_MAX: usize = 500;
+/// Characters of a search text.
+const SEARCH_CHARS_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    #[serde(default)]
+    q: String,
+    limit: Option<usize>,
+}
+
+/// `GET /api/elders?q=&limit=`
+pub(crate) async fn list(
+    State(app): State<App>,
+    signed: Signed,
+    Params(query): Params<ListQuery>,
+) -> Answer<Json<Value>> {
+    if query.q.chars().count() > SEARCH_CHARS_MAX {
+        return Err(ApiError::bad_request(
+            format!("搜索内容最多 {SEARCH_CHARS_MAX} 个字符。"),
+            format!("The search text has at most {SEARCH_CHARS_MAX} characters."),
+        ));
+    }
+    let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
+    let found = app.calls.run("elder list", move || {
+        let limit = query.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
+        let elders = search(&records, &signed, &query.q, limit)?;
+        let rows = elders.iter().map(|elder| {
+            json!({
+                "id": elder.id, "name_masked": mask::name(&elder.name), "age": elder.age, "sex": elder.sex,
+                "team": elder.team, "latest_at": latest_at(&readings, elder.id), "open_alarms": elder.open_alarms,
+            })
+        });
+        Ok(json!({ "elders": rows.collect::<Vec<_>>() }))
+    });
+    found.await?.map(Json)
+}
+
+fn search(records: &Records, signed: &Signed, text: &str, limit: usize) -> Answer<Vec<Elder>> {
+    let failed = |error| ApiError::internal("elder list", &error);
+    if signed.sees_all() {
+        // A masked role must not find out a phone number by trying: it searches by nothing but its lists.
+        let text = if signed.sight() == Sight::Clear { text } else { "" };
+        return records.elders(text, limit).map_err(failed);
+    }
+    let Some(team) = signed.person.team_id() else { return Ok(Vec::new()) };
+    let mut elders = records.elders_of_team(team, store::records::ROWS_MAX).map_err(failed)?;
+    let text = text.trim();
+    elders.retain(|elder| [&elder.name, &elder.phone, &elder.address].iter().any(|field| field.contains(text)));
+    elders.truncate(limit);
+    Ok(elders)
+}
+
+fn latest_at(readings: &Readings, elder: ElderId) -> Option<Time> {
+    readings.latest(Subject::Elder(elder)).iter().map(|reading| reading.sample.taken_at).max()
+}
+
+/// The elder, when this person may see them at all. Blocks.
+pub(crate) fn in_scope(records: &Records, signed: &Signed, id: ElderId) -> Answer<Elder> {
+    let found = records.elder(id).map_err(|error| ApiError::internal("elder", &error))?;
+    let elder = found.ok_or_else(ApiError::not_found)?;
+    signed.check_elder(records, Some(id), elder.team.as_ref().map(|team| model::TeamId(team.id)))?;
+    Ok(elder)
+}
+
+/// Writes that this person looked at this elder. The answer waits for it: no look without a trace.
+pub(crate) fn audit_look(records: &Records, person: &Person, action: &str, elder: ElderId) -> Answer<()> {
+    records
+        .audit(Some(person.id), action, &format!("elder/{elder}"), "")
+        .map_err(|error| ApiError::internal("audit", &error))
+}
+
+/// `GET /api/elders/{id}`
+pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<ElderId>) -> Answer<Json<Value>> {
+    let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
+    let found = app.calls.run("elder", move || {
+        let elder = in_scope(&records, &signed, id)?;
+        audit_look(&records, &signed.person, "view_elder", id)?;
+        let mut seen: HashMap<DeviceId, Time> = HashMap::new();
+        for reading in readings.latest(Subject::Elder(id)) {
+            let at = seen.entry(reading.device).or_insert(reading.sample.taken_at);
+            *at = (*at).max(reading.sample.taken_at);
+        }
+        let devices = records.devices_of(id).map_err(|error| ApiError::internal("elder", &error))?;
+        let devices = devices.iter().map(|device| {
+            json!({
+                "id": device.id, "name": device.name, "kind": Some(&device.kind).filter(|kind| !kind.is_empty()),
+                "last_seen": seen.get(&device.id),
+            })
+        });
+        let mut card = view::elder(&elder, signed.sight());
+        card["devices"] = devices.collect();
+        Ok(card)
+    });
+    found.await?.map(Json)
+}
+
+/// `GET /api/elders/{id}/latest`
+pub(crate) async fn latest(State(app): State<App>, signed: Signed, Id(id): Id<ElderId>) -> Answer<Json<Value>> {
+    let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
+    let found = app.calls.run("latest values", move || {
+        in_scope(&records, &signed, id)?;
+        Ok(json!({ "latest": latest_json(&records, &readings, Subject::Elder(id))? }))
+    });
+    found.await?.map(Json)
+}
+
+/// The newest reading of every metric, devices by name. Blocks.
+pub(crate) fn latest_json(records: &Records, readings: &Readings, subject: Subject) -> Answer<Value> {
+    let latest = readings.latest(subject);
+    if latest.is_empty() {
+        return Ok(Value::Array(Vec::new()));
+    }
+    let devices = match subject {
+        Subject::Elder(elder) => records.devices_of(elder),
+        Subject::Unattributed(_) => Ok(Vec::new()),
+    };
+    let devices = devices.map_err(|error| ApiError::internal("latest values", &error))?;
+    let names: HashMap<DeviceId, &str> = devices.iter().map(|device| (device.id, device.name.as_str())).collect();
+    Ok(latest.iter().map(|reading| reading_json(reading, names.get(&reading.device).copied())).collect())
+}
+
+fn reading_json(reading: &Reading, device: Option<&str>) -> Value {
+    let sample = &reading.sample;
+    json!({
+        "metric": sample.metric, "value": sample.value(), "quality": sample.quality, "taken_at": sample.taken_at,
+        "device": device,
+    })
+}

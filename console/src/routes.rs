@@ -1,0 +1,74 @@
+//! Every address of the console with the roles that may call it: one table. A route that is not here does not exist.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{MethodRouter, get, post, put};
+use model::people::Role;
+
+use crate::access::{ADMINISTRATOR, ALL, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
+use crate::error::ApiError;
+use crate::{App, alarms, demo, elders, guard, operations, pages, rules, session, stream, trend, web};
+
+/// One row of the table.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    handler: MethodRouter<App>,
+}
+
+fn table() -> Vec<Route> {
+    let route = |method, path, access, handler| Route { method, path, access, handler };
+    vec![
+        route("POST", "/api/login", Access::Public, post(session::login)),
+        route("POST", "/api/logout", ALL, post(session::logout)),
+        route("GET", "/api/me", ALL, get(session::me)),
+        route("GET", "/api/stream", ALL, get(stream::stream)),
+        route("GET", "/api/alarms", ALL, get(alarms::list)),
+        route("GET", "/api/alarms/{id}", ALL, get(alarms::detail)),
+        route("POST", "/api/alarms/{id}/claim", DISPATCHER, post(alarms::claim)),
+        route("POST", "/api/alarms/{id}/release", DISPATCHER, post(alarms::release)),
+        route("POST", "/api/alarms/{id}/resolve", HANDLERS, post(alarms::resolve)),
+        route("POST", "/api/alarms/{id}/note", HANDLERS, post(alarms::note)),
+        route("GET", "/api/elders", ALL, get(elders::list)),
+        route("GET", "/api/elders/{id}", ALL, get(elders::detail)),
+        route("GET", "/api/elders/{id}/latest", ALL, get(elders::latest)),
+        route("GET", "/api/elders/{id}/trend", ALL, get(trend::trend)),
+        route("GET", "/api/elders/{id}/rules", ALL, get(rules::get)),
+        route("PUT", "/api/elders/{id}/rules", RULE_MAKERS, put(rules::put)),
+        route("GET", "/api/pages", CARE, get(pages::list)),
+        route("GET", "/api/pages/{id}", CARE, get(pages::detail)),
+        route("POST", "/api/pages/{id}/accept", CARE, post(pages::accept)),
+        route("POST", "/api/pages/{id}/decline", CARE, post(pages::decline)),
+        route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
+        route("GET", "/api/quarantine", ADMINISTRATOR, get(operations::quarantine)),
+        route("POST", "/api/quarantine/{id}/replay", ADMINISTRATOR, post(operations::replay)),
+        route("GET", "/api/metrics", ALL, get(operations::words)),
+        route("GET", "/api/health", Access::Public, get(operations::health)),
+        route("GET", "/metrics", Access::Loopback, get(operations::figures)),
+        route("POST", "/demo/phone", Access::Signature, post(demo::receive)),
+        route("GET", "/demo/phone", ALL, get(demo::show)),
+    ]
+}
+
+pub(crate) fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    for Route { path, access, handler, .. } in table() {
+        router = router.route(path, handler.route_layer(from_fn_with_state((app.clone(), access), admit)));
+    }
+    router
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed().into_response() })
+        .fallback(web::fallback)
+        .layer(from_fn_with_state(app.clone(), guard::every_request))
+        .with_state(app.clone())
+}
+
+/// Every route with the roles that may call it; no roles: no sign-in needed. For the documentation and the tests.
+pub fn routes() -> Vec<(&'static str, &'static str, &'static [Role])> {
+    let roles = |access| match access {
+        Access::Public | Access::Signature | Access::Loopback => &[][..],
+        Access::Roles(roles) => roles,
+    };
+    table().into_iter().map(|route| (route.method, route.path, roles(route.access))).collect()
+}

@@ -1,0 +1,144 @@
+//! What of an alarm and an elder goes to the browser: names masked in lists, the words in both languages.
+
+use model::alarm::AlarmEventKind;
+use model::people::Sex;
+use model::{AlarmId, AlarmKind, Condition, ElderId, Handling, Outcome, PersonId, Priority, Time, mask};
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::records::{Accepted, AlarmEventView, AlarmView, Elder, Named};
+
+use crate::access::Sight;
+
+/// Stands for a text the role may not see.
+const HIDDEN: &str = "***";
+
+/// One alarm as lists and the stream show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Alarm<'a> {
+    id: AlarmId,
+    elder: Option<AlarmElder<'a>>,
+    device: Option<&'a str>,
+    team: Option<&'a Named>,
+    priority: Priority,
+    condition: Condition,
+    handling: Handling,
+    rule: &'a str,
+    title_zh: &'a str,
+    title_en: &'a str,
+    kind: &'a AlarmKind,
+    started_at: Time,
+    raised_at: Time,
+    updated_at: Time,
+    late: bool,
+    repeats: u32,
+    claimed_by: Option<&'a Named>,
+    claim_until: Option<Time>,
+    accepted_by: Option<&'a Accepted>,
+    outcome: Option<Outcome>,
+    page_state: Option<model::page::PageState>,
+    seq: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct AlarmElder<'a> {
+    id: ElderId,
+    name_masked: String,
+    age: Option<u32>,
+    sex: Sex,
+    address: &'a str,
+}
+
+impl<'a> Alarm<'a> {
+    pub(crate) fn new(view: &'a AlarmView, sight: Sight) -> Self {
+        Self {
+            id: view.id,
+            elder: view.elder_id.map(|id| AlarmElder {
+                id,
+                name_masked: mask::name(view.elder_name.as_deref().unwrap_or_default()),
+                age: view.elder_age,
+                sex: view.elder_sex.unwrap_or(Sex::Unknown),
+                address: match sight {
+                    Sight::Clear => view.address.as_deref().unwrap_or_default(),
+                    Sight::Masked => HIDDEN,
+                },
+            }),
+            device: view.device.as_deref(),
+            team: view.team.as_ref(),
+            priority: view.priority,
+            condition: view.condition,
+            handling: view.handling,
+            rule: &view.rule,
+            title_zh: &view.rule_zh,
+            title_en: &view.rule_en,
+            kind: &view.kind,
+            started_at: view.started_at,
+            raised_at: view.raised_at,
+            updated_at: view.updated_at,
+            late: view.late,
+            repeats: view.repeats,
+            claimed_by: view.claimed_by.as_ref(),
+            claim_until: view.claim_until,
+            accepted_by: view.accepted_by.as_ref(),
+            outcome: view.outcome,
+            page_state: view.page_state,
+            seq: view.seq,
+        }
+    }
+}
+
+/// One event as the stream sends it.
+#[derive(Debug, Serialize)]
+pub(crate) struct StreamEvent<'a> {
+    seq: i64,
+    kind: AlarmEventKind,
+    at: Time,
+    by: Option<&'a str>,
+    alarm: Alarm<'a>,
+}
+
+impl<'a> StreamEvent<'a> {
+    pub(crate) fn new(event: &'a AlarmEventView, sight: Sight) -> Self {
+        Self {
+            seq: event.seq,
+            kind: event.kind,
+            at: event.at,
+            by: name_of(event.by.as_ref()),
+            alarm: Alarm::new(&event.alarm, sight),
+        }
+    }
+}
+
+/// One line of an alarm's history.
+pub(crate) fn event(event: &AlarmEventView, sight: Sight) -> Value {
+    // The detail may hold a note somebody typed; a masked view has no place for that.
+    let detail = if sight == Sight::Clear { event.detail.clone() } else { Value::Null };
+    json!({
+        "seq": event.seq, "kind": event.kind, "kind_zh": event.kind.zh(), "kind_en": event.kind.en(),
+        "at": event.at, "by": name_of(event.by.as_ref()), "detail": detail,
+    })
+}
+
+/// An elder's card.
+pub(crate) fn elder(elder: &Elder, sight: Sight) -> Value {
+    let clear = sight == Sight::Clear;
+    json!({
+        "id": elder.id,
+        "name": if clear { elder.name.clone() } else { mask::name(&elder.name) },
+        "phone": clear.then_some(elder.phone.as_str()),
+        "age": elder.age,
+        "sex": elder.sex,
+        "birth_date": elder.birth_date.as_deref().filter(|_| clear),
+        "address": if clear { elder.address.as_str() } else { HIDDEN },
+        "notes": clear.then_some(elder.notes.as_str()),
+        "team": elder.team,
+    })
+}
+
+pub(crate) fn name_of(named: Option<&Named>) -> Option<&str> {
+    named.map(|named| named.name.as_str())
+}
+
+/// Who did something, when only the number is known.
+pub(crate) fn person_name(records: &store::records::Records, id: Option<PersonId>) -> Option<String> {
+    records.person(id?).ok().flatten().map(|person| person.name)
+}
