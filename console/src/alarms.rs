@@ -119,8 +119,13 @@ fn read_detail(records: &Records, signed: &Signed, id: AlarmId) -> Answer<Value>
 }
 
 /// `POST /api/alarms/{id}/claim`
-pub(crate) async fn claim(State(app): State<App>, signed: Signed, Id(id): Id<AlarmId>, key: Key) -> Answer<Json<Value>> {
-    act(app, signed, id, key, |records, signed, key| records.claim(id, signed.person.id, key)).await
+pub(crate) async fn claim(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<AlarmId>,
+    key: Key,
+) -> Answer<Json<Value>> {
+    act(app, signed, id, key, move |records, signed, key| records.claim(id, signed.person.id, key)).await
 }
 
 /// `POST /api/alarms/{id}/release`
@@ -130,7 +135,7 @@ pub(crate) async fn release(
     Id(id): Id<AlarmId>,
     key: Key,
 ) -> Answer<Json<Value>> {
-    act(app, signed, id, key, |records, signed, key| records.release(id, signed.person.id, key)).await
+    act(app, signed, id, key, move |records, signed, key| records.release(id, signed.person.id, key)).await
 }
 
 #[derive(Deserialize)]

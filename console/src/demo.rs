@@ -56,8 +56,9 @@ pub(crate) async fn receive(State(app): State<App>, request: Request) -> Answer<
             "The signature does not fit or the clock is more than 5 minutes off; check the secret and the clock.",
         ));
     };
-    let body: Value = serde_json::from_slice(&body)
-        .map_err(|bad| ApiError::bad_request(format!("内容不是 JSON:{bad}"), format!("The body is not JSON: {bad}.")))?;
+    let body: Value = serde_json::from_slice(&body).map_err(|bad| {
+        ApiError::bad_request(format!("内容不是 JSON:{bad}"), format!("The body is not JSON: {bad}."))
+    })?;
     app.inbox.keep(id, now, body);
     Ok(Json(json!({ "ok": true })))
 }

@@ -99,7 +99,10 @@ mod tests {
         assert!(check(&Method::GET, &[("origin", "https://evil.example")]), "reading is the browser's business");
         assert!(check(&Method::POST, &[json]));
         assert!(check(&Method::POST, &[("idempotency-key", "k")]));
-        assert!(check(&Method::POST, &[json, ("origin", "http://vigil.example:8080"), ("sec-fetch-site", "same-origin")]));
+        assert!(check(
+            &Method::POST,
+            &[json, ("origin", "http://vigil.example:8080"), ("sec-fetch-site", "same-origin")]
+        ));
         assert!(!check(&Method::POST, &[]), "a plain form");
         assert!(!check(&Method::POST, &[("content-type", "text/plain")]));
         assert!(!check(&Method::PUT, &[json, ("origin", "https://evil.example")]));

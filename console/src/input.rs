@@ -26,7 +26,9 @@ pub(crate) async fn raw_body(body: Body, bytes_max: usize) -> Result<bytes::Byte
         Ok(Ok(bytes)) => Ok(bytes),
         // `to_bytes` fails for a body above the limit and for a broken connection, where nobody reads the answer.
         Ok(Err(_)) => Err(ApiError::too_large(bytes_max)),
-        Err(_) => Err(ApiError::bad_request("请求内容未在 10 秒内到达。", "The body did not arrive within 10 seconds.")),
+        Err(_) => {
+            Err(ApiError::bad_request("请求内容未在 10 秒内到达。", "The body did not arrive within 10 seconds."))
+        }
     }
 }
 
@@ -34,7 +36,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Sent<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
-        let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        let declared =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|bytes| bytes > app.config.body_bytes_max) {
             return Err(ApiError::too_large(app.config.body_bytes_max));
         }

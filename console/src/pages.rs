@@ -83,7 +83,12 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<Pa
 }
 
 /// `POST /api/pages/{id}/accept`
-pub(crate) async fn accept(State(app): State<App>, signed: Signed, Id(id): Id<PageId>, key: Key) -> Answer<Json<Value>> {
+pub(crate) async fn accept(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<PageId>,
+    key: Key,
+) -> Answer<Json<Value>> {
     answer(app, signed, key, move |records, by, key| records.accept_page(id, by, key)).await
 }
 

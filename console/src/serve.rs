@@ -157,17 +157,21 @@ mod tests {
     use axum::body::Body;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+
+    /// Says that it was dropped.
+    struct Tell(Arc<Notify>);
+
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
 
     /// A client that asks for an endless answer and never reads is put out; its place is free again.
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_put_out() {
-        let ended = Arc::new(tokio::sync::Notify::new());
-        struct Tell(Arc<tokio::sync::Notify>);
-        impl Drop for Tell {
-            fn drop(&mut self) {
-                self.0.notify_one();
-            }
-        }
+        let ended = Arc::new(Notify::new());
         let tell = Arc::clone(&ended);
         let endless = move || async move {
             let chunk = bytes::Bytes::from(vec![b'x'; 64 * 1024]);

@@ -151,13 +151,13 @@ pub(crate) async fn stream(
 
 fn opening(app: &App, newest: i64, lost: bool) -> Bytes {
     let hello = json!({ "server_time": app.deps.clock.now(), "last_event": newest });
-    let mut text = format!("retry: {RECONNECT_MS}\nevent: hello\ndata: {hello}\n\n");
-    if lost {
-        // With the id: the next reconnection continues from here.
-        let reset = json!({ "last_event": newest });
-        text.push_str(&format!("event: reset\nid: {newest}\ndata: {reset}\n\n"));
+    let hello = format!("retry: {RECONNECT_MS}\nevent: hello\ndata: {hello}\n\n");
+    if !lost {
+        return Bytes::from(hello);
     }
-    Bytes::from(text)
+    // With the id: the next reconnection continues from here.
+    let reset = json!({ "last_event": newest });
+    Bytes::from(format!("{hello}event: reset\nid: {newest}\ndata: {reset}\n\n"))
 }
 
 /// One connected browser.

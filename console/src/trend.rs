@@ -134,7 +134,8 @@ fn draw(records: &Records, readings: &Readings, id: ElderId, asked: &Asked) -> A
 }
 
 fn series_json(metric: Metric, trend: &Trend, rules: Option<&RuleSet>) -> Value {
-    let points = trend.points.iter().map(|point| json!([point.start.millis(), point.n, point.min, point.mean, point.max]));
+    let points =
+        trend.points.iter().map(|point| json!([point.start.millis(), point.n, point.min, point.mean, point.max]));
     let gaps = trend.gaps.iter().map(|(from, to)| json!([from.millis(), to.millis()]));
     let absent = trend.absent.iter().map(|(at, cause)| json!([at.millis(), cause]));
     json!({

@@ -1,0 +1,247 @@
+//! A small house to test in: two teams, six people, two elders, one bound and one loose device, and HTTP clients.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use console::{Check, Config, Demo, Deps, RuleChange, RuleChangeError};
+use model::alarm::{Change, Transition};
+use model::people::{Role, Sex};
+use model::rule::{Level, Rule, RuleSet, Side, Test, Threshold};
+use model::{
+    AlarmId, AlarmKind, DeviceId, ElderId, EventKind, Metric, Name, PageId, PersonId, Priority, Seq, Subject, TeamId, Time,
+};
+use runtime::{Clock, Stop};
+use serde_json::Value;
+use store::readings::Readings;
+use store::records::{Dialect, NewElder, NewPage, NewPerson, Records};
+
+pub(crate) const PASSWORD: &str = "Correct-horse-7";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=";
+/// When every story begins.
+pub(crate) const NOON: &str = "2026-11-22T04:00:00Z";
+
+pub(crate) struct House {
+    pub(crate) records: Records,
+    pub(crate) readings: Readings,
+    pub(crate) clock: Clock,
+    pub(crate) base: String,
+    /// 王秀英 of team A.
+    pub(crate) wang: ElderId,
+    /// 李建国 of team B.
+    pub(crate) li: ElderId,
+    /// Worn by 王秀英.
+    pub(crate) band: DeviceId,
+    /// Worn by nobody.
+    pub(crate) loose: DeviceId,
+    /// Doctor of team A.
+    pub(crate) doctor: PersonId,
+    next: AtomicU64,
+    stop: Stop,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.request();
+    }
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(Config::default()).await
+    }
+
+    pub(crate) async fn open_with(config: Config) -> Self {
+        // The HTTP client insists on a TLS provider, also for plain HTTP. A second installation is refused: fine.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Time::parse(NOON).unwrap());
+        let records = Records::open(dir.path(), clock.clone()).unwrap();
+        let readings = Readings::open(dir.path(), &store::readings::Config::default()).unwrap();
+        let seeded = seed(&records, clock.now());
+        let stop = Stop::new();
+        let bound = console::bind(Config { listen: "127.0.0.1:0".to_owned(), ..config }).await.unwrap();
+        let base = format!("http://{}", bound.addr);
+        let deps = deps(&records, &readings, &clock);
+        tokio::spawn(bound.run(deps, stop.clone()));
+        let Seeded { wang, li, band, loose, doctor } = seeded;
+        let next = AtomicU64::new(0);
+        Self { records, readings, clock, base, wang, li, band, loose, doctor, next, stop, _dir: dir }
+    }
+
+    /// A fall of this elder, as the engine would report it; pages the doctor of team A.
+    pub(crate) fn fall(&self, elder: ElderId) -> AlarmId {
+        self.raise(&[elder])[0]
+    }
+
+    /// One fall of each of these elders, in one transaction.
+    pub(crate) fn raise(&self, elders: &[ElderId]) -> Vec<AlarmId> {
+        let now = self.clock.now();
+        let transitions: Vec<Transition> = elders
+            .iter()
+            .map(|elder| {
+                let n = self.next.fetch_add(1, Ordering::Relaxed);
+                let started_at = now.plus_us(n as i64);
+                let subject = Subject::Elder(*elder);
+                Transition {
+                    alarm: AlarmId::of(subject, "fall", started_at),
+                    subject: subject.to_u32(),
+                    rule: "fall".to_owned(),
+                    rules_version: 1,
+                    change: Change::Raised {
+                        priority: Priority::P1,
+                        kind: AlarmKind::Event { kind: EventKind::Fall },
+                        started_at,
+                        late: false,
+                    },
+                    at: started_at,
+                    received_at: now,
+                }
+            })
+            .collect();
+        let cursor = Seq(self.next.load(Ordering::Relaxed));
+        let doctor = self.doctor;
+        let page = move |_: &_| vec![NewPage { person: doctor, channel: "webhook".to_owned(), due_at: None }];
+        self.records.apply(&transitions, cursor, now, &page).unwrap();
+        transitions.iter().map(|transition| transition.alarm).collect()
+    }
+
+    /// The page that went out for an alarm.
+    pub(crate) fn page_of(&self, alarm: AlarmId) -> PageId {
+        self.records.alarm(alarm).unwrap().unwrap().pages[0].id
+    }
+
+    pub(crate) fn anonymous(&self) -> Client {
+        Client { http: reqwest::Client::new(), base: self.base.clone(), cookie: None }
+    }
+
+    /// Signed in by the store itself: the way over HTTP has its own story.
+    pub(crate) fn signed_in(&self, login: &str) -> Client {
+        let (_, token) = self.records.login(login, PASSWORD).unwrap();
+        Client { cookie: Some(format!("vigil_session={}", token.0)), ..self.anonymous() }
+    }
+}
+
+struct Seeded {
+    wang: ElderId,
+    li: ElderId,
+    band: DeviceId,
+    loose: DeviceId,
+    doctor: PersonId,
+}
+
+fn seed(records: &Records, now: Time) -> Seeded {
+    let (team_a, team_b) = (records.create_team("A 队").unwrap(), records.create_team("B 队").unwrap());
+    let person = |login: &str, name: &str, role, team: Option<TeamId>| {
+        records
+            .create_person(&NewPerson {
+                name: name.to_owned(),
+                phone: "13800000000".to_owned(),
+                role,
+                login: login.to_owned(),
+                password: PASSWORD.to_owned(),
+                team,
+                language: "zh".to_owned(),
+                on_call_order: (role == Role::Doctor).then_some(1),
+            })
+            .unwrap()
+    };
+    person("zhang", "张敏", Role::Dispatcher, None);
+    person("zhou", "周强", Role::Dispatcher, None);
+    let doctor = person("chen", "陈医生", Role::Doctor, Some(team_a));
+    person("sun", "孙护士", Role::Nurse, Some(team_a));
+    person("zhao", "赵医生", Role::Doctor, Some(team_b));
+    person("admin", "管理员", Role::Administrator, None);
+    let elder = |name: &str, phone: &str, team| {
+        records
+            .create_elder(&NewElder {
+                name: name.to_owned(),
+                sex: Sex::Female,
+                birth_date: Some("1944-03-02".to_owned()),
+                phone: phone.to_owned(),
+                address: "幸福路 8 号 2-301".to_owned(),
+                notes: "独居".to_owned(),
+                team: Some(team),
+            })
+            .unwrap()
+    };
+    let (wang, li) = (elder("王秀英", "13911112222", team_a), elder("李建国", "13933334444", team_b));
+    let site = records.create_site(&Name::new("home").unwrap()).unwrap();
+    let (gateway, _token) = records.create_gateway(site, &Name::new("gw-1").unwrap(), Dialect::Vigil).unwrap();
+    let band = records.ensure_device(gateway, &Name::new("band").unwrap()).unwrap();
+    let loose = records.ensure_device(gateway, &Name::new("loose").unwrap()).unwrap();
+    records.bind(band, wang, now, None).unwrap();
+    records.ensure_default_rules(&rules(180.0)).unwrap();
+    Seeded { wang, li, band, loose, doctor }
+}
+
+/// One rule: systolic pressure at or above `limit`.
+pub(crate) fn rules(limit: f64) -> RuleSet {
+    let threshold = Threshold {
+        metric: Metric::Systolic,
+        side: Side::High,
+        levels: vec![Level { priority: Priority::P1, limit, hold_s: 0 }],
+        clear_margin: 5.0,
+    };
+    let rule = Rule {
+        slug: "systolic_high".to_owned(),
+        zh: "收缩压偏高".to_owned(),
+        en: "Systolic pressure high".to_owned(),
+        test: Test::Threshold(threshold),
+        latching: true,
+    };
+    RuleSet { name: "test".to_owned(), version: 1, source: "test".to_owned(), rules: vec![rule] }
+}
+
+fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
+    let (saver, replayer, replay_clock) = (records.clone(), records.clone(), clock.clone());
+    Deps {
+        records: records.clone(),
+        readings: readings.clone(),
+        clock: clock.clone(),
+        save_rules: Arc::new(move |change: RuleChange| {
+            let saved = saver.save_rules(change.elder, change.set, Some(change.author), &change.reason);
+            saved.map_err(|error| RuleChangeError::Failed(error.to_string()))
+        }),
+        replay_quarantine: Arc::new(move |id| {
+            replayer.quarantine_mark_replayed(id, replay_clock.now()).map_err(|error| error.to_string())
+        }),
+        health: Arc::new(|| vec![Check { name: "journal".to_owned(), ok: true, detail: "0 bytes queued".to_owned() }]),
+        metrics: Arc::new(|| "vigil_console_test 1\n".to_owned()),
+        demo: Some(Demo { webhook_secret: WEBHOOK_SECRET.to_owned() }),
+    }
+}
+
+/// A browser without a screen.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) cookie: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        answer(self.request("POST", path).json(body)).await
+    }
+}
+
+/// Status and JSON of an answer; `null` when there is no JSON in it.
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+}
