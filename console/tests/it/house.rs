@@ -8,7 +8,8 @@ use model::alarm::{Change, Transition};
 use model::people::{Role, Sex};
 use model::rule::{Level, Rule, RuleSet, Side, Test, Threshold};
 use model::{
-    AlarmId, AlarmKind, DeviceId, ElderId, EventKind, Metric, Name, PageId, PersonId, Priority, Seq, Subject, TeamId, Time,
+    AlarmId, AlarmKind, DeviceId, ElderId, EventKind, Metric, Name, PageId, PersonId, Priority, Seq, Subject, TeamId,
+    Time,
 };
 use runtime::{Clock, Stop};
 use serde_json::Value;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+// Everywhere else the package goes by its short name.
+extern crate vigil_console as console;
+
 mod alarms;
 mod house;
 mod sessions;

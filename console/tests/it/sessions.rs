@@ -64,7 +64,8 @@ async fn a_secure_cookie_says_so_and_an_unknown_login_looks_like_a_wrong_passwor
 async fn bad_input_gets_the_place_and_a_sentence() {
     let house = House::open().await;
     let client = house.anonymous();
-    let raw = |body: &'static str| client.request("POST", "/api/login").header("content-type", "application/json").body(body);
+    let raw =
+        |body: &'static str| client.request("POST", "/api/login").header("content-type", "application/json").body(body);
     let (status, body) = answer(raw("{\"login\": \"chen\",")).await;
     assert_eq!((status, &body["error"]["code"]), (422, &json!("bad_request")));
     assert!(body["error"]["message_en"].as_str().unwrap().contains("line 1 column"), "{body}");
