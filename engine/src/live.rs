@@ -109,6 +109,8 @@ impl State {
             (Verdict::Worsen { level }, Some(present)) => {
                 let kind = limit.kind(value, level);
                 let change = Change::Worsened { priority: limit.priority(level), kind };
+                // A more urgent level may wait less long for data.
+                sink.rewind = true;
                 sink.put(plan, limit.rule, present.alarm, at, change);
             }
             (Verdict::Repeat { level }, Some(present)) => {
@@ -135,27 +137,25 @@ impl State {
         let Some(level) = limit.test.levels.iter().position(beyond) else { return };
         let priority = limit.priority(level);
         let kind = limit.kind(value, level);
+        if self.is_past(limit.rule, at) {
+            return;
+        }
         let track = self.tracks.iter_mut().find(|track| track.rule == limit.rule);
-        if let Some(present) = track.and_then(|track| track.present.as_mut())
-            && at >= present.started_at
-        {
+        if let Some(present) = track.and_then(|track| track.present.as_mut()) {
+            // The same stretch, of which the beginning comes after the rest.
             if priority < present.priority {
                 present.reached(priority);
+                sink.rewind = true;
                 sink.put(plan, limit.rule, present.alarm, at, Change::Worsened { priority, kind });
             }
             return;
         }
-        if self.is_known(limit.rule, at) {
-            return;
-        }
         let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), at);
         sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at: at, late: false });
-        let Some(track) = self.tracks.iter_mut().find(|track| track.rule == limit.rule && track.is_pending()) else {
-            // The newer value was not beyond any level, or its own episode began later: this one is over.
-            let next = self.tracks.iter().find(|track| track.rule == limit.rule).and_then(|track| track.present);
-            let to = next.map_or(last_at, |present| present.started_at.plus_us(-1));
-            self.remember(Episode { rule: limit.rule, from: at, to });
-            sink.put(plan, limit.rule, alarm, to, Change::Cleared);
+        let Some(track) = self.tracks.iter_mut().find(|track| track.rule == limit.rule) else {
+            // The newer value was not beyond any level: this one is over.
+            self.remember(Episode { rule: limit.rule, from: at, to: last_at });
+            sink.put(plan, limit.rule, alarm, last_at, Change::Cleared);
             return;
         };
         track.raised(alarm, at, priority);

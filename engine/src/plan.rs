@@ -33,8 +33,8 @@ pub(crate) struct Limit {
     pub(crate) test: Threshold,
     /// How many of the levels, from the top, are P1 or P2: only these count in late data.
     pub(crate) urgent: usize,
-    /// Longest time between two judged values of one episode, in event and in log time.
-    pub(crate) gap_us: i64,
+    /// Per level: longest time between two judged values of one stretch, in event time for holds, in log time for loss.
+    gaps_us: [i64; LEVELS_MAX],
     /// Limit of the least urgent level: a value inside it needs no further look.
     outermost: f64,
     /// Ten to the number of decimals shown.
@@ -101,20 +101,16 @@ impl Limit {
         let mut test = test.clone();
         test.levels.truncate(LEVELS_MAX);
         let urgent = test.levels.iter().filter(|level| level.priority <= Priority::P2).count();
-        let hold_s = test.levels.iter().map(|level| level.hold_s).max().unwrap_or(0);
         let info = test.metric.info();
-        let gap_us = match info.shape {
+        let least_us = match info.shape {
             Shape::Stream | Shape::Waveform => STREAM_GAP_US,
             Shape::Spot => SPOT_GAP_US,
         };
-        Self {
-            rule,
-            urgent,
-            gap_us: gap_us.max(3 * i64::from(hold_s) * SECOND_US),
-            outermost: test.outermost(),
-            scale: 10_f64.powi(i32::from(info.decimals)),
-            test,
+        let mut gaps_us = [least_us; LEVELS_MAX];
+        for (gap_us, level) in gaps_us.iter_mut().zip(&test.levels) {
+            *gap_us = least_us.max(3 * i64::from(level.hold_s) * SECOND_US);
         }
+        Self { rule, urgent, gaps_us, outermost: test.outermost(), scale: 10_f64.powi(i32::from(info.decimals)), test }
     }
 
     /// The value as screens show it, rounded half up. Judging what is shown leaves no value between two bands, and no
@@ -126,6 +122,16 @@ impl Limit {
 
     pub(crate) fn is_beyond(&self, value: f64) -> bool {
         self.test.side.is_beyond(value, self.outermost)
+    }
+
+    /// Without a judged value for longer, nobody knows what was between.
+    pub(crate) fn gap_us(&self, level: usize) -> i64 {
+        self.gaps_us.get(level).copied().unwrap_or(STREAM_GAP_US)
+    }
+
+    /// The gap that makes a condition of this priority unknown.
+    pub(crate) fn loss_us(&self, priority: Priority) -> i64 {
+        self.gap_us(self.test.levels.iter().position(|level| level.priority == priority).unwrap_or(0))
     }
 
     pub(crate) fn kind(&self, value: f64, level: usize) -> AlarmKind {

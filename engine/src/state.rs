@@ -96,13 +96,15 @@ impl State {
         }
     }
 
-    /// The rule's condition at `at` is part of an episode that the records already have.
-    pub(crate) fn is_known(&self, rule: u8, at: Time) -> bool {
+    /// The rule's condition at `at` is part of an episode that is over.
+    pub(crate) fn is_past(&self, rule: u8, at: Time) -> bool {
         self.episodes.iter().any(|known| known.rule == rule && (known.from..=known.to).contains(&at))
-            || self
-                .tracks
-                .iter()
-                .any(|track| track.rule == rule && track.present.is_some_and(|present| at >= present.started_at))
+    }
+
+    /// The same, or part of the one that stands.
+    pub(crate) fn is_known(&self, rule: u8, at: Time) -> bool {
+        let stands = |track: &Track| track.present.is_some_and(|present| at >= present.started_at);
+        self.is_past(rule, at) || self.tracks.iter().any(|track| track.rule == rule && stands(track))
     }
 
     pub(crate) fn remember(&mut self, episode: Episode) {

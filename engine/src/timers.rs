@@ -55,7 +55,7 @@ impl State {
             if let (Some(present), Some(limit)) = (track.present, plan.limit_of(track.rule))
                 && !present.unknown
             {
-                next = next.min(track.heard.plus_us(limit.gap_us));
+                next = next.min(track.heard.plus_us(limit.loss_us(present.priority)));
             }
         }
         for track in &self.late {
@@ -86,7 +86,7 @@ impl State {
         }
         for track in &mut self.tracks {
             let (Some(present), Some(limit)) = (&mut track.present, plan.limit_of(track.rule)) else { continue };
-            if !present.unknown && sink.now.since_us(track.heard) >= limit.gap_us {
+            if !present.unknown && sink.now.since_us(track.heard) >= limit.loss_us(present.priority) {
                 present.unknown = true;
                 sink.put(plan, track.rule, present.alarm, sink.now, Change::DataLost);
             }

@@ -77,12 +77,8 @@ impl Track {
     /// Judges a value that is newer than all before. `levels` are the first so many of the ladder that count.
     /// After [`Verdict::Raise`] the caller sets the alarm by [`Track::raised`].
     pub(crate) fn judge(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Verdict {
-        if self.last_at != NEVER && at.since_us(self.last_at) > limit.gap_us {
-            // Nobody knows what was between: the hold time starts anew.
-            self.restart();
-        }
-        self.last_at = at;
         let held = self.hold(limit, levels, at, value);
+        self.last_at = at;
         let Some(present) = &mut self.present else {
             return match held {
                 Some(level) => Verdict::Raise { level, started_at: self.since.get(level).copied().unwrap_or(at) },
@@ -107,7 +103,7 @@ impl Track {
         Verdict::Same
     }
 
-    /// Runs the hold time of each level; returns the most urgent one that is through.
+    /// Runs the hold time of each level, anew after a hole in the data; returns the most urgent one that is through.
     fn hold(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Option<usize> {
         let mut held = None;
         for (index, (level, since)) in limit.test.levels.iter().zip(&mut self.since).take(levels).enumerate() {
@@ -115,7 +111,8 @@ impl Track {
                 *since = NEVER;
                 continue;
             }
-            if *since == NEVER {
+            let hole = self.last_at != NEVER && at.since_us(self.last_at) > limit.gap_us(index);
+            if *since == NEVER || hole {
                 *since = at;
             }
             if held.is_none() && at.since_us(*since) >= i64::from(level.hold_s) * SECOND_US {

@@ -2,3 +2,4 @@
 //! devices, rules, alarms, pages).
 
 pub mod readings;
+pub mod records;

@@ -13,8 +13,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The TLS listener; none when absent.
     pub tls: Option<TlsConfig>,
-    /// Links at most, both listeners together, those not logged in yet included.
+    /// Clients logged in at most, both listeners together. One more is told so (CONNACK 0x89 or 3).
     pub links_max: usize,
+    /// Sockets at most that are not logged in (yet). One more is closed at once.
+    pub strangers_max: usize,
     /// Time for the TLS handshake, and then again for the CONNECT. Milliseconds.
     pub login_timeout_ms: u64,
     /// Largest CONNECT, in bytes.
@@ -35,6 +37,8 @@ pub struct Config {
     pub links_per_address_per_s: u32,
     /// Time a client has to read what we wrote. Milliseconds.
     pub write_timeout_ms: u64,
+    /// Pause before a 3.1.1 link is closed because the intake was busy. Milliseconds.
+    pub busy_close_ms: u64,
     /// Time for stored publishes to be acknowledged when the server stops. Milliseconds.
     pub drain_ms: u64,
 }
@@ -45,6 +49,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             tls: None,
             links_max: 50_000,
+            strangers_max: 4_096,
             login_timeout_ms: 5_000,
             connect_bytes_max: 4_096,
             payload_bytes_max: 65_536,
@@ -55,6 +60,7 @@ impl Default for Config {
             retained_max: 1_000,
             links_per_address_per_s: 0,
             write_timeout_ms: 10_000,
+            busy_close_ms: 1_000,
             drain_ms: 5_000,
         }
     }

@@ -7,11 +7,18 @@
 //! What is deliberately absent: routing between clients, shared subscriptions, sessions that outlive a link
 //! (`session_present` is never claimed), outbound topic aliases. Messages to a device go through [`DoorHandle::down`].
 
+mod acl;
 mod config;
 mod identity;
 mod intake;
+mod limiter;
+mod links;
+pub mod protocol;
 mod server;
+mod session;
 mod stats;
+mod tls;
+mod wills;
 
 pub use config::{Config, TlsConfig};
 pub use identity::{Dialect, Gatekeeper, Identity, Login, LoginError};

@@ -1,31 +1,94 @@
-//! The door itself: listeners, the table of links, and the handle the rest of the server holds.
+//! The door itself: listeners, the accept loop, and the handle the rest of the server holds.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::GatewayId;
 use runtime::{Clock, Stop};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 
 use super::config::Config;
 use super::identity::Gatekeeper;
 use super::intake::{Intake, RetainedStore};
-use super::stats::{CloseReason, Counters, Stats};
+use super::limiter::Limiter;
+use super::links::{Links, Sent};
+use super::protocol::Limits;
+use super::session::{self, Seat};
+use super::stats::{CloseReason, Counters, Stats, add};
+use super::tls::Tls;
+use super::wills::Wills;
+
+/// Connections the kernel may hold for us: a reconnect storm comes in bursts.
+const BACKLOG: u32 = 4_096;
+/// Pause after a failed accept (no file descriptor left, most likely).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// TCP's own keep-alive, for 3.1.1 clients that turned MQTT's off: first probe, pause between probes.
+const TCP_IDLE: Duration = Duration::from_mins(1);
+const TCP_PROBE: Duration = Duration::from_secs(20);
+/// Added to `drain_ms` when stopping: time for the last words of links.
+const STOP_GRACE: Duration = Duration::from_secs(2);
 
 /// The front door, bound and not yet open.
 pub struct Door {
+    plain: TcpListener,
+    tls: Option<TcpListener>,
     local_addr: SocketAddr,
     tls_addr: Option<SocketAddr>,
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    counters: Counters,
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) limits: Arc<Limits>,
+    pub(super) gatekeeper: Arc<dyn Gatekeeper>,
+    pub(super) intake: Arc<dyn Intake>,
+    pub(super) retained: Arc<dyn RetainedStore>,
+    pub(super) clock: Clock,
+    pub(super) links: Links,
+    pub(super) wills: Arc<Wills>,
+    pub(super) counters: Arc<Counters>,
+    tls: Option<Tls>,
+    limiter: Mutex<Limiter>,
+    turnstile: Mutex<()>,
+    tasks: AtomicUsize,
+    empty: Notify,
+}
+
+impl Shared {
+    /// Held while a link comes or goes, so that the intake hears `Up`, `Lost` and wills of a gateway in order.
+    pub(super) fn turnstile(&self) -> MutexGuard<'_, ()> {
+        self.turnstile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a connection's task, also when it panics.
+struct TaskCount(Arc<Shared>);
+
+impl TaskCount {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.tasks.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for TaskCount {
+    fn drop(&mut self) {
+        if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.empty.notify_one();
+        }
+    }
 }
 
 impl Door {
-    /// Binds the listeners. Errors name the address, or the certificate file that does not load.
+    /// Binds the listeners. Errors name the address, or the certificate file that does not load. Needs a tokio runtime
+    /// around it, which is why it is async.
+    #[expect(clippy::unused_async, reason = "sockets register with the runtime that calls this")]
     pub async fn bind(
         config: &Config,
         gatekeeper: Arc<dyn Gatekeeper>,
@@ -33,12 +96,34 @@ impl Door {
         retained: Arc<dyn RetainedStore>,
         clock: Clock,
     ) -> io::Result<Self> {
-        let listener = tokio::net::TcpListener::bind(config.listen).await?;
-        drop((gatekeeper, intake, retained, clock));
+        let plain = listen(config.listen)?;
+        let (tls, listener) = match &config.tls {
+            Some(tls) => (Some(Tls::load(tls)?), Some(listen(tls.listen)?)),
+            None => (None, None),
+        };
+        let counters = Arc::new(Counters::default());
+        let wills = Wills::new(Arc::clone(&intake), Arc::clone(&retained), Arc::clone(&counters), clock.clone());
         Ok(Self {
-            local_addr: listener.local_addr()?,
-            tls_addr: None,
-            shared: Arc::new(Shared { counters: Counters::default() }),
+            local_addr: plain.local_addr()?,
+            tls_addr: listener.as_ref().map(TcpListener::local_addr).transpose()?,
+            plain,
+            tls: listener,
+            shared: Arc::new(Shared {
+                config: config.clone(),
+                limits: Arc::new(Limits::new(config)),
+                gatekeeper,
+                intake,
+                retained,
+                clock,
+                links: Links::default(),
+                wills,
+                counters,
+                tls,
+                limiter: Mutex::new(Limiter::new(config.links_per_address_per_s)),
+                turnstile: Mutex::new(()),
+                tasks: AtomicUsize::new(0),
+                empty: Notify::new(),
+            }),
         })
     }
 
@@ -57,9 +142,108 @@ impl Door {
     }
 
     /// Serves until `stop`, then stops accepting, waits for pending acknowledgements, tells every client (0x8B) and
-    /// returns when the last link is gone.
+    /// returns when the last link is gone, or after `drain_ms` and two seconds.
     pub async fn run(self, stop: Stop) {
-        stop.requested().await;
+        let Self { plain, tls, shared, .. } = self;
+        // Wills outlive the links: they stop when the last link is gone.
+        let wills_stop = Stop::new();
+        let wills = tokio::spawn({
+            let (wills, stop) = (Arc::clone(&shared.wills), wills_stop.clone());
+            async move { wills.run(&stop).await }
+        });
+        tokio::join!(accept(plain, &shared, false, &stop), async {
+            if let Some(listener) = tls {
+                accept(listener, &shared, true, &stop).await;
+            }
+        });
+        shared.links.close_all();
+        let drained = async {
+            while shared.tasks.load(Ordering::Acquire) > 0 {
+                shared.empty.notified().await;
+            }
+        };
+        let limit = Duration::from_millis(shared.config.drain_ms) + STOP_GRACE;
+        if tokio::time::timeout(limit, drained).await.is_err() {
+            tracing::warn!(links = shared.links.sockets_len(), "links did not end in time");
+        }
+        wills_stop.request();
+        if wills.await.is_err() {
+            tracing::error!("the task for last wills failed");
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|error| io::Error::new(error.kind(), format!("cannot listen for MQTT on {address}: {error}")))
+}
+
+/// Accepts and hands over. Nothing a client does can hold this loop up.
+async fn accept(listener: TcpListener, shared: &Arc<Shared>, tls: bool, stop: &Stop) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.requested() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => start(stream, peer, shared, tls, stop),
+            Err(error) => {
+                add(&shared.counters.accept_errors, 1);
+                tracing::warn!(%error, "cannot accept a connection; trying again");
+                tokio::select! {
+                    () = stop.requested() => return,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Starts a connection's task, or drops the socket when there are too many.
+fn start(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, tls: bool, stop: &Stop) {
+    add(&shared.counters.accepted, 1);
+    let allowed = shared.limiter.lock().unwrap_or_else(PoisonError::into_inner).allows(peer.ip());
+    if !allowed {
+        return shared.counters.closed(CloseReason::TooFast);
+    }
+    if shared.links.strangers_len() >= shared.config.strangers_max {
+        return shared.counters.closed(CloseReason::TooManyLinks);
+    }
+    // Neither is worth losing a link over.
+    let _best_effort = stream.set_nodelay(true);
+    let keep_alive = socket2::TcpKeepalive::new().with_time(TCP_IDLE).with_interval(TCP_PROBE);
+    let _best_effort = socket2::SockRef::from(&stream).set_tcp_keepalive(&keep_alive);
+    let (seat, count) = (Seat::new(shared), TaskCount::new(shared));
+    if !tls {
+        tokio::spawn(async move {
+            let _count = count;
+            session::serve(stream, seat, peer, false).await;
+        });
+        return;
+    }
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        let _count = count;
+        handshake(stream, seat, peer, &stop).await;
+    });
+}
+
+async fn handshake(stream: TcpStream, mut seat: Seat, peer: SocketAddr, stop: &Stop) {
+    let limit = Duration::from_millis(seat.door.config.login_timeout_ms);
+    let Some(acceptor) = seat.door.tls.as_ref().map(Tls::acceptor) else { return };
+    let accepted = tokio::select! {
+        () = stop.requested() => return seat.leave(CloseReason::ShuttingDown, Vec::new()),
+        accepted = tokio::time::timeout(limit, acceptor.accept(stream)) => accepted,
+    };
+    match accepted {
+        Ok(Ok(stream)) => session::serve(stream, seat, peer, true).await,
+        _ => seat.leave(CloseReason::TlsHandshake, Vec::new()),
     }
 }
 
@@ -72,26 +256,45 @@ pub struct DoorHandle {
 impl DoorHandle {
     /// Sends to `vigil/1/{site}/{gateway}/d/{suffix}`. `false` when the gateway is not connected, has not subscribed to
     /// that topic, or its queue is full: the caller keeps the truth and sends again at the next birth.
-    pub fn down(&self, _gateway: GatewayId, _suffix: &str, _payload: Bytes, _qos: u8) -> bool {
-        false
+    pub fn down(&self, gateway: GatewayId, suffix: &str, payload: Bytes, qos: u8) -> bool {
+        let sent = match self.shared.links.seat(gateway) {
+            Some(link) => match link.identity() {
+                Some(identity) => {
+                    let topic = format!("vigil/1/{}/{}/d/{suffix}", identity.site, identity.name);
+                    link.send(topic, payload, qos.min(1), self.shared.config.down_queue_max)
+                }
+                None => Sent::Gone,
+            },
+            None => Sent::Gone,
+        };
+        if sent == Sent::Full {
+            add(&self.shared.counters.down_dropped, 1);
+        }
+        sent == Sent::Queued
     }
 
-    pub fn is_connected(&self, _gateway: GatewayId) -> bool {
-        false
+    pub fn is_connected(&self, gateway: GatewayId) -> bool {
+        self.shared.links.seat(gateway).is_some()
     }
 
     /// Gateways connected now.
     pub fn connected(&self) -> Vec<GatewayId> {
-        Vec::new()
+        self.shared.links.seats()
     }
 
-    /// Ends a gateway's link. `false` when it has none.
-    pub fn kick(&self, _gateway: GatewayId, _reason: CloseReason) -> bool {
-        false
+    /// Ends a gateway's link, because its token was revoked for example. `false` when it has none.
+    pub fn kick(&self, gateway: GatewayId, reason: CloseReason) -> bool {
+        self.shared.links.seat(gateway).map(|link| link.close(reason)).is_some()
+    }
+
+    /// Reads the TLS certificate again. New links get the new one; on an error the old one stays.
+    pub fn reload_tls(&self) -> io::Result<()> {
+        self.shared.tls.as_ref().map_or(Ok(()), Tls::reload)
     }
 
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot(0, 0)
+        let tasks = self.shared.tasks.load(Ordering::Acquire);
+        self.shared.counters.snapshot(self.shared.links.seats_len(), tasks)
     }
 }
 

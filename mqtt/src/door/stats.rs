@@ -37,6 +37,8 @@ close_reasons! {
     ConnectTimeout = "connect_timeout";
     /// The first packet was no acceptable CONNECT, or was too large.
     BadConnect = "bad_connect";
+    /// An Authentication Method; there is none here but name and password.
+    BadAuthMethod = "bad_auth_method";
     /// A protocol version we do not speak.
     BadVersion = "bad_version";
     /// The client id is not allowed or not the gateway's.
@@ -50,7 +52,9 @@ close_reasons! {
     TooManyLinks = "too_many_links";
     /// Too many new links from one address.
     TooFast = "too_fast";
-    /// A packet does not parse or is not allowed at this point.
+    /// A packet does not parse.
+    Malformed = "malformed";
+    /// A packet is not allowed at this point.
     Protocol = "protocol";
     /// A packet larger than the limit.
     TooLarge = "too_large";
@@ -81,6 +85,7 @@ pub(crate) struct Counters {
     pub(crate) accepted: AtomicU64,
     pub(crate) accept_errors: AtomicU64,
     pub(crate) logins: AtomicU64,
+    pub(crate) taken_over: AtomicU64,
     pub(crate) publishes: AtomicU64,
     pub(crate) publishes_refused: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
@@ -89,6 +94,7 @@ pub(crate) struct Counters {
     pub(crate) down_dropped: AtomicU64,
     pub(crate) down_too_large: AtomicU64,
     pub(crate) wills: AtomicU64,
+    pub(crate) wills_refused: AtomicU64,
     pub(crate) paused: AtomicU64,
 }
 
@@ -100,6 +106,7 @@ impl Default for Counters {
             accepted: AtomicU64::new(0),
             accept_errors: AtomicU64::new(0),
             logins: AtomicU64::new(0),
+            taken_over: AtomicU64::new(0),
             publishes: AtomicU64::new(0),
             publishes_refused: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -108,6 +115,7 @@ impl Default for Counters {
             down_dropped: AtomicU64::new(0),
             down_too_large: AtomicU64::new(0),
             wills: AtomicU64::new(0),
+            wills_refused: AtomicU64::new(0),
             paused: AtomicU64::new(0),
         }
     }
@@ -126,6 +134,7 @@ impl Counters {
             accepted: get(&self.accepted),
             accept_errors: get(&self.accept_errors),
             logins: get(&self.logins),
+            taken_over: get(&self.taken_over),
             publishes: get(&self.publishes),
             publishes_refused: get(&self.publishes_refused),
             bytes_in: get(&self.bytes_in),
@@ -134,9 +143,17 @@ impl Counters {
             down_dropped: get(&self.down_dropped),
             down_too_large: get(&self.down_too_large),
             wills: get(&self.wills),
+            wills_refused: get(&self.wills_refused),
             paused: get(&self.paused),
             closed: CloseReason::ALL.iter().map(|&reason| (reason, get(&self.closed[reason as usize]))).collect(),
         }
+    }
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, count: u64) {
+    if count > 0 {
+        counter.fetch_add(count, Ordering::Relaxed);
     }
 }
 
@@ -152,6 +169,8 @@ pub struct Stats {
     /// `accept` failed (no file descriptor left, for example).
     pub accept_errors: u64,
     pub logins: u64,
+    /// Logins that ended an older link of the same gateway. Two devices with one id fight for ever: watch its rate.
+    pub taken_over: u64,
     /// Publishes handed to the intake, wills not counted.
     pub publishes: u64,
     /// Publishes answered with an error instead.
@@ -164,8 +183,10 @@ pub struct Stats {
     pub down_dropped: u64,
     /// Down-link messages above the client's Maximum Packet Size.
     pub down_too_large: u64,
-    /// Wills fired.
+    /// Wills fired and stored.
     pub wills: u64,
+    /// Wills given up: the intake refused them or was busy for too long.
+    pub wills_refused: u64,
     /// Times we stopped reading a link because its publishes were not stored yet.
     pub paused: u64,
     /// Links ended, by reason.

@@ -1,0 +1,188 @@
+/** The state behind the alarm desk: book of alarms, live connection, order on screen, filters, actions. */
+import { ApiError, get, post } from "../lib/api";
+import { serverClock } from "../lib/clock.svelte";
+import type { Alarm, AlarmList, Counts, Outcome, Priority } from "../lib/types";
+import { Book } from "./book";
+import { compare, count, isOpen, isUnclaimed, passes, place } from "./order";
+import { Stream } from "./stream";
+
+/** Alarms asked for at once. */
+const LIST_MAX = 1_000;
+/** The list is compared with the server's this often, and this often while the stream is down (milliseconds). */
+const CHECK_MS = 60_000;
+const CHECK_DOWN_MS = 5_000;
+
+export class Desk {
+  private readonly book = new Book();
+  private readonly stream: Stream;
+  private frame = 0;
+  private hidden: ReturnType<typeof setTimeout> | undefined;
+  private checker: ReturnType<typeof setTimeout> | undefined;
+  private fresh: string[] = [];
+
+  /** Rows in the order shown. */
+  rows = $state.raw<Alarm[]>([]);
+  /** New alarms held back, urgent ones first. */
+  held = $state.raw<Alarm[]>([]);
+  counts = $state.raw<Counts>({ P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 });
+  /** The server has more open alarms than it listed. */
+  missing = $state(0);
+  unclaimedP1 = $state.raw<Alarm[]>([]);
+  unclaimedP2 = $state(0);
+  /** Newest event seen: views of one alarm refetch when theirs moved. */
+  tick = $state(0);
+  loading = $state(true);
+  error = $state.raw<ApiError | null>(null);
+  connected = $state(false);
+  /** Since when the stream is down, browser time in ms. */
+  downSince = $state<number | null>(null);
+
+  priorities = $state.raw<ReadonlySet<Priority>>(new Set());
+  state = $state<"open" | "all">("open");
+  text = $state("");
+  /** Row under the pointer or with the keyboard focus: it must not move. */
+  anchor = $state<string | null>(null);
+  busy = $state.raw<ReadonlySet<string>>(new Set());
+
+  constructor() {
+    this.stream = new Stream({
+      after: () => this.book.lastEvent,
+      event: (event) => this.book.event(event) && this.redraw(),
+      hello: (time, last) => {
+        serverClock.set(time);
+        // Restored from a backup: the server's numbers are behind ours.
+        if (last < this.book.lastEvent) void this.reload();
+      },
+      reset: () => void this.reload(),
+      state: (up) => {
+        this.connected = up;
+        this.downSince = up ? null : (this.downSince ?? Date.now());
+        if (!up) this.check(CHECK_DOWN_MS);
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    this.loading = true;
+    if (await this.fetchOpen()) this.stream.start();
+    this.loading = false;
+    this.check(this.error ? CHECK_DOWN_MS : CHECK_MS);
+  }
+  stop(): void {
+    this.stream.stop();
+    clearTimeout(this.checker);
+    clearTimeout(this.hidden);
+    cancelAnimationFrame(this.frame);
+  }
+  /** The gap is too long for the stream: the list anew, then go on from there. */
+  private async reload(): Promise<void> {
+    this.book.lastEvent = 0;
+    if (await this.fetchOpen()) this.stream.reopen();
+  }
+  private async fetchOpen(): Promise<boolean> {
+    try {
+      const list = await get<AlarmList>(`/api/alarms?state=open&limit=${LIST_MAX}`);
+      const total = list.counts.P1 + list.counts.P2 + list.counts.P3 + list.counts.T;
+      this.missing = Math.max(0, total - list.alarms.length);
+      this.book.replaceOpen(list);
+      this.error = null;
+      this.redraw(true);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.error = error;
+      return false;
+    }
+  }
+  /** Safety net under the stream: a connection can die without a word. */
+  private check(after: number): void {
+    clearTimeout(this.checker);
+    this.checker = setTimeout(async () => {
+      const seen = this.book.lastEvent;
+      const ok = await this.fetchOpen();
+      // The list was ahead of a stream that says it is up: that stream is dead.
+      if (ok && this.connected && this.book.lastEvent > seen) this.stream.reopen();
+      if (ok && !this.connected && this.loading === false) this.stream.reopen();
+      this.check(this.connected ? CHECK_MS : CHECK_DOWN_MS);
+    }, after);
+  }
+
+  /** At most one rebuild a frame, whatever the rate of events; hidden tabs get no frames, so a timer stands in. */
+  redraw(now = false): void {
+    if (now) return this.rebuild();
+    if (document.hidden) this.hidden ??= setTimeout(() => this.rebuild(), 250);
+    else this.frame ||= requestAnimationFrame(() => this.rebuild());
+  }
+  private rebuild(): void {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.hidden);
+    this.frame = 0;
+    this.hidden = undefined;
+    this.book.trim();
+    const all = [...this.book.alarms.values()];
+    const filter = { priorities: this.priorities, state: this.state, text: this.text };
+    const kept = new Set(this.anchor === null ? [] : this.fresh);
+    const wanted = all.filter((alarm) => passes(alarm, filter) || (kept.has(alarm.id) && passes(alarm, { ...filter, state: "all" })));
+    const placed = place(this.fresh, wanted, this.anchor);
+    this.fresh = placed.shown;
+    const rows = (ids: string[]) => ids.flatMap((id) => this.book.alarms.get(id) ?? []);
+    this.rows = rows(placed.shown);
+    this.held = rows(placed.held);
+    this.counts = count(all);
+    this.unclaimedP1 = all.filter((alarm) => alarm.priority === "P1" && isUnclaimed(alarm)).sort(compare);
+    this.unclaimedP2 = all.filter((alarm) => alarm.priority === "P2" && isUnclaimed(alarm)).length;
+    this.tick = this.book.lastEvent;
+  }
+  /** Shows what was held back: everything sorted anew, whoever points where. */
+  flush(): void {
+    this.anchor = null;
+    this.redraw(true);
+  }
+  hold(id: string | null): void {
+    if (this.anchor === id) return;
+    this.anchor = id;
+    if (id === null) this.redraw();
+  }
+  alarm(id: string): Alarm | undefined {
+    return this.book.alarms.get(id);
+  }
+
+  async setState(state: "open" | "all"): Promise<void> {
+    this.state = state;
+    this.flush();
+    if (state === "open") return;
+    try {
+      const list = await get<AlarmList>("/api/alarms?state=all&limit=200");
+      for (const alarm of list.alarms) this.book.merge(alarm);
+      this.redraw(true);
+    } catch (error) {
+      if (error instanceof ApiError) this.error = error;
+      else throw error;
+    }
+  }
+
+  claim = (id: string): Promise<Alarm> => this.act(id, "claim");
+  release = (id: string): Promise<Alarm> => this.act(id, "release");
+  resolve = (id: string, outcome: Outcome, note: string): Promise<Alarm> => this.act(id, "resolve", { outcome, note });
+  note = (id: string, note: string): Promise<Alarm> => this.act(id, "note", { note });
+
+  private async act(id: string, verb: string, body: unknown = {}): Promise<Alarm> {
+    this.busy = new Set(this.busy).add(id);
+    try {
+      const alarm = await post<Alarm>(`/api/alarms/${id}/${verb}`, body);
+      this.book.merge(alarm);
+      return alarm;
+    } finally {
+      this.busy = new Set([...this.busy].filter((other) => other !== id));
+      this.redraw(true);
+    }
+  }
+  /** First open row below (or above) `id`, for the keyboard. */
+  neighbour(id: string | null, step: 1 | -1): string | null {
+    const at = this.rows.findIndex((alarm) => alarm.id === id);
+    const to = at < 0 ? 0 : Math.min(this.rows.length - 1, Math.max(0, at + step));
+    return this.rows[to]?.id ?? null;
+  }
+}
+
+export const isDone = (alarm: Alarm): boolean => !isOpen(alarm);

@@ -1,0 +1,81 @@
+/** The order of the alarm list: priority, then unclaimed, then who waits longest. And how new rows come in without moving
+ *  the row a person is about to act on. Pure. */
+import type { Alarm, Counts, Priority } from "../lib/types";
+
+const RANK: Record<Priority, number> = { P1: 0, P2: 1, P3: 2, T: 3 };
+
+/** People still have to do something. */
+export const isOpen = (alarm: Alarm): boolean => alarm.handling !== "resolved" && alarm.handling !== "closed";
+export const isUnclaimed = (alarm: Alarm): boolean => alarm.handling === "open";
+
+export function compare(a: Alarm, b: Alarm): number {
+  const done = Number(!isOpen(a)) - Number(!isOpen(b));
+  if (done !== 0) return done;
+  const priority = RANK[a.priority] - RANK[b.priority];
+  if (priority !== 0) return priority;
+  const unclaimed = Number(isUnclaimed(b)) - Number(isUnclaimed(a));
+  if (unclaimed !== 0) return unclaimed;
+  const age = Date.parse(a.raised_at) - Date.parse(b.raised_at);
+  // Done ones are history: newest first.
+  if (age !== 0) return isOpen(a) ? age : -age;
+  return a.id < b.id ? -1 : 1;
+}
+
+export interface Placed {
+  /** Ids in the order shown. */
+  shown: string[];
+  /** Ids held back so that nothing moves. */
+  held: string[];
+}
+
+/**
+ * Where the wanted alarms go. Without an anchor (nobody points at a row): plainly sorted. With one: rows already shown keep
+ * their places, new rows that belong below the anchor are put there, new rows that belong above it are held back.
+ */
+export function place(shown: readonly string[], wanted: readonly Alarm[], anchor: string | null): Placed {
+  const byId = new Map(wanted.map((alarm) => [alarm.id, alarm]));
+  const anchorAt = anchor === null ? -1 : shown.indexOf(anchor);
+  const anchored = anchorAt >= 0 ? byId.get(anchor ?? "") : undefined;
+  if (!anchored) return { shown: [...wanted].sort(compare).map((alarm) => alarm.id), held: [] };
+
+  const known = new Set(shown);
+  // Rows above the anchor may not vanish under it either: the caller keeps them in `wanted` until it lets go.
+  const above = shown.slice(0, anchorAt + 1).filter((id) => byId.has(id));
+  const below = shown.slice(anchorAt + 1).filter((id) => byId.has(id));
+  const held: Alarm[] = [];
+  for (const alarm of [...wanted].filter((one) => !known.has(one.id)).sort(compare)) {
+    if (compare(alarm, anchored) < 0) {
+      held.push(alarm);
+      continue;
+    }
+    const at = below.findIndex((id) => {
+      const other = byId.get(id);
+      return other !== undefined && compare(alarm, other) < 0;
+    });
+    if (at < 0) below.push(alarm.id);
+    else below.splice(at, 0, alarm.id);
+  }
+  return { shown: [...above, ...below], held: held.map((alarm) => alarm.id) };
+}
+
+export function count(alarms: Iterable<Alarm>): Counts {
+  const counts: Counts = { P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 };
+  for (const alarm of alarms) {
+    if (!isOpen(alarm)) continue;
+    counts[alarm.priority] += 1;
+    if (isUnclaimed(alarm)) counts.unclaimed += 1;
+  }
+  return counts;
+}
+
+export interface Filter { priorities: ReadonlySet<Priority>; state: "open" | "all"; text: string }
+
+/** What the filter row lets through. The text looks at name, address, device and title. */
+export function passes(alarm: Alarm, filter: Filter): boolean {
+  if (filter.state === "open" && !isOpen(alarm)) return false;
+  if (filter.priorities.size > 0 && !filter.priorities.has(alarm.priority)) return false;
+  const text = filter.text.trim().toLowerCase();
+  if (!text) return true;
+  const hay = [alarm.elder?.name_masked, alarm.elder?.address, alarm.device, alarm.title_zh, alarm.title_en, alarm.claimed_by?.name];
+  return hay.some((part) => part?.toLowerCase().includes(text) ?? false);
+}

@@ -1,0 +1,60 @@
+/** An alarm in the words of the screen. */
+import { i18n, word } from "../i18n/i18n.svelte";
+import { limit, number, unit } from "../lib/format";
+import { session } from "../lib/session.svelte";
+import type { Alarm, Named, Sex } from "../lib/types";
+
+export const title = (alarm: Alarm): string => i18n.pick({ zh: alarm.title_zh, en: alarm.title_en });
+
+/** A length of time in the largest fitting unit. */
+export function span(seconds: number): string {
+  const t = i18n.t;
+  if (seconds < 120) return t.seconds(Math.round(seconds));
+  if (seconds < 7_200) return t.minutes(Math.round(seconds / 60));
+  return seconds < 172_800 ? t.hours(Math.round(seconds / 3_600)) : t.days(Math.round(seconds / 86_400));
+}
+
+/** What was measured and against which limit: `收缩压 186 mmHg` and `限 180`. */
+export function measured(alarm: Alarm): { what: string; limit: string } {
+  const kind = alarm.kind;
+  if (kind.type === "threshold") {
+    const metric = session.metrics.get(kind.metric);
+    const name = metric ? i18n.pick(metric) : kind.metric;
+    return { what: `${name} ${number(kind.value, metric)} ${unit(metric, i18n.isZh)}`.trim(), limit: i18n.t.limit_of(limit(kind.limit)) };
+  }
+  if (kind.type === "silence") return { what: i18n.t.silent_for(span(kind.silent_s)), limit: "" };
+  const event = session.events.get(kind.kind);
+  return { what: event ? i18n.pick(event) : title(alarm), limit: "" };
+}
+
+export const nameOf = (what: string | Named | null): string => (what === null ? "" : typeof what === "string" ? what : what.name);
+export const sexOf = (sex: Sex | null | undefined): string => word(i18n.t.sex, sex ?? "unknown");
+export const ageOf = (age: number | null | undefined): string => (age === null || age === undefined ? i18n.t.unknown : i18n.t.years(age));
+
+export function elderLine(alarm: Alarm): { name: string; rest: string } {
+  const elder = alarm.elder;
+  if (!elder) return { name: i18n.t.no_elder, rest: "" };
+  return { name: elder.name_masked, rest: `${ageOf(elder.age)} ${sexOf(elder.sex)}` };
+}
+
+/** Where the page stands: `已发出`, then who accepted. */
+export function pageLine(alarm: Alarm): string {
+  const state = word(i18n.t.page_states, alarm.page_state);
+  if (!alarm.accepted_by) return state;
+  const who = i18n.t.accepted_by(alarm.accepted_by.name);
+  return alarm.page_state === "accepted" || !state ? who : `${state} → ${who}`;
+}
+
+/** One line for screen readers and the strip. */
+export function sentence(alarm: Alarm): string {
+  const { what, limit: at } = measured(alarm);
+  const elder = elderLine(alarm);
+  return [i18n.t.priority[alarm.priority], elder.name, elder.rest, title(alarm), what, at].filter(Boolean).join(" ");
+}
+
+/** "3 分钟前" against a given now. */
+export function ago(at: string | null, now: number): string {
+  if (!at) return "";
+  const seconds = (now - Date.parse(at)) / 1000;
+  return seconds < 10 ? i18n.t.just_now : i18n.t.ago(span(seconds));
+}

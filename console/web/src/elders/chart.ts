@@ -1,0 +1,159 @@
+/** uPlot, dressed for vitals: a band from lowest to highest, the mean as a line, limits as tinted ground, gaps hatched. */
+import uPlot from "uplot";
+import { clockShort, limit as limitText, monthDay } from "../lib/format";
+import type { Band, Priority } from "../lib/types";
+import { ticks, type Gap, type PaneData } from "./trend";
+
+/** Line colours: calm, told apart also by the legend's words and by dashes. */
+export const INK = ["#334155", "#7c5e10"] as const;
+const LIMIT: Record<Priority, { line: string; wash: string }> = {
+  P1: { line: "#b71c1c", wash: "rgba(183, 28, 28, 0.10)" },
+  P2: { line: "#8a5a00", wash: "rgba(255, 179, 0, 0.12)" },
+  P3: { line: "#006064", wash: "rgba(77, 208, 225, 0.12)" },
+  T: { line: "#546e7a", wash: "rgba(176, 190, 197, 0.15)" },
+};
+const FONT = '12px "Noto Sans SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif';
+
+export interface ChartInput {
+  data: PaneData;
+  bands: Band[];
+  from: number;
+  to: number;
+  width: number;
+  height: number;
+  sync: string;
+  axes: boolean;
+  decimals: number;
+  /** Called with the index and time (ms) under the cursor; null: the pointer left. */
+  hover: (at: { index: number | null; time: number } | null) => void;
+}
+
+/** `x, then (max, min, mean)` for every line: uPlot's bands need max before min. */
+export function columns(data: PaneData): uPlot.AlignedData {
+  return [data.xs, ...data.lines.flatMap((line) => [line.max, line.min, line.mean])] as uPlot.AlignedData;
+}
+
+/** Lowest and highest of the data, with the nearest limits in sight, and some air. */
+export function span(data: PaneData, bands: readonly Band[]): [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const line of data.lines) {
+    for (const value of line.min) if (typeof value === "number") low = Math.min(low, value);
+    for (const value of line.max) if (typeof value === "number") high = Math.max(high, value);
+  }
+  if (low > high) [low, high] = [0, 1];
+  const room = Math.max((high - low) * 0.5, Math.abs(high) * 0.08, 1);
+  for (const band of bands) {
+    if (band.limit > high && band.limit - high < room) high = band.limit;
+    if (band.limit < low && low - band.limit < room) low = band.limit;
+  }
+  const air = Math.max((high - low) * 0.12, 0.5);
+  return [low - air, high + air];
+}
+
+function hatch(u: uPlot, gaps: readonly Gap[]): void {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  for (const gap of gaps) {
+    const left = Math.max(bbox.left, u.valToPos(gap.from / 1000, "x", true));
+    const right = Math.min(bbox.left + bbox.width, u.valToPos(gap.to / 1000, "x", true));
+    if (right - left < 1) continue;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, bbox.top, right - left, bbox.height);
+    ctx.clip();
+    ctx.fillStyle = "#eef0f3";
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.strokeStyle = "#c3c9d2";
+    ctx.lineWidth = ratio;
+    ctx.beginPath();
+    for (let x = left - bbox.height; x < right; x += 8 * ratio) {
+      ctx.moveTo(x, bbox.top + bbox.height);
+      ctx.lineTo(x + bbox.height, bbox.top);
+    }
+    ctx.stroke();
+    ctx.restore();
+  }
+}
+
+/** Ground beyond each limit; between two limits of one side the ground belongs to the lesser one. */
+function limits(u: uPlot, bands: readonly Band[]): void {
+  const { ctx, bbox } = u;
+  const clip = (y: number) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, y));
+  const edge = (band: Band) => clip(u.valToPos(band.limit, "y", true));
+  for (const band of bands) {
+    const beyond = bands.filter((other) => other.side === band.side && (band.side === "high" ? other.limit > band.limit : other.limit < band.limit));
+    const far = band.side === "high" ? Math.max(bbox.top, ...beyond.map(edge)) : Math.min(bbox.top + bbox.height, ...beyond.map(edge));
+    const near = edge(band);
+    ctx.fillStyle = LIMIT[band.priority].wash;
+    ctx.fillRect(bbox.left, Math.min(near, far), bbox.width, Math.abs(near - far));
+  }
+}
+
+function limitLines(u: uPlot, bands: readonly Band[]): void {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  for (const band of bands) {
+    const y = u.valToPos(band.limit, "y", true);
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = LIMIT[band.priority].line;
+    ctx.lineWidth = ratio;
+    ctx.setLineDash([5 * ratio, 4 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.font = FONT.replace("12px", `${11 * ratio}px`);
+    ctx.textAlign = "right";
+    ctx.textBaseline = band.side === "high" ? "bottom" : "top";
+    ctx.fillText(`${band.priority} ${limitText(band.limit)}`, bbox.left + bbox.width - 4 * ratio, y + (band.side === "high" ? -2 : 2) * ratio);
+    ctx.restore();
+  }
+}
+
+function series(input: ChartInput): uPlot.Series[] {
+  const edge: uPlot.Series = { width: 0, points: { show: false }, spanGaps: false };
+  // Few points (cuff, scale): each one is a measurement and gets its dot.
+  const sparse = input.data.count <= input.width / 6;
+  return input.data.lines.flatMap((_, i) => {
+    const ink = INK[i % INK.length] ?? INK[0];
+    const mean: uPlot.Series = { stroke: ink, width: 1.6, spanGaps: false, points: { show: sparse, size: 6, fill: "#ffffff", stroke: ink } };
+    if (i > 0) mean.dash = [6, 3];
+    if (!sparse) mean.points = { size: 5, fill: ink, stroke: ink };
+    return [edge, edge, mean];
+  });
+}
+
+export function draw(target: HTMLElement, input: ChartInput): uPlot {
+  const { data, bands } = input;
+  const [low, high] = span(data, bands);
+  const spanS = (input.to - input.from) / 1000;
+  const fill = ["rgba(51, 65, 85, 0.22)", "rgba(124, 94, 16, 0.22)"];
+  const options: uPlot.Options = {
+    width: input.width,
+    height: input.height,
+    legend: { show: false },
+    cursor: { sync: { key: input.sync, scales: ["x", null] }, drag: { x: false, y: false }, y: false },
+    scales: { x: { time: true, range: [input.from / 1000, input.to / 1000] }, y: { range: [low, high] } },
+    bands: data.lines.map((_, i) => ({ series: [1 + 3 * i, 2 + 3 * i] as [number, number], fill: fill[i % fill.length] ?? "" })),
+    series: [{}, ...series(input)],
+    axes: [
+      {
+        show: input.axes, font: FONT, stroke: "#4b5563", size: 26, grid: { stroke: "#e5e7eb", width: 1 }, ticks: { show: false },
+        splits: (_u, _i, from, to) => ticks(from, to, Math.max(3, Math.floor(input.width / 90))),
+        values: (_u, splits) => splits.map((at) => (spanS <= 2 * 86_400 && clockShort(at * 1000) !== "00:00" ? clockShort(at * 1000) : monthDay(at * 1000))),
+      },
+      { show: input.axes, font: FONT, stroke: "#4b5563", size: 46, space: 36, grid: { stroke: "#e5e7eb", width: 1 }, ticks: { show: false } },
+    ],
+    hooks: {
+      drawClear: [(u) => { limits(u, bands); hatch(u, data.gaps); }],
+      draw: [(u) => limitLines(u, bands)],
+      setCursor: [(u) => {
+        const left = u.cursor.left ?? -1;
+        if (left < 0) return input.hover(null);
+        input.hover({ index: u.cursor.idx ?? null, time: u.posToVal(left, "x") * 1000 });
+      }],
+    },
+  };
+  return new uPlot(options, columns(data), target);
+}

@@ -1,0 +1,57 @@
+/** Every English string of the app. The type makes a missing or misspelt key an error of `npm run check`. */
+import type { Strings } from "./zh";
+
+export const en: Strings = {
+  // The house
+  app_name: "Vigil", app_sub: "Care at home, watched over", other_language: "中文", sign_out: "Sign out", skip: "Skip to content",
+  nav_desk: "Alarms", nav_elders: "Elders", nav_phone: "My pages", nav_admin: "Admin", nav_label: "Main menu",
+  loading: "Loading…", retry: "Try again", cancel: "Cancel", close: "Close", save: "Save", back: "Back", more: "Show more", search: "Search",
+  not_found_title: "No such page", not_found_text: "The address may be wrong, or the content has moved.", go_home: "Go to the start", error_title: "That did not work",
+  not_for_role: "Your role cannot use this page.", ago: (text) => `${text} ago`, day: "d", unknown: "unknown", years: (n) => `${n} y`,
+  seconds: (n) => `${n} s`, minutes: (n) => `${n} min`, hours: (n) => `${n} h`, days: (n) => `${n} d`,
+  just_now: "just now",
+  // Login
+  login_title: "Sign in", login_name: "Account", login_password: "Password", login_go: "Sign in", login_busy: "Signing in…",
+  login_need_both: "Enter account and password", login_bad: "Wrong account or password", login_locked: "Too many attempts. Try again in 15 minutes.",
+  // Desk
+  desk_title: "Alarm desk", unclaimed: "Unclaimed", count_label: "Alarm counts", connected: "Connected", connecting: "Connecting…",
+  lost: (s) => `Connection lost for ${s} s`, skew: (s) => `This computer's clock is ${s} s off the server's. Timers follow the server; please set the clock.`,
+  duty_start: "Start duty", sound_off: "Sound is off: press “Start duty” and listen for the test tone before watching", sound_on: "Sound is on", mute: "Mute 60 s", unmute: (s) => `Unmute (${s} s)`,
+  muted: (s) => `Muted, ${s} s left`, test_tone: "Test tone", filter_state: "State", filter_open: "Open", filter_all: "All", filter_priority: "Priority", filter_text: "Name, address, device",
+  new_alarms: (n) => (n === 1 ? "1 new alarm" : `${n} new alarms`), strip_title: "New urgent alarm", strip_show: "Show in the list", empty_title: "No open alarms", empty_text: "New alarms appear here by themselves.",
+  empty_filter: "No alarm matches the filter", clear_filter: "Clear filter", missing: (n) => `${n} more alarms are not shown: narrow the filter or handle those above first`,
+  col_priority: "Priority", col_elapsed: "Elapsed", col_elder: "Elder", col_what: "What", col_address: "Address", col_pages: "Page", col_handling: "Handling", col_actions: "Actions",
+  claim: "Claim", claiming: "Claiming…", release: "Release", resolve: "Resolve", open_detail: "Details", mine: "me", claimed_by: (name) => `Claimed by ${name}`, accepted_by: (name) => `Accepted by ${name}`,
+  limit_of: (limit) => `limit ${limit}`, silent_for: (text) => `no data for ${text}`, late_mark: "Found late", repeats: (n) => `×${n}`, repeats_label: (n) => `raised ${n} times`,
+  no_elder: "No elder bound", said_claimed: "Claimed", said_released: "Released", said_resolved: "Outcome recorded", said_note: "Note recorded", keys: "Keys",
+  alarm_list: "Alarm list", new_p1: (text) => `New urgent alarm: ${text}`, help: "Keyboard help",
+  key_move: "Previous / next", key_claim: "Claim", key_open: "Open details", key_resolve: "Resolve", key_close: "Close details or window", key_mute: "Mute 60 s", key_new: "Show new alarms", key_help: "Show this help",
+  // Detail
+  detail: "Alarm details", elder_card: "Elder", timeline: "What happened", pages_title: "Pages", page_none: "No pages", attempts: "Attempts", trend_day: "Last 24 hours",
+  copy_brief: "Copy 120 brief", copied: "Brief copied", copy_failed: "The browser does not allow copying: select the text below", phone: "Phone", address: "Address", notes: "Notes", device: "Device", team: "Team", started: "Began", raised: "Raised",
+  add_note: "Add note", note_placeholder: "Write down what was done", system: "System", elder_page: "Open the elder's page", no_phone: "No phone number",
+  brief: (p) => `[Ambulance brief] ${p.name}, ${p.sex}, ${p.age}.\nWhat: ${p.what} (${p.at}).\nAddress: ${p.address}\nPhone: ${p.phone}\nNotes: ${p.notes}`,
+  // Resolve
+  resolve_title: "Resolve", outcome: "Outcome", outcome_needed: "Choose an outcome", note: "Note", resolve_go: "Record outcome",
+  // Elders
+  elders_title: "Elders", elders_search: "Name, address or phone", elders_empty: "No elder found", open_alarms: (n) => (n === 1 ? "1 open alarm" : `${n} open alarms`), last_data: "Last data", no_data_yet: "No data yet", birth: "Born", devices: "Devices", devices_none: "No device bound",
+  latest: "Latest readings", no_value: "No value", taken: "Taken", alarms_of: "Alarms", alarms_none: "No alarms", summary: "Overview", name: "Name", sex_age: "Sex / age",
+  trends: "Trends", range_day: "24 hours", range_week: "7 days", range_month: "30 days", range_label: "Time range", as_table: "As a table", as_chart: "As a chart", trend_empty: "No data in this time", gap: "Gap", gap_why: (why) => `Gap: ${why}`, no_data: "no data",
+  mean: "Mean", min: "Lowest", max: "Highest", n_readings: "Readings", time: "Time", table_cut: (n) => `Only the latest ${n} rows are listed`, blood_pressure: "Blood pressure", trend_pane: (name) => `Trend of ${name}`, table_of: (name) => `Table of ${name}`, chart_help: "Hatched grey: no data. Tinted ground: alarm range.",
+  // Rules
+  rules_title: "Alarm rules", rules_own: "Own rules", rules_default: "Default rules", rules_source: "Source", rules_by: (name, at) => `Changed by ${name}, ${at}`, rules_why: "Reason", edit: "Edit thresholds", col_rule: "Rule", col_limit: "Limit", col_hold: "Hold", col_margin: "Clear margin", at_once: "at once",
+  rule_high: "≥", rule_low: "≤", reason: "Reason for the change", reason_needed: "Give a reason", rules_saved: "Rules saved", hold_s: "Hold, seconds", version: (n) => `version ${n}`, not_a_number: "Enter a number", silence_after: (text) => `no data for ${text}`, repeat_within: (text) => `same alarm within ${text}`,
+  // Phone
+  phone_title: "My pages", phone_empty: "No page needs you", phone_empty_text: "New pages appear here.", page_title: "Page", what_happened: "What happened", last_readings: "Last readings", accept: "I take over", decline: "I cannot", decline_title: "I cannot take over", decline_reason: "Reason", decline_reasons: ["With another patient", "Outside my area", "Needs senior support", "Cannot reach the elder"], decline_go: "Confirm", decline_needed: "Choose or write a reason",
+  accepted_done: "You took over. The alarm desk sees it.", accepted_other: (name) => `${name} took over.`, declined_done: "The alarm desk knows you cannot take over.", superseded: "This page was cancelled. Nothing to do.", call: (number) => `Call ${number}`, queued: "Sent", repeat_n: (n) => `page no. ${n}`, updated: (at) => `Updated ${at}`, poll_failed: "No connection just now: this may be out of date", sending: "Sending…",
+  // Administration
+  admin_title: "Administration", unattributed: "Unbound devices", unattributed_text: "Readings of these devices are kept, but belong to no elder, so they are not judged.", unattributed_none: "Every device is bound", quarantine: "Quarantined frames", quarantine_text: "Frames that could not be read are kept here and can be replayed after a fix.", quarantine_none: "No frame in quarantine", gateway: "Gateway", topic: "Topic", cause: "Cause", size: "Size", received: "Received", replay: "Replay", replayed: "Replayed", said_replayed: "Replay requested", health: "System health", health_ok: "OK", health_bad: "Not OK", check: "Check", state: "State", detail_col: "Detail", bytes: (n) => `${n} bytes`,
+  // Words of the model
+  sex: { male: "male", female: "female", unknown: "unknown" },
+  priority: { P1: "Urgent", P2: "High", P3: "Attention", T: "Technical" },
+  condition: { present: "Present", cleared: "Cleared", unknown: "Data lost" },
+  handling: { open: "Unclaimed", claimed: "Claimed", engaged: "Accepted", resolved: "Resolved", closed: "Closed" },
+  outcomes: { true_emergency: "True emergency, helped", true_handled: "True, handled", referred: "Referred", false_alarm: "False alarm", test: "Test", no_answer: "No answer, passed on" },
+  page_states: { queued: "Queued", sending: "Sending", provider_accepted: "Sent", delivered: "Delivered", read: "Read", accepted: "Accepted", declined: "Declined", temp_failed: "Retrying", perm_failed: "Failed", in_doubt: "In doubt", superseded: "Cancelled" },
+  qualities: { ok: "OK", motion: "moving", low_battery: "low battery", clock_suspect: "time in doubt", unit_suspect: "unit in doubt", out_of_range: "out of range", absent: "no value", sensor_off: "sensor off", measurement_failed: "measurement failed", lead_off: "lead off", over_range: "over range", under_range: "under range", special_value: "special value" },
+};

@@ -1,0 +1,112 @@
+/** The JSON of the console's API, as the server sends it. Times are RFC 3339 in UTC. */
+
+export type Priority = "P1" | "P2" | "P3" | "T";
+export type Condition = "present" | "cleared" | "unknown";
+export type Handling = "open" | "claimed" | "engaged" | "resolved" | "closed";
+export type Outcome = "true_emergency" | "true_handled" | "referred" | "false_alarm" | "test" | "no_answer";
+export type Role = "dispatcher" | "doctor" | "nurse" | "administrator";
+export type Language = "zh" | "en";
+export type Sex = "male" | "female" | "unknown";
+
+export interface Named { id: number; name: string }
+
+export interface Me {
+  id: number; name: string; role: Role; role_zh: string; role_en: string; team: Named | null; language: Language;
+}
+
+export type AlarmKind =
+  | { type: "threshold"; metric: string; high: boolean; value: number; limit: number }
+  | { type: "event"; kind: string }
+  | { type: "silence"; silent_s: number };
+
+export interface AlarmElder { id: number; name_masked: string; age: number | null; sex: Sex; address: string }
+
+export interface Alarm {
+  id: string;
+  elder: AlarmElder | null;
+  device: string | null;
+  team: string | Named | null;
+  priority: Priority;
+  condition: Condition;
+  handling: Handling;
+  rule: string;
+  title_zh: string;
+  title_en: string;
+  kind: AlarmKind;
+  started_at: string;
+  raised_at: string;
+  updated_at: string;
+  late: boolean;
+  repeats: number;
+  claimed_by: Named | null;
+  claim_until: string | null;
+  accepted_by: (Named & { at: string }) | null;
+  outcome: Outcome | null;
+  page_state: string | null;
+  /** Last event of this alarm; a view with a higher one is newer. */
+  seq: number;
+}
+
+export interface Counts { P1: number; P2: number; P3: number; T: number; unclaimed: number }
+export interface AlarmList { alarms: Alarm[]; last_event: number; counts: Counts }
+export interface StreamEvent { seq: number; kind: string; at: string; by: string | null; alarm: Alarm }
+
+export interface AlarmEvent {
+  seq: number; kind: string; kind_zh: string; kind_en: string; at: string; by: string | null; detail: unknown;
+}
+export interface PageAttempt { at: string; result: string; detail: string | null }
+export interface AlarmPage {
+  id: number; person: string; channel: string; state: string; state_zh: string; state_en: string; queued_at: string;
+  attempts: PageAttempt[];
+}
+export interface ElderCardData {
+  id: number; name: string; phone: string | null; age: number | null; sex: Sex; address: string; notes: string | null;
+}
+export interface AlarmDetail { alarm: Alarm; elder: ElderCardData | null; events: AlarmEvent[]; pages: AlarmPage[] }
+
+export interface ElderRow {
+  id: number; name_masked: string; age: number | null; sex: Sex; team: string | Named | null; latest_at: string | null; open_alarms: number;
+}
+export interface Elder extends ElderCardData {
+  birth_date: string | null; team: string | Named | null;
+  devices: { id: number; name: string; kind: string | null; last_seen: string | null }[];
+}
+export interface Latest { metric: string; value: number | null; quality: string; taken_at: string; device: string | null }
+
+/** `[start ms, count, min, mean, max]` of one bucket. */
+export type TrendPoint = [number, number, number, number, number];
+export interface Band { side: "high" | "low"; priority: Priority; limit: number }
+export interface TrendSeries {
+  metric: string; points: TrendPoint[]; gaps: [number, number][]; absent: [number, string][]; bands: Band[];
+}
+export interface Trend { from: string; to: string; bucket_s: number; series: TrendSeries[] }
+
+export interface Level { priority: Priority; limit: number; hold_s: number }
+export interface Threshold { metric: string; side: "high" | "low"; levels: Level[]; clear_margin: number }
+export type RuleTest =
+  | { threshold: Threshold }
+  | { event: { event: string; priority: Priority; repeat_within_s: number } }
+  | { silence: { after_s: number; priority: Priority } };
+export interface Rule { slug: string; zh: string; en: string; test: RuleTest; latching: boolean }
+export interface RuleSet { name: string; version: number; source: string; rules: Rule[] }
+export interface Rules extends RuleSet { own: boolean; author: string | null; saved_at: string | null; reason: string | null }
+
+export interface PageRow { id: number; alarm: Alarm; state: string; queued_at: string; repeat: number }
+export interface PageDetail { page: PageRow; alarm: Alarm; elder: ElderCardData | null; latest: Latest[] }
+
+export interface MetricInfo {
+  id: number; slug: string; zh: string; en: string; unit: string; unit_shown: string; decimals: number;
+  plausible: [number, number]; shape: "stream" | "spot" | "waveform";
+}
+export interface Vocabulary {
+  metrics: MetricInfo[]; qualities: { slug: string; zh: string; en?: string }[];
+  outcomes: { slug: Outcome; zh: string; en: string }[]; events: { slug: string; zh: string; en: string }[];
+}
+
+export interface QuarantineFrame {
+  id: number; gateway: string | number; topic: string; cause: string; at: string; bytes: number; replayed_at: string | null;
+}
+export interface UnattributedDevice {
+  id?: number; device: string | number; gateway: string | number; last_seen?: string | null; latest?: Latest[];
+}
+export interface Health { status: "ok" | "degraded"; version: string; checks: { name: string; ok: boolean; detail: string }[] }

@@ -1,0 +1,96 @@
+//! A day of one elder, told line by line. Times are seconds after midnight of day 0.
+
+use model::alarm::{Change, Transition};
+use model::entry::{Entry, Flags, Frame};
+use model::rule::RuleSet;
+use model::{DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Seq, Subject, Time};
+use vigil_engine::Engine;
+
+pub(crate) struct Day {
+    pub(crate) engine: Engine,
+    pub(crate) seq: u64,
+}
+
+pub(crate) const ELDER: ElderId = ElderId(7);
+
+pub(crate) fn at(seconds: i64) -> Time {
+    Time::from_secs(1_800_000_000 + seconds)
+}
+
+pub(crate) fn frame(received: i64) -> Frame {
+    Frame {
+        gateway: GatewayId(1),
+        device: DeviceId(3),
+        subject: Subject::Elder(ELDER),
+        lane: Lane::Vit,
+        flags: Flags::default(),
+        epoch: 1,
+        seq: 0,
+        received_at: at(received),
+        events: vec![],
+        samples: vec![],
+    }
+}
+
+/// One transition in a few words: "P1 spo2_low", "worsened P1 spo2_low", "late P3 ...", "cleared ...".
+pub(crate) fn say(transition: &Transition) -> String {
+    let rule = &transition.rule;
+    match transition.change {
+        Change::Raised { priority, late: true, .. } => format!("late {} {rule}", priority.slug()),
+        Change::Raised { priority, .. } => format!("{} {rule}", priority.slug()),
+        Change::Worsened { priority, .. } => format!("worsened {} {rule}", priority.slug()),
+        Change::Repeated { .. } => format!("repeated {rule}"),
+        Change::Cleared => format!("cleared {rule}"),
+        Change::DataLost => format!("lost {rule}"),
+        Change::StillPresent => format!("still {rule}"),
+    }
+}
+
+impl Day {
+    pub(crate) fn new() -> Self {
+        Self::with(vigil_engine::default_rules())
+    }
+
+    pub(crate) fn with(set: RuleSet) -> Self {
+        Self { engine: Engine::new(set), seq: 0 }
+    }
+
+    pub(crate) fn step(&mut self, entry: &Entry) -> Vec<Transition> {
+        self.seq += 1;
+        let mut out = Vec::new();
+        self.engine.step(Seq(self.seq), entry, &mut out);
+        out
+    }
+
+    pub(crate) fn told(&mut self, entry: &Entry) -> Vec<String> {
+        self.step(entry).iter().map(say).collect()
+    }
+
+    /// A value taken and received at `seconds`.
+    pub(crate) fn reads(&mut self, seconds: i64, metric: Metric, value: f64) -> Vec<String> {
+        self.reads_late(seconds, seconds, metric, value)
+    }
+
+    pub(crate) fn reads_late(&mut self, received: i64, taken: i64, metric: Metric, value: f64) -> Vec<String> {
+        self.sample(received, Sample::new(metric, at(taken), value, Quality::Ok))
+    }
+
+    pub(crate) fn absent(&mut self, seconds: i64, metric: Metric, cause: Quality) -> Vec<String> {
+        self.sample(seconds, Sample::absent(metric, at(seconds), cause))
+    }
+
+    pub(crate) fn sample(&mut self, received: i64, sample: Sample) -> Vec<String> {
+        self.told(&Entry::Frame(Frame { samples: vec![sample], ..frame(received) }))
+    }
+
+    pub(crate) fn event(&mut self, received: i64, happened: i64, kind: EventKind) -> Vec<String> {
+        let events = vec![Event { kind, at: at(happened) }];
+        self.told(&Entry::Frame(Frame { events, lane: kind.lane(), ..frame(received) }))
+    }
+
+    pub(crate) fn tick(&mut self, seconds: i64) -> Vec<String> {
+        self.told(&Entry::Tick(at(seconds)))
+    }
+}
+
+pub(crate) const NOTHING: [&str; 0] = [];

@@ -1,0 +1,7 @@
+//! Tests of the engine as its callers see it.
+#![allow(clippy::unwrap_used)]
+
+mod day;
+mod persist;
+mod properties;
+mod stories;

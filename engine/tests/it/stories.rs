@@ -1,0 +1,318 @@
+//! Stories: what happened to an elder, and what the engine said.
+
+use model::alarm::{AlarmKind, Change};
+use model::entry::{Entry, Flags, Frame};
+use model::rule::{RuleSet, Test};
+use model::{DeviceId, ElderId, EventKind, Lane, Metric, Priority, Quality, Sample, Subject, Time};
+
+use crate::day::{Day, ELDER, NOTHING, at, frame};
+
+#[test]
+fn a_hypertensive_crisis_is_a_worklist_item_until_the_cuff_confirms_it() {
+    let mut day = Day::new();
+    assert_eq!(day.reads(0, Metric::Systolic, 186.0), ["P3 systolic_high"]);
+    assert_eq!(day.reads(59, Metric::Systolic, 188.0), NOTHING, "a minute has not passed");
+    assert_eq!(day.reads(90, Metric::Systolic, 190.0), ["worsened P1 systolic_high"]);
+    assert_eq!(day.reads(900, Metric::Systolic, 150.0), NOTHING, "better, and still above the target");
+    assert_eq!(day.reads(1_800, Metric::Systolic, 136.0), NOTHING, "inside the hysteresis");
+    assert_eq!(day.reads(2_700, Metric::Systolic, 134.0), ["cleared systolic_high"]);
+}
+
+#[test]
+fn the_alarm_says_when_it_began_and_by_what_value() {
+    let mut day = Day::new();
+    day.reads(100, Metric::HeartRate, 135.0);
+    let samples = vec![Sample::new(Metric::HeartRate, at(160), 141.2, Quality::Ok)];
+    let out = day.step(&Entry::Frame(Frame { samples, ..frame(161) }));
+    let [raised] = out.as_slice() else { panic!("{out:?}") };
+    assert_eq!((raised.at, raised.received_at, raised.elder()), (at(160), at(161), Some(ELDER)));
+    let kind = AlarmKind::Threshold { metric: Metric::HeartRate, high: true, value: 141.0, limit: 131.0 };
+    let expected = Change::Raised { priority: Priority::P1, kind, started_at: at(100), late: false };
+    assert_eq!(raised.change, expected);
+    assert_eq!(raised.alarm, model::AlarmId::of(Subject::Elder(ELDER), "heart_rate_high", at(100)));
+}
+
+#[test]
+fn a_dip_shorter_than_the_hold_time_is_counted_and_nothing_else() {
+    let mut day = Day::new();
+    assert_eq!(day.reads(0, Metric::Spo2, 89.0), NOTHING);
+    assert_eq!(day.reads(20, Metric::Spo2, 97.0), NOTHING);
+    assert_eq!(day.reads(40, Metric::Spo2, 89.0), NOTHING, "the hold time starts anew");
+    assert_eq!(day.engine.counters().fleeting, 1);
+    assert_eq!(day.reads(70, Metric::Spo2, 90.0), ["P1 spo2_low"]);
+}
+
+#[test]
+fn a_second_desaturation_in_one_episode_is_told_again() {
+    let mut day = Day::new();
+    day.reads(0, Metric::Spo2, 88.0);
+    assert_eq!(day.reads(60, Metric::Spo2, 88.0), ["P1 spo2_low"]);
+    assert_eq!(day.reads(120, Metric::Spo2, 94.0), NOTHING, "better but not clear");
+    assert_eq!(day.reads(180, Metric::Spo2, 88.0), NOTHING, "a flutter is one episode");
+    assert_eq!(day.reads(240, Metric::Spo2, 94.0), NOTHING);
+    assert_eq!(day.reads(600, Metric::Spo2, 94.0), NOTHING);
+    assert_eq!(day.reads(900, Metric::Spo2, 87.0), NOTHING, "held by nobody yet");
+    assert_eq!(day.reads(930, Metric::Spo2, 87.0), ["repeated spo2_low"]);
+    assert_eq!(day.reads(990, Metric::Spo2, 87.0), NOTHING);
+}
+
+#[test]
+fn a_sensor_that_comes_off_is_never_a_low_value() {
+    let mut day = Day::new();
+    day.reads(0, Metric::Spo2, 88.0);
+    assert_eq!(day.absent(15, Metric::Spo2, Quality::SensorOff), NOTHING);
+    assert_eq!(day.reads(40, Metric::Spo2, 88.0), NOTHING, "the hold time was broken off");
+    assert_eq!(day.engine.counters().interrupted, 1);
+    assert_eq!(day.reads(70, Metric::Spo2, 88.0), ["P1 spo2_low"]);
+    assert_eq!(day.absent(80, Metric::Spo2, Quality::SensorOff), NOTHING, "absence does not end a condition");
+    assert_eq!(day.engine.present(), 1);
+    assert_eq!(day.tick(670), ["lost spo2_low"]);
+    assert_eq!(day.tick(700), NOTHING, "told once");
+    assert_eq!(day.reads(710, Metric::Spo2, 90.0), ["still spo2_low"]);
+    assert_eq!(day.reads(720, Metric::Spo2, 97.0), ["cleared spo2_low"]);
+}
+
+#[test]
+fn every_quality_code_is_judged_or_not_as_its_row_says() {
+    for quality in Quality::ALL {
+        let mut day = Day::new();
+        let mut told = Vec::new();
+        for second in [0, 30, 60] {
+            told.extend(day.sample(second, Sample::new(Metric::Spo2, at(second), 80.0, *quality)));
+        }
+        let expected: &[&str] = if quality.is_judged() { &["P1 spo2_low"] } else { &[] };
+        assert_eq!(told, expected, "{quality:?}");
+        let counters = day.engine.counters();
+        assert_eq!((counters.judged, counters.not_judged), if quality.is_judged() { (3, 0) } else { (0, 3) });
+    }
+}
+
+#[test]
+fn zero_from_a_careless_device_is_guarded_before_it_comes_here() {
+    let mut day = Day::new();
+    for second in [0, 60, 120] {
+        let sample = Sample::new(Metric::Spo2, at(second), 0.0, Quality::Ok).guarded();
+        assert_eq!(day.sample(second, sample), NOTHING);
+    }
+}
+
+#[test]
+fn an_sos_is_at_once_and_a_second_press_is_the_same_alarm() {
+    let mut day = Day::new();
+    assert_eq!(day.event(0, 0, EventKind::Sos), ["P1 sos"]);
+    assert_eq!(day.event(1, 0, EventKind::Sos), NOTHING, "the same press, delivered twice");
+    assert_eq!(day.event(30, 30, EventKind::Sos), ["repeated sos"]);
+    assert_eq!(day.event(31, 31, EventKind::Fall), ["P1 fall"]);
+    assert_eq!(day.event(331, 331, EventKind::Sos), ["P1 sos"], "another call for help");
+    assert_eq!(day.engine.counters().events_duplicate, 1);
+}
+
+#[test]
+fn a_late_sos_still_calls_and_is_marked() {
+    let mut day = Day::new();
+    assert_eq!(day.event(7_200, 0, EventKind::Sos), ["late P1 sos"]);
+    assert_eq!(day.event(7_201, 7_201, EventKind::Sos), ["P1 sos"], "the live one is an alarm of its own");
+    assert_eq!(day.event(7_205, 60, EventKind::Sos), ["repeated sos"], "belongs to the late one");
+    assert_eq!(day.event(9_000, 7_190, EventKind::Sos), ["repeated sos"], "belongs to the live one");
+}
+
+#[test]
+fn a_test_press_and_a_test_value_raise_nothing() {
+    let mut day = Day::new();
+    let events = vec![model::Event { kind: EventKind::Sos, at: at(0) }];
+    let samples = vec![Sample::new(Metric::Glucose, at(0), 2.0, Quality::Ok)];
+    let flags = Flags(Flags::TEST);
+    assert_eq!(day.told(&Entry::Frame(Frame { events, samples, flags, ..frame(0) })), NOTHING);
+    assert_eq!(day.engine.counters().test, 2);
+}
+
+#[test]
+fn maintenance_silences_values_but_not_a_call_for_help() {
+    let mut day = Day::new();
+    let events = vec![model::Event { kind: EventKind::Sos, at: at(0) }];
+    let samples = vec![Sample::new(Metric::Glucose, at(0), 2.0, Quality::Ok)];
+    let flags = Flags(Flags::MAINTENANCE);
+    assert_eq!(day.told(&Entry::Frame(Frame { events, samples, flags, ..frame(0) })), ["P1 sos"]);
+}
+
+#[test]
+fn a_stranger_is_never_judged() {
+    let mut day = Day::new();
+    let samples = vec![Sample::new(Metric::Glucose, at(0), 2.0, Quality::Ok)];
+    let subject = Subject::Unattributed(DeviceId(3));
+    let events = vec![model::Event { kind: EventKind::Sos, at: at(0) }];
+    assert_eq!(day.told(&Entry::Frame(Frame { subject, samples, events, ..frame(0) })), NOTHING);
+    assert_eq!((day.engine.counters().unattributed, day.engine.subjects()), (2, 0));
+}
+
+#[test]
+fn a_night_in_the_outbox_becomes_one_review_item_however_often_it_is_sent() {
+    let mut day = Day::new();
+    day.reads(36_000, Metric::Spo2, 97.0);
+    let night: Vec<(i64, f64)> = (0..60).map(|i| (i * 60, if (20..40).contains(&i) { 88.0 } else { 97.0 })).collect();
+    let mut told = Vec::new();
+    for (i, (taken, value)) in night.iter().enumerate() {
+        told.extend(day.reads_late(36_001 + i as i64, *taken, Metric::Spo2, *value));
+    }
+    assert_eq!(told, ["late P3 spo2_low", "cleared spo2_low"]);
+    for (i, (taken, value)) in night.iter().enumerate() {
+        assert_eq!(day.reads_late(36_100 + i as i64, *taken, Metric::Spo2, *value), NOTHING, "{taken}");
+    }
+    assert_eq!(day.engine.pending() + day.engine.present(), 0, "live conditions were not touched");
+    assert_eq!(day.tick(40_000), ["T silence"], "and no timer was left behind");
+}
+
+#[test]
+fn late_data_do_not_disturb_a_live_hold_or_condition() {
+    let mut day = Day::new();
+    day.reads(7_200, Metric::HeartRate, 140.0);
+    assert_eq!(day.reads_late(7_210, 600, Metric::HeartRate, 70.0), NOTHING);
+    assert_eq!(day.reads(7_260, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    assert_eq!(day.reads_late(7_270, 660, Metric::HeartRate, 70.0), NOTHING, "does not clear");
+    assert_eq!(day.reads_late(7_280, 600, Metric::HeartRate, 125.0), NOTHING);
+    assert_eq!(day.reads_late(7_281, 660, Metric::HeartRate, 125.0), ["late P3 heart_rate_high"]);
+    assert_eq!(day.reads(7_300, Metric::HeartRate, 80.0), ["cleared heart_rate_high"]);
+    assert_eq!(day.tick(7_882), ["cleared heart_rate_high"], "the late one: newer live values show that it is over");
+}
+
+#[test]
+fn a_late_episode_without_an_end_in_the_data_is_unknown() {
+    let mut day = Day::new();
+    day.reads_late(7_200, 600, Metric::HeartRate, 125.0);
+    assert_eq!(day.reads_late(7_200, 660, Metric::HeartRate, 125.0), ["late P3 heart_rate_high"]);
+    assert_eq!(day.tick(7_800), ["lost heart_rate_high"]);
+}
+
+#[test]
+fn a_late_mild_value_is_no_review_item() {
+    let mut day = Day::new();
+    for taken in [0, 60, 120] {
+        assert_eq!(day.reads_late(7_200 + taken, taken, Metric::Systolic, 150.0), NOTHING);
+    }
+}
+
+#[test]
+fn values_that_overtake_each_other_do_not_cheat_the_hold_time() {
+    let mut day = Day::new();
+    day.reads_late(60, 60, Metric::HeartRate, 140.0);
+    assert_eq!(day.reads_late(61, 0, Metric::HeartRate, 140.0), NOTHING, "older than the last judged");
+    assert_eq!(day.engine.counters().out_of_order, 1);
+    assert_eq!(day.reads_late(90, 90, Metric::HeartRate, 140.0), NOTHING);
+    assert_eq!(day.reads_late(120, 120, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    // A level without a hold time is decided by a single value, whenever it comes.
+    assert_eq!(day.reads(200, Metric::Glucose, 6.0), NOTHING);
+    assert_eq!(day.reads_late(201, 100, Metric::Glucose, 3.0), ["P1 glucose_low", "cleared glucose_low"]);
+    assert_eq!(day.reads_late(202, 100, Metric::Glucose, 3.0), NOTHING, "once");
+}
+
+#[test]
+fn a_clock_ahead_of_ours_does_not_blind_the_engine() {
+    let mut day = Day::new();
+    day.reads_late(0, 86_400, Metric::HeartRate, 140.0);
+    assert_eq!(day.reads(60, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    assert_eq!(day.engine.counters().future, 1);
+}
+
+#[test]
+fn a_band_that_falls_silent_is_a_technical_alarm_until_it_speaks() {
+    let mut day = Day::new();
+    day.reads(0, Metric::HeartRate, 70.0);
+    assert_eq!(day.tick(1_799), NOTHING);
+    assert_eq!(day.tick(1_800), ["T silence"]);
+    assert_eq!(day.tick(3_600), NOTHING, "told once");
+    let hist = Frame { lane: Lane::Hist, ..frame(3_700) };
+    assert_eq!(day.told(&Entry::Frame(hist)), NOTHING, "old data are no sign of life");
+    assert_eq!(day.absent(3_800, Metric::HeartRate, Quality::SensorOff), ["cleared silence"], "off, but it speaks");
+    assert_eq!(day.tick(5_599), NOTHING);
+    assert_eq!(day.tick(5_600), ["T silence"]);
+}
+
+#[test]
+fn a_cuff_used_at_breakfast_is_not_silent_at_noon() {
+    let mut day = Day::new();
+    day.reads(0, Metric::Systolic, 120.0);
+    assert_eq!(day.tick(20_000), NOTHING);
+}
+
+#[test]
+fn a_stream_with_a_hole_starts_its_hold_time_anew() {
+    let mut day = Day::new();
+    day.reads(0, Metric::HeartRate, 140.0);
+    assert_eq!(day.reads(7_200, Metric::HeartRate, 140.0), NOTHING, "two hours nobody saw");
+    assert_eq!(day.reads(7_260, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+}
+
+fn without(slug: &str) -> RuleSet {
+    let mut set = vigil_engine::default_rules();
+    set.rules.retain(|rule| rule.slug != slug);
+    set.version += 1;
+    set
+}
+
+#[test]
+fn new_rules_keep_what_still_holds_and_clear_what_has_no_rule() {
+    let mut day = Day::new();
+    day.reads(0, Metric::HeartRate, 140.0);
+    day.reads(60, Metric::HeartRate, 140.0);
+    day.reads(60, Metric::Glucose, 20.0);
+    let rules = |elder, set| Entry::Rules { elder, at: at(70), set };
+    assert_eq!(day.told(&rules(None, without("glucose_high"))), ["cleared glucose_high"]);
+    assert_eq!(day.engine.present(), 1);
+    assert_eq!(day.reads(80, Metric::HeartRate, 140.0), NOTHING, "the same alarm goes on");
+    assert_eq!(day.told(&rules(Some(ELDER), without("heart_rate_high"))), ["cleared heart_rate_high"]);
+    assert_eq!(day.told(&rules(None, vigil_engine::default_rules())), NOTHING, "this elder has rules of its own");
+    assert_eq!(day.reads(140, Metric::HeartRate, 140.0), NOTHING);
+    assert_eq!(day.reads(200, Metric::HeartRate, 140.0), NOTHING);
+    assert_eq!(day.engine.set_of(ElderId(8)).version, 1);
+}
+
+#[test]
+fn an_elders_own_limits_judge_only_that_elder() {
+    let mut day = Day::new();
+    let mut set = vigil_engine::default_rules();
+    for rule in &mut set.rules {
+        if let Test::Threshold(threshold) = &mut rule.test
+            && rule.slug == "heart_rate_high"
+        {
+            threshold.levels[0].limit = 125.0;
+        }
+    }
+    day.told(&Entry::Rules { elder: Some(ELDER), at: at(0), set });
+    for (elder, expected) in [(ELDER, vec!["P1 heart_rate_high"]), (ElderId(8), vec!["P2 heart_rate_high"])] {
+        let mut told = Vec::new();
+        for second in [10, 70] {
+            let samples = vec![Sample::new(Metric::HeartRate, at(second), 126.0, Quality::Ok)];
+            let subject = Subject::Elder(elder);
+            told.extend(day.told(&Entry::Frame(Frame { subject, samples, ..frame(second) })));
+        }
+        assert_eq!(told, expected, "{elder}");
+    }
+}
+
+#[test]
+fn rules_that_fail_their_check_change_nothing() {
+    let mut day = Day::new();
+    let mut set = vigil_engine::default_rules();
+    let again = set.rules[0].clone();
+    set.rules.push(again);
+    assert_eq!(day.told(&Entry::Rules { elder: None, at: at(0), set }), NOTHING);
+    assert_eq!(day.engine.counters().rules_refused, 1);
+    assert_eq!(day.event(1, 1, EventKind::Sos), ["P1 sos"]);
+}
+
+#[test]
+fn a_recording_is_judged_alarm_by_alarm() {
+    let rows = (0..60).map(|minute| {
+        let value = if (10..20).contains(&minute) { 85.0 + f64::from(minute % 4) } else { 97.0 };
+        let taken_at = at(i64::from(minute) * 60);
+        (taken_at, vec![Sample::new(Metric::Spo2, taken_at, value, Quality::Ok)])
+    });
+    let (alarms, counters) = vigil_engine::judge::judge(vigil_engine::default_rules(), rows);
+    let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };
+    assert_eq!((alarm.rule.as_str(), alarm.priority), ("spo2_low", Priority::P1));
+    assert_eq!((alarm.started_at, alarm.raised_at, alarm.cleared_at), (at(600), at(660), Some(at(1_200))));
+    assert_eq!((alarm.worst, counters.judged), (Some(85.0), 60));
+    let line = serde_json::to_value(alarm).unwrap();
+    assert_eq!(line["kind"]["metric"], "spo2");
+    assert_eq!(line["started_at"], Time::to_string(&at(600)));
+}

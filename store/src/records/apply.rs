@@ -1,0 +1,312 @@
+//! Applies what the engine found: alarm, history and pages in one transaction with the cursor of the log. A replay of
+//! the same log, from any earlier cursor, changes nothing.
+
+use model::alarm::{AlarmEventKind, Change, Transition};
+use model::{AlarmId, AlarmKind, Condition, DeviceId, EventKind, Handling, Priority, Seq, Subject, Time};
+use rusqlite::{OptionalExtension, params};
+use serde_json::json;
+
+use super::alarms::NewEvent;
+use super::error::Result;
+use super::pages::NewPage;
+use super::view::AlarmView;
+use super::{Records, Tx, rows};
+
+/// Name of the alerting cursor.
+const CURSOR: &str = "alerting";
+/// A change older than this when it was received is history, not news (the engine's late limit), in µs.
+const LATE_US: i64 = 10 * 60_000_000;
+
+/// What [`Records::apply`] wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Numbers of the new alarm events, in order.
+    pub events: Vec<i64>,
+    /// Pages queued.
+    pub pages: usize,
+}
+
+/// Whom to page for a new, worsened or reopened alarm. Called inside the transaction: it may read [`Records`], but a
+/// write from it would wait for itself for ever.
+pub(super) type Plan<'a> = &'a dyn Fn(&AlarmView) -> Vec<NewPage>;
+
+impl Records {
+    /// Position in the journal up to which alarms are complete.
+    pub fn alerting_cursor(&self) -> Result<Seq> {
+        self.read(|conn| {
+            let seq: Option<i64> =
+                conn.query_row("SELECT seq FROM cursor WHERE name = ?1", [CURSOR], |row| row.get(0)).optional()?;
+            Ok(Seq(seq.unwrap_or(0) as u64))
+        })
+    }
+
+    /// Applies the transitions of the log up to `cursor`, all or nothing. A batch whose `cursor` is not beyond the
+    /// stored one was applied before and is ignored whole; so is a single transition that is recorded already.
+    ///
+    /// `plan` names the people to page at once for a raised, worsened or reopened alarm. It is not asked for late
+    /// alarms (review items), unless somebody pressed for help.
+    pub fn apply(
+        &self,
+        transitions: &[Transition],
+        cursor: Seq,
+        now: Time,
+        plan: &dyn Fn(&AlarmView) -> Vec<NewPage>,
+    ) -> Result<Applied> {
+        self.write(|tx| {
+            tx.now = now;
+            let moved = tx
+                .prepare_cached(
+                    "INSERT INTO cursor (name, seq) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET seq = excluded.seq \
+                     WHERE cursor.seq < excluded.seq",
+                )?
+                .execute(params![CURSOR, cursor.0 as i64])?;
+            if moved == 0 {
+                return Ok(Applied::default());
+            }
+            let before = tx.next_free("alarm_event")?;
+            let mut pages = 0;
+            for transition in transitions {
+                pages += apply_one(tx, transition, plan)?;
+            }
+            let events = (before..tx.next_free("alarm_event")?).collect();
+            Ok(Applied { events, pages })
+        })
+    }
+}
+
+impl Tx<'_> {
+    fn next_free(&self, table: &str) -> Result<i64> {
+        Ok(super::counter_value(self, table)? + 1)
+    }
+}
+
+fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result<usize> {
+    let key = change_key(transition);
+    if tx.prepare_cached("SELECT 1 FROM alarm_event WHERE change_key = ?1")?.exists([&key])? {
+        return Ok(0);
+    }
+    if let Change::Raised { priority, kind, started_at, late } = transition.change {
+        return raise(tx, transition, &key, Raise { priority, kind, started_at, late }, plan);
+    }
+    let Some(view) = tx.alarm(transition.alarm)? else {
+        // Only possible when the records are older than the journal (restored backup).
+        tracing::warn!(alarm = %transition.alarm, "a change of an alarm that is not recorded; skipped");
+        return Ok(0);
+    };
+    let (kind, detail) = match &transition.change {
+        Change::Worsened { priority, kind } => {
+            (AlarmEventKind::Worsened, json!({ "priority": priority, "kind": kind }))
+        }
+        Change::Repeated { kind } => (AlarmEventKind::Repeated, json!({ "kind": kind })),
+        Change::Cleared => (AlarmEventKind::Cleared, serde_json::Value::Null),
+        Change::DataLost => (AlarmEventKind::DataLost, serde_json::Value::Null),
+        Change::Raised { .. } | Change::StillPresent => (AlarmEventKind::Present, serde_json::Value::Null),
+    };
+    let (alarm, at) = (transition.alarm, transition.at);
+    tx.write_event(&NewEvent { alarm, kind, at, by: None, detail, change_key: Some(&key) })?;
+    match &transition.change {
+        Change::Worsened { priority, kind } => worsen(tx, &view, transition, *priority, kind, plan),
+        Change::Repeated { .. } => {
+            tx.prepare_cached("UPDATE alarm SET repeats = repeats + 1 WHERE id = ?1")?.execute([alarm.0 as i64])?;
+            wake(tx, &view, transition, view.is_done(), plan)
+        }
+        Change::Cleared => {
+            set_condition(tx, alarm, Condition::Cleared)?;
+            settle(tx, alarm)?;
+            Ok(0)
+        }
+        Change::DataLost => {
+            set_condition(tx, alarm, Condition::Unknown)?;
+            Ok(0)
+        }
+        Change::Raised { .. } | Change::StillPresent => {
+            set_condition(tx, alarm, Condition::Present)?;
+            wake(tx, &view, transition, view.handling == Handling::Closed, plan)
+        }
+    }
+}
+
+/// Names one change of one alarm, the same at every replay.
+fn change_key(transition: &Transition) -> String {
+    let Transition { alarm, at, .. } = transition;
+    match &transition.change {
+        // An alarm is raised once, whatever else differs.
+        Change::Raised { .. } => format!("{alarm}/raised"),
+        Change::Worsened { priority, .. } => format!("{alarm}/worsened/{}/{}", priority.slug(), at.0),
+        Change::Repeated { .. } => format!("{alarm}/repeated/{}", at.0),
+        Change::Cleared => format!("{alarm}/cleared/{}", at.0),
+        Change::DataLost => format!("{alarm}/data_lost/{}", at.0),
+        Change::StillPresent => format!("{alarm}/present/{}", at.0),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Raise {
+    priority: Priority,
+    kind: AlarmKind,
+    started_at: Time,
+    late: bool,
+}
+
+fn raise(tx: &mut Tx<'_>, transition: &Transition, key: &str, raise: Raise, plan: Plan<'_>) -> Result<usize> {
+    let id = transition.alarm;
+    let labels = Labels::of(tx, transition, &raise.kind)?;
+    let subject = Subject::from_u32(transition.subject);
+    let kind = json!(raise.kind);
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO alarm (id, subject, elder, device, rule, rule_zh, rule_en, rules_version, latching, kind, \
+             priority, condition, handling, started_at, raised_at, received_at, updated_at, late, repeats, last_event) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'present', 'open', ?12, ?13, ?14, ?15, ?16, 0, 0) \
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            id.0 as i64,
+            transition.subject,
+            subject.elder().map(|elder| elder.0),
+            device_of(tx, subject)?.map(|device| device.0),
+            transition.rule,
+            labels.zh,
+            labels.en,
+            transition.rules_version,
+            labels.latching,
+            kind.to_string(),
+            raise.priority.slug(),
+            raise.started_at.0,
+            transition.at.0,
+            transition.received_at.0,
+            tx.now.0,
+            raise.late
+        ])?;
+    if inserted == 0 {
+        return Ok(0);
+    }
+    let detail = json!({ "priority": raise.priority, "kind": kind });
+    let event = AlarmEventKind::Raised;
+    tx.write_event(&NewEvent { alarm: id, kind: event, at: transition.at, by: None, detail, change_key: Some(key) })?;
+    page_people(tx, id, plan)
+}
+
+/// What screens call the alarm, and whether it stays until a person resolves it.
+struct Labels {
+    zh: String,
+    en: String,
+    latching: bool,
+}
+
+impl Labels {
+    fn of(tx: &Tx<'_>, transition: &Transition, kind: &AlarmKind) -> Result<Self> {
+        if let Some(rule) = super::rules::rule_of_version(tx, transition.rules_version, &transition.rule)? {
+            return Ok(Self { zh: rule.zh, en: rule.en, latching: rule.latching });
+        }
+        // The rules that judged are not stored here (built-in, or restored backup): the kind still says what it is.
+        let (zh, en) = match kind {
+            AlarmKind::Threshold { metric, high, .. } => {
+                let (zh, en) = if *high { ("偏高", "high") } else { ("偏低", "low") };
+                (format!("{}{zh}", metric.info().zh), format!("{} {en}", metric.info().en))
+            }
+            AlarmKind::Event { kind } => (kind.zh().to_owned(), kind.en().to_owned()),
+            AlarmKind::Silence { .. } => ("无数据".to_owned(), "No data".to_owned()),
+        };
+        let latching = matches!(kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::Fall });
+        Ok(Self { zh, en, latching })
+    }
+}
+
+/// The device an alarm is about, when there is no doubt.
+fn device_of(tx: &Tx<'_>, subject: Subject) -> Result<Option<DeviceId>> {
+    match subject {
+        Subject::Unattributed(device) => Ok(Some(device)),
+        Subject::Elder(elder) => {
+            let mut query =
+                tx.prepare_cached("SELECT device FROM binding WHERE elder = ?1 AND bound_until IS NULL LIMIT 2")?;
+            let worn = rows(query.query([elder.0])?, |row| Ok(DeviceId(row.get(0)?)))?;
+            Ok(if let [only] = worn.as_slice() { Some(*only) } else { None })
+        }
+    }
+}
+
+fn worsen(
+    tx: &mut Tx<'_>,
+    view: &AlarmView,
+    transition: &Transition,
+    priority: Priority,
+    kind: &AlarmKind,
+    plan: Plan<'_>,
+) -> Result<usize> {
+    let more_urgent = priority < view.priority;
+    if more_urgent {
+        tx.prepare_cached("UPDATE alarm SET priority = ?2, kind = ?3 WHERE id = ?1")?.execute(params![
+            view.id.0 as i64,
+            priority.slug(),
+            json!(kind).to_string()
+        ])?;
+        // A claim made at a lesser priority gets the shorter lease of the new one.
+        if let (Handling::Claimed, Some(lease)) = (view.handling, tx.lease(priority)) {
+            let until = view.claim_until.map_or(lease, |until| until.min(lease));
+            tx.execute("UPDATE alarm SET claim_until = ?2 WHERE id = ?1", params![view.id.0 as i64, until.0])?;
+        }
+    }
+    set_condition(tx, view.id, Condition::Present)?;
+    let done = view.is_done();
+    let paged = wake(tx, view, transition, done, plan)?;
+    if more_urgent && !done && paged == 0 { page_people(tx, view.id, plan) } else { Ok(paged) }
+}
+
+/// News about an alarm that was history (late) or finished brings it back to people.
+fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool, plan: Plan<'_>) -> Result<usize> {
+    let is_news = transition.received_at.since_us(transition.at) <= LATE_US;
+    let was_late = view.late && is_news;
+    if was_late {
+        tx.execute("UPDATE alarm SET late = FALSE WHERE id = ?1", [view.id.0 as i64])?;
+    }
+    if reopen {
+        tx.execute(
+            "UPDATE alarm SET handling = 'open', claimed_by = NULL, claim_until = NULL, accepted_by = NULL, \
+             accepted_at = NULL, outcome = NULL, outcome_note = NULL, resolved_by = NULL, resolved_at = NULL, \
+             closed_at = NULL WHERE id = ?1",
+            [view.id.0 as i64],
+        )?;
+        tx.event(view.id, AlarmEventKind::Reopened, None, serde_json::Value::Null)?;
+    }
+    if was_late || reopen { page_people(tx, view.id, plan) } else { Ok(0) }
+}
+
+/// Queues the first pages of an alarm (or again, when it got worse) and sets the time of the next ones.
+fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
+    let Some(view) = tx.alarm(id)? else { return Ok(0) };
+    let sos = matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos });
+    if view.late && !sos {
+        return Ok(0);
+    }
+    let queued = tx.queue_pages(&view, &plan(&view))?;
+    tx.set_page_due(&view, tx.repeat(view.priority))?;
+    if queued == 0 && matches!(view.priority, Priority::P1 | Priority::P2) {
+        tx.event(id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_on_call" }))?;
+    }
+    Ok(queued)
+}
+
+fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {
+    tx.prepare_cached("UPDATE alarm SET condition = ?2 WHERE id = ?1")?
+        .execute(params![id.0 as i64, condition.slug()])?;
+    Ok(())
+}
+
+/// Closes an alarm for which nothing is left to do: resolved and over, or over and of a kind that clears itself.
+pub(super) fn settle(tx: &mut Tx<'_>, id: AlarmId) -> Result<()> {
+    let Some(view) = tx.alarm(id)? else { return Ok(()) };
+    let over = view.condition == Condition::Cleared;
+    let cause = match view.handling {
+        // A press of a button is over when a person has dealt with it: nothing will ever clear it.
+        Handling::Resolved if over || matches!(view.kind, AlarmKind::Event { .. }) => "resolved",
+        Handling::Open if over && view.clears_itself() => "self_cleared",
+        _ => return Ok(()),
+    };
+    tx.execute(
+        "UPDATE alarm SET handling = 'closed', closed_at = ?2, page_due_at = NULL WHERE id = ?1",
+        params![id.0 as i64, tx.now.0],
+    )?;
+    tx.supersede_pages(id, None)?;
+    tx.event(id, AlarmEventKind::Closed, None, json!({ "cause": cause }))
+}

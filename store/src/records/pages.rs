@@ -1,0 +1,501 @@
+//! Pages and their attempts: what the pager sends, and what the paged person answers.
+//!
+//! A page is "sending" on disk before anything is sent, so a crash leaves a page in doubt, never a lost one.
+
+use std::time::Duration;
+
+use model::alarm::AlarmEventKind;
+use model::page::PageState;
+use model::{AlarmId, AlarmKind, EventKind, Handling, PageId, PersonId, Priority, TeamId, Time};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::json;
+
+use super::actions::{Act, taken_by};
+use super::error::{ActionError, Error, Result};
+use super::view::{AlarmView, AttemptView, Named, PageView, word};
+use super::{Records, Tx, limit_of, rows};
+
+/// Characters of a channel's name, a cause or a provider's reference; longer ones are cut.
+const TEXT_CHARS_MAX: usize = 300;
+/// Pages one alarm may have. A P1 is repeated without end, so the oldest state is history by then.
+const PAGES_SHOWN_MAX: i64 = 200;
+
+/// A page to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPage {
+    pub person: PersonId,
+    /// Name of the channel, e.g. `webhook`.
+    pub channel: String,
+    /// Not before. `None`: at once.
+    pub due_at: Option<Time>,
+}
+
+/// A page that is due, with everything a channel needs to send it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageJob {
+    pub page: PageId,
+    pub person: PersonId,
+    pub person_name: String,
+    pub person_phone: String,
+    /// `zh` or `en`.
+    pub language: String,
+    pub channel: String,
+    /// `Queued`, `TempFailed` or `InDoubt`.
+    pub state: PageState,
+    /// 0 for the pages written with the alarm, one more for every repeat.
+    pub round: u32,
+    /// Attempts already made.
+    pub attempts: u32,
+    pub queued_at: Time,
+    pub due_at: Time,
+    pub alarm: AlarmView,
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// The provider has it.
+    Accepted { provider_ref: Option<String> },
+    /// Try again by the same channel.
+    Retry { after: Duration },
+    /// This person cannot be reached by this channel: the next person is paged.
+    RefusedPerson,
+    /// The channel is set up wrongly: the next person is paged, and somebody must repair it.
+    RefusedConfig,
+    /// Sent, but no answer: sent again with the same page number as key.
+    InDoubt,
+}
+
+impl SendResult {
+    const fn slug(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Retry { .. } => "retry",
+            Self::RefusedPerson => "refused_person",
+            Self::RefusedConfig => "refused_config",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
+impl Records {
+    /// Pages to be sent by `now`: most urgent alarm first, then by due time.
+    pub fn pages_due(&self, now: Time, limit: usize) -> Result<Vec<PageJob>> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT g.id, g.person, p.name, p.phone, p.language, g.channel, g.state, g.round, g.attempts, \
+                 g.queued_at, g.due_at, g.alarm FROM page g JOIN person p ON p.id = g.person \
+                 JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND g.state IN ('queued', 'temp_failed', 'in_doubt') \
+                 ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
+            )?;
+            rows(query.query(params![now.0, limit_of(limit)])?, |row| read_job(conn, row, now))
+        })
+    }
+
+    /// When the next page is due, for the pager's timer. `None`: nothing is waiting.
+    pub fn next_page_due(&self) -> Result<Option<Time>> {
+        self.read(|conn| {
+            let at: Option<i64> = conn
+                .prepare_cached(
+                    "SELECT MIN(due_at) FROM page WHERE due_at IS NOT NULL AND state IN ('queued', 'temp_failed', 'in_doubt')",
+                )?
+                .query_row([], |row| row.get(0))?;
+            Ok(at.map(Time))
+        })
+    }
+
+    /// Writes down that the page is being sent now. Returns the attempt's number, or `None` when there is nothing to
+    /// send any more (accepted or resolved in the meantime).
+    pub fn start_attempt(&self, page: PageId, now: Time) -> Result<Option<i64>> {
+        self.write(|tx| {
+            tx.now = now;
+            let started = tx.execute(
+                "UPDATE page SET state = 'sending', attempts = attempts + 1, updated_at = ?2 \
+                 WHERE id = ?1 AND state IN ('queued', 'temp_failed', 'in_doubt')",
+                params![page.0 as i64, now.0],
+            )?;
+            if started == 0 {
+                return Ok(None);
+            }
+            let attempt = tx.next_id("page_attempt")?;
+            tx.execute(
+                "INSERT INTO page_attempt (id, page, at, finished_at, result, detail) \
+                 VALUES (?1, ?2, ?3, NULL, 'sending', '')",
+                params![attempt, page.0 as i64, now.0],
+            )?;
+            Ok(Some(attempt))
+        })
+    }
+
+    /// Writes down what became of the attempt. `detail` is for the operator: no personal data. `next_due` replaces the
+    /// time of the next attempt for `Retry` (else now + `after`) and `InDoubt` (else now).
+    pub fn finish_attempt(
+        &self,
+        attempt: i64,
+        result: &SendResult,
+        detail: &str,
+        next_due: Option<Time>,
+    ) -> Result<()> {
+        self.write(|tx| {
+            let page: Option<i64> = tx
+                .query_row(
+                    "UPDATE page_attempt SET finished_at = ?2, result = ?3, detail = ?4 \
+                     WHERE id = ?1 AND finished_at IS NULL RETURNING page",
+                    params![attempt, tx.now.0, result.slug(), cut(detail)],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let page = PageId(page.ok_or(Error::NotFound("attempt under way"))? as u64);
+            let (state, due, reference) = match result {
+                SendResult::Accepted { provider_ref } => (PageState::ProviderAccepted, None, provider_ref.as_deref()),
+                SendResult::Retry { after } => (PageState::TempFailed, Some(next_due.unwrap_or(tx.now + *after)), None),
+                SendResult::RefusedPerson | SendResult::RefusedConfig => (PageState::PermFailed, None, None),
+                SendResult::InDoubt => (PageState::InDoubt, Some(next_due.unwrap_or(tx.now)), None),
+            };
+            tx.pages = true;
+            // The person may have answered while it was being sent; that answer stands.
+            let changed = tx.execute(
+                "UPDATE page SET state = ?2, due_at = ?3, updated_at = ?4, provider_ref = COALESCE(?5, provider_ref) \
+                 WHERE id = ?1 AND state = 'sending'",
+                params![page.0 as i64, state.slug(), due.map(Time::micros), tx.now.0, reference.map(cut)],
+            )?;
+            if changed == 0 {
+                return Ok(());
+            }
+            let row = page_row(tx, page)?.ok_or(Error::NotFound("page"))?;
+            let told = json!({ "person": row.person.name, "channel": row.channel });
+            match state {
+                PageState::ProviderAccepted => tx.event(row.alarm, AlarmEventKind::PageSent, None, told),
+                PageState::PermFailed => {
+                    let told = json!({ "person": row.person.name, "channel": row.channel, "cause": result.slug() });
+                    tx.event(row.alarm, AlarmEventKind::PageFailed, None, told)?;
+                    page_next_person(tx, &row)
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// At start: every attempt under way when the process ended is in doubt, and its page is due again. Returns how many.
+    pub fn pages_in_doubt_at_start(&self) -> Result<usize> {
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE page_attempt SET finished_at = ?1, result = 'in_doubt', detail = 'the process ended' \
+                 WHERE finished_at IS NULL",
+                [tx.now.0],
+            )?;
+            let found = tx.execute(
+                "UPDATE page SET state = 'in_doubt', due_at = ?1, updated_at = ?1 WHERE state = 'sending'",
+                [tx.now.0],
+            )?;
+            tx.pages = found > 0;
+            Ok(found)
+        })
+    }
+
+    /// Alarms nobody has taken although it is time to page again: a lapsed lease, a page without answer. Most urgent
+    /// first. The caller answers each with [`Records::add_pages`].
+    pub fn alarms_awaiting_acceptance(&self, now: Time, limit: usize) -> Result<Vec<AlarmView>> {
+        self.read(|conn| {
+            super::alarms::alarms_where(
+                conn,
+                now,
+                "WHERE a.page_due_at <= ?1 AND a.handling = 'open' ORDER BY a.priority, a.page_due_at LIMIT ?2",
+                params![now.0, limit_of(limit)],
+            )
+        })
+    }
+
+    /// Queues another round of pages and sets when the next is due (after `now`). Returns how many were queued; 0 when
+    /// a person has taken the alarm in the meantime. Unknown or disabled people are left out.
+    pub fn add_pages(&self, alarm: AlarmId, pages: &[NewPage], next_due: Time) -> Result<usize> {
+        self.write(|tx| {
+            let view = tx.alarm(alarm)?.ok_or(Error::NotFound("alarm"))?;
+            if view.handling != Handling::Open {
+                return Ok(0);
+            }
+            tx.set_page_due(&view, next_due)?;
+            tx.queue_pages(&view, pages)
+        })
+    }
+
+    /// Pages of one person, newest first; `open`: only those that wait for an answer.
+    pub fn pages_of(&self, person: PersonId, open: bool, limit: usize) -> Result<Vec<(PageView, AlarmView)>> {
+        let now = self.now();
+        let filter = if open {
+            "AND g.state NOT IN ('accepted', 'declined', 'superseded') AND a.handling NOT IN ('resolved', 'closed')"
+        } else {
+            ""
+        };
+        self.read(|conn| {
+            let snapshot = conn.unchecked_transaction()?;
+            let mut query = snapshot.prepare_cached(&format!(
+                "{PAGE_SELECT} JOIN alarm a ON a.id = g.alarm WHERE g.person = ?1 {filter} ORDER BY g.id DESC LIMIT ?2"
+            ))?;
+            rows(query.query(params![person.0, limit_of(limit)])?, |row| {
+                let page = read_page(&snapshot, row)?;
+                let alarm = super::alarms::alarm(&snapshot, page.alarm, now)?.ok_or(Error::NotFound("alarm"))?;
+                Ok((page, alarm))
+            })
+        })
+    }
+
+    pub fn page(&self, id: PageId) -> Result<Option<(PageView, AlarmView)>> {
+        let now = self.now();
+        self.read(|conn| {
+            let snapshot = conn.unchecked_transaction()?;
+            let Some(page) = page_row(&snapshot, id)? else { return Ok(None) };
+            let alarm = super::alarms::alarm(&snapshot, page.alarm, now)?.ok_or(Error::NotFound("alarm"))?;
+            Ok(Some((page, alarm)))
+        })
+    }
+
+    /// The paged person takes over: the alarm is engaged, all other pages of it are withdrawn.
+    pub fn accept_page(&self, page: PageId, by: PersonId, key: Option<&str>) -> Result<PageView, ActionError> {
+        self.act_page(page, &Act { by, key, action: "accept_page" }, |tx, row, view| {
+            if view.is_done() {
+                return Err(ActionError::AlreadyResolved);
+            }
+            if let Some(accepted) = &view.accepted_by {
+                // Their other page of the same alarm: they have it already.
+                return if accepted.id == by { Ok(()) } else { Err(taken_by(view)) };
+            }
+            tx.execute(
+                "UPDATE page SET state = 'accepted', due_at = NULL, updated_at = ?2 WHERE id = ?1",
+                params![row.id.0 as i64, tx.now.0],
+            )?;
+            tx.execute(
+                "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, claim_until = NULL, \
+                 page_due_at = NULL WHERE id = ?1",
+                params![view.id.0 as i64, by.0, tx.now.0],
+            )?;
+            tx.supersede_pages(view.id, Some(row.id))?;
+            tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
+            Ok(())
+        })
+    }
+
+    /// The paged person cannot: the next one in the on-call order is paged at once.
+    pub fn decline_page(
+        &self,
+        page: PageId,
+        by: PersonId,
+        reason: &str,
+        key: Option<&str>,
+    ) -> Result<PageView, ActionError> {
+        if reason.chars().count() > super::NOTE_CHARS_MAX {
+            return Err(ActionError::NoteTooLong(super::NOTE_CHARS_MAX));
+        }
+        self.act_page(page, &Act { by, key, action: "decline_page" }, |tx, row, view| {
+            if view.is_done() {
+                return Err(ActionError::AlreadyResolved);
+            }
+            match row.state {
+                PageState::Accepted => return Err(ActionError::NotAllowed),
+                PageState::Declined | PageState::Superseded => return Ok(()),
+                _ => {}
+            }
+            tx.execute(
+                "UPDATE page SET state = 'declined', due_at = NULL, updated_at = ?2 WHERE id = ?1",
+                params![row.id.0 as i64, tx.now.0],
+            )?;
+            tx.event(view.id, AlarmEventKind::Declined, Some(by), json!({ "reason": reason }))?;
+            page_next_person(tx, row)?;
+            Ok(())
+        })
+    }
+
+    /// The person opened it. Changes nothing once it is answered or withdrawn.
+    pub fn mark_read(&self, page: PageId, by: PersonId) -> Result<PageView, ActionError> {
+        let Some((view, _)) = self.page(page)? else { return Err(ActionError::Gone) };
+        if view.person.id != by.0 {
+            return Err(ActionError::NotAllowed);
+        }
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE page SET state = 'read', due_at = NULL, updated_at = ?2 WHERE id = ?1 AND state IN \
+                 ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'perm_failed')",
+                params![page.0 as i64, tx.now.0],
+            )?;
+            page_row(tx, page)?.ok_or(ActionError::Gone)
+        })
+    }
+
+    /// Frame of every answer to a page.
+    fn act_page(
+        &self,
+        page: PageId,
+        act: &Act<'_>,
+        work: impl FnOnce(&mut Tx<'_>, &PageView, &AlarmView) -> Result<(), ActionError>,
+    ) -> Result<PageView, ActionError> {
+        self.write(|tx| {
+            let person = tx.actor(act.by)?;
+            let row = page_row(tx, page)?.ok_or(ActionError::Gone)?;
+            if row.person.id != act.by.0 || !person.role.accepts_pages() {
+                return Err(ActionError::NotAllowed);
+            }
+            if !tx.first_time(act, page.0 as i64)? {
+                return Ok(row);
+            }
+            let view = tx.alarm(row.alarm)?.ok_or(ActionError::Gone)?;
+            work(tx, &row, &view)?;
+            super::audit::write(tx, Some(act.by), act.action, &format!("page/{page}"), "")?;
+            page_row(tx, page)?.ok_or(ActionError::Gone)
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// When an alarm paged now is to be paged again.
+    pub(super) fn repeat(&self, priority: Priority) -> Time {
+        self.now.plus_us(if priority == Priority::P1 { self.timers.repeat_p1_us } else { self.timers.repeat_p2_us })
+    }
+
+    /// Sets the deadline of an alarm that waits for a person; others have none.
+    pub(super) fn set_page_due(&mut self, view: &AlarmView, due: Time) -> Result<()> {
+        let sos = matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos });
+        let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
+        if view.handling == Handling::Open && urgent && (sos || !view.late) {
+            self.prepare_cached("UPDATE alarm SET page_due_at = ?2 WHERE id = ?1")?
+                .execute(params![view.id.0 as i64, due.0])?;
+            self.pages = true;
+        }
+        Ok(())
+    }
+
+    /// Queues pages as one round. People who do not exist or are disabled are left out: they must not stop an alarm.
+    pub(super) fn queue_pages(&mut self, view: &AlarmView, pages: &[NewPage]) -> Result<usize> {
+        let alarm = view.id.0 as i64;
+        let round: i64 = self
+            .prepare_cached("SELECT COALESCE(MAX(round) + 1, 0) FROM page WHERE alarm = ?1")?
+            .query_row([alarm], |row| row.get(0))?;
+        let mut queued = 0;
+        for page in pages {
+            let known = self
+                .prepare_cached("SELECT 1 FROM person WHERE id = ?1 AND disabled = FALSE")?
+                .exists([page.person.0])?;
+            if !known {
+                tracing::warn!(person = page.person.0, "a plan names a person who is not there; not paged");
+                continue;
+            }
+            let id = self.next_id("page")?;
+            self.prepare_cached(
+                "INSERT INTO page (id, alarm, person, channel, state, round, queued_at, due_at, updated_at, attempts) \
+                 VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?7, ?6, 0)",
+            )?
+            .execute(params![
+                id,
+                alarm,
+                page.person.0,
+                cut(&page.channel),
+                round,
+                self.now.0,
+                page.due_at.unwrap_or(self.now).0
+            ])?;
+            queued += 1;
+        }
+        self.pages |= queued > 0;
+        Ok(queued)
+    }
+
+    /// Withdraws every page of the alarm that still waits, but not `except`.
+    pub(super) fn supersede_pages(&mut self, alarm: AlarmId, except: Option<PageId>) -> Result<()> {
+        self.prepare_cached(
+            "UPDATE page SET state = 'superseded', due_at = NULL, updated_at = ?3 WHERE alarm = ?1 AND id <> ?2 AND \
+             state IN ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'read')",
+        )?
+        .execute(params![alarm.0 as i64, except.map_or(0, |page| page.0 as i64), self.now.0])?;
+        self.pages = true;
+        Ok(())
+    }
+}
+
+/// Pages the first person on call who has no page of this alarm yet. When there is nobody left, the alarm's own
+/// deadline brings the next round: paging the same people at once, again and again, would help nobody.
+fn page_next_person(tx: &mut Tx<'_>, row: &PageView) -> Result<()> {
+    let Some(view) = tx.alarm(row.alarm)? else { return Ok(()) };
+    if !matches!(view.handling, Handling::Open | Handling::Claimed) {
+        return Ok(());
+    }
+    let people = super::people::on_call(tx, view.team.as_ref().map(|team| TeamId(team.id)))?;
+    let mut next = None;
+    for person in people {
+        let paged = tx
+            .prepare_cached("SELECT 1 FROM page WHERE alarm = ?1 AND person = ?2")?
+            .exists(params![view.id.0 as i64, person.0])?;
+        if !paged {
+            next = Some(NewPage { person, channel: row.channel.clone(), due_at: None });
+            break;
+        }
+    }
+    match next {
+        Some(page) => tx.queue_pages(&view, &[page]).map(drop),
+        None => tx.event(view.id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_left" })),
+    }
+}
+
+const PAGE_SELECT: &str = "SELECT g.id, g.alarm, g.person, p.name, g.channel, g.state, g.round, g.queued_at, g.due_at, \
+     g.updated_at FROM page g JOIN person p ON p.id = g.person";
+
+fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
+    let id: i64 = row.get(0)?;
+    let mut query = conn.prepare_cached(
+        "SELECT at, finished_at, result, detail FROM page_attempt WHERE page = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let mut attempts = rows(query.query(params![id, PAGES_SHOWN_MAX])?, |row| {
+        Ok(AttemptView {
+            at: Time(row.get(0)?),
+            finished_at: row.get::<_, Option<i64>>(1)?.map(Time),
+            result: row.get(2)?,
+            detail: row.get(3)?,
+        })
+    })?;
+    attempts.reverse();
+    Ok(PageView {
+        id: PageId(id as u64),
+        alarm: AlarmId(row.get::<_, i64>(1)? as u64),
+        person: Named { id: row.get(2)?, name: row.get(3)? },
+        channel: row.get(4)?,
+        state: word("page state", PageState::parse, row.get(5)?)?,
+        round: row.get(6)?,
+        queued_at: Time(row.get(7)?),
+        due_at: row.get::<_, Option<i64>>(8)?.map(Time),
+        updated_at: Time(row.get(9)?),
+        attempts,
+    })
+}
+
+fn page_row(conn: &Connection, id: PageId) -> Result<Option<PageView>> {
+    let mut query = conn.prepare_cached(&format!("{PAGE_SELECT} WHERE g.id = ?1"))?;
+    Ok(rows(query.query([id.0 as i64])?, |row| read_page(conn, row))?.pop())
+}
+
+/// The newest pages of an alarm, oldest first.
+pub(super) fn pages_of_alarm(conn: &Connection, alarm: AlarmId) -> Result<Vec<PageView>> {
+    let mut query = conn.prepare_cached(&format!("{PAGE_SELECT} WHERE g.alarm = ?1 ORDER BY g.id DESC LIMIT ?2"))?;
+    let mut pages = rows(query.query(params![alarm.0 as i64, PAGES_SHOWN_MAX])?, |row| read_page(conn, row))?;
+    pages.reverse();
+    Ok(pages)
+}
+
+fn read_job(conn: &Connection, row: &Row<'_>, now: Time) -> Result<PageJob> {
+    let alarm = AlarmId(row.get::<_, i64>(11)? as u64);
+    Ok(PageJob {
+        page: PageId(row.get::<_, i64>(0)? as u64),
+        person: PersonId(row.get(1)?),
+        person_name: row.get(2)?,
+        person_phone: row.get(3)?,
+        language: row.get(4)?,
+        channel: row.get(5)?,
+        state: word("page state", PageState::parse, row.get(6)?)?,
+        round: row.get(7)?,
+        attempts: row.get(8)?,
+        queued_at: Time(row.get(9)?),
+        due_at: Time(row.get(10)?),
+        alarm: super::alarms::alarm(conn, alarm, now)?.ok_or(Error::NotFound("alarm"))?,
+    })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
+}

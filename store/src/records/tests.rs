@@ -1,0 +1,148 @@
+//! What the tests of the records store share: a store in a temporary directory, people, an elder, transitions.
+
+#![allow(clippy::unwrap_used)]
+
+use model::alarm::{Change, Transition};
+use model::people::{Role, Sex};
+use model::{AlarmId, AlarmKind, ElderId, EventKind, Metric, PersonId, Priority, Subject, TeamId, Time};
+use runtime::Clock;
+
+use model::Seq;
+
+use super::*;
+
+pub(super) const START: Time = Time(1_790_000_000_000_000);
+pub(super) const PASSWORD: &str = "Correct-horse-1";
+
+/// A store with one team, one elder, a dispatcher, and two people on call.
+pub(super) struct House {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) clock: Clock,
+    pub(super) records: Records,
+    pub(super) team: TeamId,
+    pub(super) elder: ElderId,
+    pub(super) dispatcher: PersonId,
+    pub(super) other_dispatcher: PersonId,
+    pub(super) doctor: PersonId,
+    pub(super) nurse: PersonId,
+}
+
+pub(super) fn house() -> House {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START);
+    let records = Records::open(dir.path(), clock.clone()).unwrap();
+    let team = records.create_team("一队").unwrap();
+    let elder = records.create_elder(&new_elder("张三", Some(team))).unwrap();
+    let person = |login: &str, role, order| records.create_person(&new_person(login, role, Some(team), order)).unwrap();
+    let dispatcher = person("wang", Role::Dispatcher, None);
+    let other_dispatcher = person("zhao", Role::Dispatcher, None);
+    let doctor = person("li", Role::Doctor, Some(1));
+    let nurse = person("chen", Role::Nurse, Some(2));
+    House { records, clock, dir, team, elder, dispatcher, other_dispatcher, doctor, nurse }
+}
+
+impl House {
+    pub(super) fn pass(&self, seconds: i64) {
+        self.clock.set(self.clock.now().plus_us(seconds * 1_000_000));
+    }
+
+    /// Pages the doctor by webhook at once.
+    pub(super) fn plan(&self) -> impl Fn(&AlarmView) -> Vec<NewPage> + use<> {
+        let doctor = self.doctor;
+        move |view| {
+            if view.priority <= Priority::P2 { vec![page_to(doctor)] } else { Vec::new() }
+        }
+    }
+
+    /// Applies transitions with the cursor after the stored one.
+    pub(super) fn apply(&self, transitions: &[Transition]) -> Applied {
+        let cursor = Seq(self.records.alerting_cursor().unwrap().0 + 1);
+        self.records.apply(transitions, cursor, self.clock.now(), &self.plan()).unwrap()
+    }
+
+    pub(super) fn view(&self, id: AlarmId) -> AlarmView {
+        self.records.alarm_view(id).unwrap().unwrap()
+    }
+
+    /// An SOS, raised now.
+    pub(super) fn sos(&self) -> AlarmId {
+        let raised = self.change("sos", self.clock.now(), raised(Priority::P1, SOS, self.clock.now(), false));
+        self.apply(std::slice::from_ref(&raised));
+        raised.alarm
+    }
+
+    /// A change of this elder's alarm of the rule that started at `started_at`; it happens now.
+    pub(super) fn change(&self, rule: &str, started_at: Time, change: Change) -> Transition {
+        let subject = Subject::Elder(self.elder);
+        Transition {
+            alarm: AlarmId::of(subject, rule, started_at),
+            subject: subject.to_u32(),
+            rule: rule.to_owned(),
+            rules_version: 1,
+            change,
+            at: self.clock.now(),
+            received_at: self.clock.now(),
+        }
+    }
+
+    /// The only page of the alarm that waits for `person`.
+    pub(super) fn page_of(&self, alarm: AlarmId, person: PersonId) -> PageView {
+        let mut pages = self.records.alarm(alarm).unwrap().unwrap().pages;
+        pages.retain(|page| page.person.id == person.0);
+        assert_eq!(pages.len(), 1, "{pages:?}");
+        pages.remove(0)
+    }
+
+    pub(super) fn kinds(&self, alarm: AlarmId) -> Vec<&'static str> {
+        self.records.alarm(alarm).unwrap().unwrap().events.iter().map(|event| event.kind.slug()).collect()
+    }
+}
+
+pub(super) const SOS: AlarmKind = AlarmKind::Event { kind: EventKind::Sos };
+pub(super) const PRESSURE: AlarmKind =
+    AlarmKind::Threshold { metric: Metric::Systolic, high: true, value: 186.0, limit: 180.0 };
+
+pub(super) fn raised(priority: Priority, kind: AlarmKind, started_at: Time, late: bool) -> Change {
+    Change::Raised { priority, kind, started_at, late }
+}
+
+pub(super) fn page_to(person: PersonId) -> NewPage {
+    NewPage { person, channel: "webhook".into(), due_at: None }
+}
+
+pub(super) fn new_elder(name: &str, team: Option<TeamId>) -> NewElder {
+    NewElder {
+        name: name.into(),
+        sex: Sex::Female,
+        birth_date: Some("1940-02-29".into()),
+        phone: "13800000000".into(),
+        address: "幸福路 1 号".into(),
+        notes: String::new(),
+        team,
+    }
+}
+
+pub(super) fn new_person(login: &str, role: Role, team: Option<TeamId>, on_call_order: Option<u32>) -> NewPerson {
+    NewPerson {
+        name: format!("{login} 某"),
+        phone: "13900000000".into(),
+        role,
+        login: login.into(),
+        password: PASSWORD.into(),
+        team,
+        language: "zh".into(),
+        on_call_order,
+    }
+}
+
+#[test]
+fn an_sos_is_an_alarm_with_a_page() {
+    let house = house();
+    let id = house.sos();
+    let view = house.view(id);
+    assert_eq!((view.priority, view.elder_name.as_deref()), (Priority::P1, Some("张三")));
+    assert_eq!(house.kinds(id), ["raised"]);
+    let due = house.records.pages_due(house.clock.now(), 10).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!((due[0].person, due[0].alarm.id), (house.doctor, id));
+}
