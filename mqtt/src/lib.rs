@@ -5,4 +5,5 @@ pub mod load;
 pub mod outbox;
 pub mod thingsboard;
 pub mod topic;
+pub mod uplink;
 pub mod wire;

@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mqtt_protocol_core::mqtt::common::Cursor;
+use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::connection::role;
 use mqtt_protocol_core::mqtt::packet::v3_1_1::{Connect, Publish};
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, Qos};
 use mqtt_protocol_core::mqtt::{Connection, Version};
-use mqtt_protocol_core::mqtt::connection::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
