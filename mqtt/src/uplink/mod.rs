@@ -21,11 +21,11 @@ mod stats;
 pub use config::{Config, Error};
 pub use stats::{Snapshot, Stats};
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rand::Rng;
 use runtime::Stop;
 use tokio::sync::mpsc;
 
@@ -72,8 +72,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     let prepared = connect::Prepared::new(&config)?;
     let (outbox_urgent, outbox_ordinary) = (outbox.urgent.clone(), outbox.ordinary.clone());
-    let opened = tokio::task::spawn_blocking(move || Ok((Queue::open(outbox_urgent)?, Queue::open(outbox_ordinary)?)));
-    let (mut urgent, mut ordinary) = opened.await.map_err(|_| Error::Outbox(journal::Error::Closed))??;
+    let opened = tokio::task::spawn_blocking(move || (Queue::open(outbox_urgent), Queue::open(outbox_ordinary)));
+    let (urgent, ordinary) = opened.await.map_err(|_| Error::Outbox(journal::Error::Closed))?;
+    let (mut urgent, mut ordinary) = (urgent?, ordinary?);
     let mut failures = 0_u32;
     while !stop.is_requested() {
         let (client, events) = connect::start(&prepared.options(&config, &hello), config.window);
@@ -112,11 +113,17 @@ pub async fn run(
     Ok(())
 }
 
-/// Exponential, with full jitter above half, so that a thousand gateways do not come back in step.
+/// Exponential, with jitter.
 fn backoff(config: &Config, failures: u32) -> Duration {
     let longest = config.reconnect_max_ms.max(config.reconnect_min_ms);
     let wait = config.reconnect_min_ms.saturating_mul(1 << failures.min(16)).min(longest);
-    Duration::from_millis(wait / 2 + rand::rng().random_range(0..=wait.div_ceil(2)))
+    jittered(wait)
+}
+
+/// Between half of `wait_ms` and all of it, so that a thousand gateways do not come back in step.
+fn jittered(wait_ms: u64) -> Duration {
+    let random = RandomState::new().hash_one(wait_ms);
+    Duration::from_millis(wait_ms / 2 + random % (wait_ms / 2 + 1))
 }
 
 #[cfg(test)]

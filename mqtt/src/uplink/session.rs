@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use journal::Journal;
 use model::Seq;
-use rand::Rng;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, Packet, PubAckReason};
@@ -333,7 +332,7 @@ impl Session<'_> {
     fn again(&mut self, slot: Slot, window: &mut Window) {
         let wait = self.config.retry_min_ms.saturating_mul(1 << window.patience.min(16)).min(self.config.retry_max_ms);
         window.patience = window.patience.saturating_add(1);
-        let wait = Duration::from_millis(wait / 2 + rand::rng().random_range(0..=wait.div_ceil(2)));
+        let wait = super::jittered(wait);
         match slot {
             Slot::Urgent(seq) => {
                 // An SOS does not wait a minute because a quota is used up.

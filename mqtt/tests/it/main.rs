@@ -1,0 +1,6 @@
+//! Tests of the crate against real sockets: one binary, one file per story.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, missing_debug_implementations, unreachable_pub)]
+
+mod broker;
+mod uplink;
+mod uplink_plain;
