@@ -108,7 +108,8 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
         Change::Worsened { priority, kind } => worsen(tx, &view, transition, *priority, kind, plan),
         Change::Repeated { .. } => {
             tx.prepare_cached("UPDATE alarm SET repeats = repeats + 1 WHERE id = ?1")?.execute([alarm.0 as i64])?;
-            wake(tx, &view, transition, view.is_done(), plan)
+            // An old press that comes late is history, unless somebody asked for help.
+            wake(tx, &view, transition, view.is_done() && (is_news(transition) || is_sos(&view)), plan)
         }
         Change::Cleared => {
             set_condition(tx, alarm, Condition::Cleared)?;
@@ -121,7 +122,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
         }
         Change::Raised { .. } | Change::StillPresent => {
             set_condition(tx, alarm, Condition::Present)?;
-            wake(tx, &view, transition, view.handling == Handling::Closed, plan)
+            wake(tx, &view, transition, view.handling == Handling::Closed && is_news(transition), plan)
         }
     }
 }
@@ -255,8 +256,7 @@ fn worsen(
 
 /// News about an alarm that was history (late) or finished brings it back to people.
 fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool, plan: Plan<'_>) -> Result<usize> {
-    let is_news = transition.received_at.since_us(transition.at) <= LATE_US;
-    let was_late = view.late && is_news;
+    let was_late = view.late && is_news(transition);
     if was_late {
         tx.execute("UPDATE alarm SET late = FALSE WHERE id = ?1", [view.id.0 as i64])?;
     }
@@ -275,8 +275,7 @@ fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool
 /// Queues the first pages of an alarm (or again, when it got worse) and sets the time of the next ones.
 fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     let Some(view) = tx.alarm(id)? else { return Ok(0) };
-    let sos = matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos });
-    if view.late && !sos {
+    if view.late && !is_sos(&view) {
         return Ok(0);
     }
     let queued = tx.queue_pages(&view, &plan(&view))?;
@@ -285,6 +284,15 @@ fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
         tx.event(id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_on_call" }))?;
     }
     Ok(queued)
+}
+
+fn is_news(transition: &Transition) -> bool {
+    transition.received_at.since_us(transition.at) <= LATE_US
+}
+
+/// Somebody pressed for help: never silenced by age.
+pub(super) fn is_sos(view: &AlarmView) -> bool {
+    matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos })
 }
 
 fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {

@@ -8,8 +8,10 @@
 
 mod actions;
 mod alarms;
+mod answers;
 mod apply;
 mod audit;
+mod elders;
 mod error;
 mod migrate;
 mod pages;
@@ -39,9 +41,10 @@ pub use actions::NOTE_CHARS_MAX;
 pub use alarms::{AlarmCounts, AlarmFilter};
 pub use apply::Applied;
 pub use audit::AuditRow;
+pub use elders::{Elder, NewElder};
 pub use error::{ActionError, Error, LoginError, Result};
 pub use pages::{NewPage, PageJob, SendResult};
-pub use people::{Elder, NewElder, NewPerson, Person, Team};
+pub use people::{NewPerson, Person, Team};
 pub use quarantine::{QUARANTINE_ROWS_MAX, QuarantinedFrame};
 pub use registry::{Binding, DEVICES_PER_GATEWAY_MAX, Device, Dialect, Gateway, RegistrySnapshot};
 pub use retained::{RETAINED_PER_GATEWAY_MAX, Retained};

@@ -1,4 +1,4 @@
-//! Pages and their attempts: what the pager sends, and what the paged person answers.
+//! Pages and their attempts: what the pager sends. What the paged person answers is in `answers.rs`.
 //!
 //! A page is "sending" on disk before anything is sent, so a crash leaves a page in doubt, never a lost one.
 
@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use model::alarm::AlarmEventKind;
 use model::page::PageState;
-use model::{AlarmId, AlarmKind, EventKind, Handling, PageId, PersonId, Priority, TeamId, Time};
+use model::{AlarmId, Handling, PageId, PersonId, Priority, TeamId, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::actions::{Act, taken_by};
-use super::error::{ActionError, Error, Result};
+use super::error::{Error, Result};
 use super::view::{AlarmView, AttemptView, Named, PageView, word};
 use super::{Records, Tx, limit_of, rows};
 
@@ -218,131 +217,6 @@ impl Records {
             tx.queue_pages(&view, pages)
         })
     }
-
-    /// Pages of one person, newest first; `open`: only those that wait for an answer.
-    pub fn pages_of(&self, person: PersonId, open: bool, limit: usize) -> Result<Vec<(PageView, AlarmView)>> {
-        let now = self.now();
-        let filter = if open {
-            "AND g.state NOT IN ('accepted', 'declined', 'superseded') AND a.handling NOT IN ('resolved', 'closed')"
-        } else {
-            ""
-        };
-        self.read(|conn| {
-            let snapshot = conn.unchecked_transaction()?;
-            let mut query = snapshot.prepare_cached(&format!(
-                "{PAGE_SELECT} JOIN alarm a ON a.id = g.alarm WHERE g.person = ?1 {filter} ORDER BY g.id DESC LIMIT ?2"
-            ))?;
-            rows(query.query(params![person.0, limit_of(limit)])?, |row| {
-                let page = read_page(&snapshot, row)?;
-                let alarm = super::alarms::alarm(&snapshot, page.alarm, now)?.ok_or(Error::NotFound("alarm"))?;
-                Ok((page, alarm))
-            })
-        })
-    }
-
-    pub fn page(&self, id: PageId) -> Result<Option<(PageView, AlarmView)>> {
-        let now = self.now();
-        self.read(|conn| {
-            let snapshot = conn.unchecked_transaction()?;
-            let Some(page) = page_row(&snapshot, id)? else { return Ok(None) };
-            let alarm = super::alarms::alarm(&snapshot, page.alarm, now)?.ok_or(Error::NotFound("alarm"))?;
-            Ok(Some((page, alarm)))
-        })
-    }
-
-    /// The paged person takes over: the alarm is engaged, all other pages of it are withdrawn.
-    pub fn accept_page(&self, page: PageId, by: PersonId, key: Option<&str>) -> Result<PageView, ActionError> {
-        self.act_page(page, &Act { by, key, action: "accept_page" }, |tx, row, view| {
-            if view.is_done() {
-                return Err(ActionError::AlreadyResolved);
-            }
-            if let Some(accepted) = &view.accepted_by {
-                // Their other page of the same alarm: they have it already.
-                return if accepted.id == by { Ok(()) } else { Err(taken_by(view)) };
-            }
-            tx.execute(
-                "UPDATE page SET state = 'accepted', due_at = NULL, updated_at = ?2 WHERE id = ?1",
-                params![row.id.0 as i64, tx.now.0],
-            )?;
-            tx.execute(
-                "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, claim_until = NULL, \
-                 page_due_at = NULL WHERE id = ?1",
-                params![view.id.0 as i64, by.0, tx.now.0],
-            )?;
-            tx.supersede_pages(view.id, Some(row.id))?;
-            tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
-            Ok(())
-        })
-    }
-
-    /// The paged person cannot: the next one in the on-call order is paged at once.
-    pub fn decline_page(
-        &self,
-        page: PageId,
-        by: PersonId,
-        reason: &str,
-        key: Option<&str>,
-    ) -> Result<PageView, ActionError> {
-        if reason.chars().count() > super::NOTE_CHARS_MAX {
-            return Err(ActionError::NoteTooLong(super::NOTE_CHARS_MAX));
-        }
-        self.act_page(page, &Act { by, key, action: "decline_page" }, |tx, row, view| {
-            if view.is_done() {
-                return Err(ActionError::AlreadyResolved);
-            }
-            match row.state {
-                PageState::Accepted => return Err(ActionError::NotAllowed),
-                PageState::Declined | PageState::Superseded => return Ok(()),
-                _ => {}
-            }
-            tx.execute(
-                "UPDATE page SET state = 'declined', due_at = NULL, updated_at = ?2 WHERE id = ?1",
-                params![row.id.0 as i64, tx.now.0],
-            )?;
-            tx.event(view.id, AlarmEventKind::Declined, Some(by), json!({ "reason": reason }))?;
-            page_next_person(tx, row)?;
-            Ok(())
-        })
-    }
-
-    /// The person opened it. Changes nothing once it is answered or withdrawn.
-    pub fn mark_read(&self, page: PageId, by: PersonId) -> Result<PageView, ActionError> {
-        let Some((view, _)) = self.page(page)? else { return Err(ActionError::Gone) };
-        if view.person.id != by.0 {
-            return Err(ActionError::NotAllowed);
-        }
-        self.write(|tx| {
-            tx.execute(
-                "UPDATE page SET state = 'read', due_at = NULL, updated_at = ?2 WHERE id = ?1 AND state IN \
-                 ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'perm_failed')",
-                params![page.0 as i64, tx.now.0],
-            )?;
-            page_row(tx, page)?.ok_or(ActionError::Gone)
-        })
-    }
-
-    /// Frame of every answer to a page.
-    fn act_page(
-        &self,
-        page: PageId,
-        act: &Act<'_>,
-        work: impl FnOnce(&mut Tx<'_>, &PageView, &AlarmView) -> Result<(), ActionError>,
-    ) -> Result<PageView, ActionError> {
-        self.write(|tx| {
-            let person = tx.actor(act.by)?;
-            let row = page_row(tx, page)?.ok_or(ActionError::Gone)?;
-            if row.person.id != act.by.0 || !person.role.accepts_pages() {
-                return Err(ActionError::NotAllowed);
-            }
-            if !tx.first_time(act, page.0 as i64)? {
-                return Ok(row);
-            }
-            let view = tx.alarm(row.alarm)?.ok_or(ActionError::Gone)?;
-            work(tx, &row, &view)?;
-            super::audit::write(tx, Some(act.by), act.action, &format!("page/{page}"), "")?;
-            page_row(tx, page)?.ok_or(ActionError::Gone)
-        })
-    }
 }
 
 impl Tx<'_> {
@@ -353,9 +227,8 @@ impl Tx<'_> {
 
     /// Sets the deadline of an alarm that waits for a person; others have none.
     pub(super) fn set_page_due(&mut self, view: &AlarmView, due: Time) -> Result<()> {
-        let sos = matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos });
         let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
-        if view.handling == Handling::Open && urgent && (sos || !view.late) {
+        if view.handling == Handling::Open && urgent && (!view.late || super::apply::is_sos(view)) {
             self.prepare_cached("UPDATE alarm SET page_due_at = ?2 WHERE id = ?1")?
                 .execute(params![view.id.0 as i64, due.0])?;
             self.pages = true;
@@ -412,7 +285,7 @@ impl Tx<'_> {
 
 /// Pages the first person on call who has no page of this alarm yet. When there is nobody left, the alarm's own
 /// deadline brings the next round: paging the same people at once, again and again, would help nobody.
-fn page_next_person(tx: &mut Tx<'_>, row: &PageView) -> Result<()> {
+pub(super) fn page_next_person(tx: &mut Tx<'_>, row: &PageView) -> Result<()> {
     let Some(view) = tx.alarm(row.alarm)? else { return Ok(()) };
     if !matches!(view.handling, Handling::Open | Handling::Claimed) {
         return Ok(());
@@ -434,10 +307,10 @@ fn page_next_person(tx: &mut Tx<'_>, row: &PageView) -> Result<()> {
     }
 }
 
-const PAGE_SELECT: &str = "SELECT g.id, g.alarm, g.person, p.name, g.channel, g.state, g.round, g.queued_at, g.due_at, \
+pub(super) const PAGE_SELECT: &str = "SELECT g.id, g.alarm, g.person, p.name, g.channel, g.state, g.round, g.queued_at, g.due_at, \
      g.updated_at FROM page g JOIN person p ON p.id = g.person";
 
-fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
+pub(super) fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
     let id: i64 = row.get(0)?;
     let mut query = conn.prepare_cached(
         "SELECT at, finished_at, result, detail FROM page_attempt WHERE page = ?1 ORDER BY id DESC LIMIT ?2",
@@ -465,7 +338,7 @@ fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
     })
 }
 
-fn page_row(conn: &Connection, id: PageId) -> Result<Option<PageView>> {
+pub(super) fn page_row(conn: &Connection, id: PageId) -> Result<Option<PageView>> {
     let mut query = conn.prepare_cached(&format!("{PAGE_SELECT} WHERE g.id = ?1"))?;
     Ok(rows(query.query([id.0 as i64])?, |row| read_page(conn, row))?.pop())
 }

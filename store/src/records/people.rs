@@ -1,54 +1,23 @@
-//! Elders, teams, and the people who sign in or are paged.
+//! Teams, and the people who sign in or are paged.
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc};
-use model::people::{Role, Sex};
+use model::people::Role;
 use model::{ElderId, PersonId, TeamId};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::error::{Error, Result};
-use super::view::{Named, is_date, word};
+use super::view::{Named, word};
 use super::{Records, limit_of, rows};
 
 /// Characters of a name, login or phone number.
-const SHORT_CHARS_MAX: usize = 64;
-/// Characters of an address or of notes.
-const LONG_CHARS_MAX: usize = 2_000;
+pub(super) const SHORT_CHARS_MAX: usize = 64;
 const PASSWORD_CHARS_MIN: usize = 8;
 /// Longer passwords only cost time.
 const PASSWORD_BYTES_MAX: usize = 256;
 /// People paged for one alarm at most.
 const ON_CALL_MAX: i64 = 16;
-
-/// An elder to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewElder {
-    pub name: String,
-    pub sex: Sex,
-    /// `YYYY-MM-DD`.
-    pub birth_date: Option<String>,
-    pub phone: String,
-    pub address: String,
-    pub notes: String,
-    pub team: Option<TeamId>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Elder {
-    pub id: ElderId,
-    pub name: String,
-    pub sex: Sex,
-    pub birth_date: Option<String>,
-    /// Whole years, today in Asia/Shanghai.
-    pub age: Option<u32>,
-    pub phone: String,
-    pub address: String,
-    pub notes: String,
-    pub team: Option<Named>,
-    /// Alarms that wait for a person.
-    pub open_alarms: u32,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Team {
@@ -117,95 +86,6 @@ impl Records {
         })
     }
 
-    pub fn create_elder(&self, new: &NewElder) -> Result<ElderId> {
-        new.check()?;
-        self.write(|tx| {
-            let id = tx.next_id("elder")?;
-            tx.execute(
-                "INSERT INTO elder (id, name, sex, birth_date, phone, address, notes, team, created_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    id,
-                    new.name,
-                    new.sex.slug(),
-                    new.birth_date,
-                    new.phone,
-                    new.address,
-                    new.notes,
-                    new.team.map(|team| team.0),
-                    tx.now.0
-                ],
-            )?;
-            Ok(ElderId(id as u32))
-        })
-    }
-
-    /// Replaces everything written about an elder.
-    pub fn update_elder(&self, id: ElderId, new: &NewElder) -> Result<()> {
-        new.check()?;
-        self.write(|tx| {
-            let changed = tx.execute(
-                "UPDATE elder SET name = ?2, sex = ?3, birth_date = ?4, phone = ?5, address = ?6, notes = ?7, team = ?8 \
-                 WHERE id = ?1",
-                params![
-                    id.0,
-                    new.name,
-                    new.sex.slug(),
-                    new.birth_date,
-                    new.phone,
-                    new.address,
-                    new.notes,
-                    new.team.map(|team| team.0)
-                ],
-            )?;
-            if changed == 0 { Err(Error::NotFound("elder")) } else { Ok(()) }
-        })
-    }
-
-    pub fn elder(&self, id: ElderId) -> Result<Option<Elder>> {
-        Ok(self.elders_where("WHERE e.id = ?1", params![id.0, 1])?.pop())
-    }
-
-    /// Elders whose name, phone or address contains `search` (empty: all), by number.
-    pub fn elders(&self, search: &str, limit: usize) -> Result<Vec<Elder>> {
-        let pattern = format!("%{}%", search.trim().replace(['%', '_', '\\'], ""));
-        self.elders_where(
-            "WHERE e.name LIKE ?1 OR e.phone LIKE ?1 OR e.address LIKE ?1",
-            params![pattern, limit_of(limit)],
-        )
-    }
-
-    /// Elders of one team, by number.
-    pub fn elders_of_team(&self, team: TeamId, limit: usize) -> Result<Vec<Elder>> {
-        self.elders_where("WHERE e.team = ?1", params![team.0, limit_of(limit)])
-    }
-
-    fn elders_where(&self, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Elder>> {
-        let now = self.now();
-        self.read(|conn| {
-            let mut query = conn.prepare_cached(&format!(
-                "SELECT e.id, e.name, e.sex, e.birth_date, e.phone, e.address, e.notes, t.id, t.name, \
-                 (SELECT COUNT(*) FROM alarm a WHERE a.elder = e.id AND a.handling IN ('open', 'claimed', 'engaged')) \
-                 FROM elder e LEFT JOIN team t ON t.id = e.team {filter} ORDER BY e.id LIMIT ?2"
-            ))?;
-            rows(query.query(params)?, |row| {
-                let birth_date: Option<String> = row.get(3)?;
-                Ok(Elder {
-                    id: ElderId(row.get(0)?),
-                    name: row.get(1)?,
-                    sex: word("sex", Sex::parse, row.get(2)?)?,
-                    age: birth_date.as_deref().and_then(|date| super::view::age(date, now)),
-                    birth_date,
-                    phone: row.get(4)?,
-                    address: row.get(5)?,
-                    notes: row.get(6)?,
-                    team: named(row, 7)?,
-                    open_alarms: row.get(9)?,
-                })
-            })
-        })
-    }
-
     pub fn create_person(&self, new: &NewPerson) -> Result<PersonId> {
         bounded("name", &new.name, SHORT_CHARS_MAX)?;
         bounded("login", &new.login, SHORT_CHARS_MAX)?;
@@ -260,7 +140,7 @@ impl Records {
     pub fn on_call_for(&self, elder: Option<ElderId>) -> Result<Vec<PersonId>> {
         self.read(|conn| {
             let team = match elder {
-                Some(elder) => team_of(conn, elder)?,
+                Some(elder) => super::elders::team_of(conn, elder)?,
                 None => None,
             };
             on_call(conn, team)
@@ -293,19 +173,6 @@ impl Records {
     }
 }
 
-impl NewElder {
-    fn check(&self) -> Result<()> {
-        bounded("name", &self.name, SHORT_CHARS_MAX)?;
-        at_most("phone", &self.phone, SHORT_CHARS_MAX)?;
-        at_most("address", &self.address, LONG_CHARS_MAX)?;
-        at_most("notes", &self.notes, LONG_CHARS_MAX)?;
-        match &self.birth_date {
-            Some(date) if !is_date(date) => Err(Error::Invalid("the birth date is not a date YYYY-MM-DD".into())),
-            _ => Ok(()),
-        }
-    }
-}
-
 pub(super) const PERSON_SELECT: &str = "SELECT p.id, p.name, p.phone, p.role, p.login, t.id, t.name, p.language, \
      p.on_call_order, p.disabled FROM person p LEFT JOIN team t ON t.id = p.team";
 
@@ -328,14 +195,6 @@ pub(super) fn person(conn: &Connection, id: PersonId) -> Result<Option<Person>> 
     Ok(rows(query.query([id.0])?, read_person)?.pop())
 }
 
-pub(super) fn team_of(conn: &Connection, elder: ElderId) -> Result<Option<TeamId>> {
-    let team: Option<Option<u32>> = conn
-        .prepare_cached("SELECT team FROM elder WHERE id = ?1")?
-        .query_row([elder.0], |row| row.get(0))
-        .optional()?;
-    Ok(team.flatten().map(TeamId))
-}
-
 pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<PersonId>> {
     let mut query = conn.prepare_cached(
         "SELECT id FROM person WHERE (team = ?1 OR ?1 IS NULL) AND role IN ('doctor', 'nurse') \
@@ -345,7 +204,7 @@ pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<Per
     if found.is_empty() && team.is_some() { on_call(conn, None) } else { Ok(found) }
 }
 
-fn named(row: &Row<'_>, at: usize) -> Result<Option<Named>> {
+pub(super) fn named(row: &Row<'_>, at: usize) -> Result<Option<Named>> {
     let (id, name): (Option<u32>, Option<String>) = (row.get(at)?, row.get(at + 1)?);
     Ok(id.map(|id| Named { id, name: name.unwrap_or_default() }))
 }

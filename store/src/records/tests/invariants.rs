@@ -1,0 +1,191 @@
+//! Invariants I1, I2, I3, I6 and I9 (facts: alarms, section 12) over random histories of data and people.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Raise { slot: u8, priority: u8, late: bool, sos: bool },
+    Worsen { slot: u8, priority: u8 },
+    Change { slot: u8, what: u8 },
+    Claim { slot: u8, other: bool },
+    Release { slot: u8, other: bool },
+    Resolve { slot: u8, outcome: bool },
+    Answer { slot: u8, nurse: bool, accept: bool },
+    Send { result: u8 },
+    Repeat,
+    Pass { seconds: u16 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let slot = 0..3_u8;
+    prop_oneof![
+        4 => (slot.clone(), 0..4_u8, prop::bool::weighted(0.2), any::<bool>())
+            .prop_map(|(slot, priority, late, sos)| Step::Raise { slot, priority, late, sos }),
+        2 => (slot.clone(), 0..4_u8).prop_map(|(slot, priority)| Step::Worsen { slot, priority }),
+        4 => (slot.clone(), 0..4_u8).prop_map(|(slot, what)| Step::Change { slot, what }),
+        3 => (slot.clone(), any::<bool>()).prop_map(|(slot, other)| Step::Claim { slot, other }),
+        1 => (slot.clone(), any::<bool>()).prop_map(|(slot, other)| Step::Release { slot, other }),
+        2 => (slot.clone(), any::<bool>()).prop_map(|(slot, outcome)| Step::Resolve { slot, outcome }),
+        3 => (slot, any::<bool>(), any::<bool>())
+            .prop_map(|(slot, nurse, accept)| Step::Answer { slot, nurse, accept }),
+        3 => (0..5_u8).prop_map(|result| Step::Send { result }),
+        1 => Just(Step::Repeat),
+        2 => (0..1_200_u16).prop_map(|seconds| Step::Pass { seconds }),
+    ]
+}
+
+/// The house and the log that was applied so far.
+struct World {
+    house: House,
+    log: Vec<Transition>,
+    began: [Time; 3],
+}
+
+impl World {
+    fn alarm(&self, slot: u8) -> AlarmId {
+        AlarmId::of(Subject::Elder(self.house.elder), &format!("rule_{slot}"), self.began[usize::from(slot)])
+    }
+
+    fn log(&mut self, slot: u8, change: Change) {
+        let transition = self.house.change(&format!("rule_{slot}"), self.began[usize::from(slot)], change);
+        self.house.apply(std::slice::from_ref(&transition));
+        self.log.push(transition);
+    }
+
+    fn take(&mut self, step: Step) {
+        // Time moves a little with every step, as it does in life.
+        self.house.pass(1);
+        let (records, now) = (self.house.records.clone(), self.house.clock.now());
+        let seat = |other| if other { self.house.other_dispatcher } else { self.house.dispatcher };
+        match step {
+            Step::Raise { slot, priority, late, sos } => {
+                self.began[usize::from(slot)] = now;
+                let kind = if sos { SOS } else { PRESSURE };
+                self.log(slot, raised(Priority::ALL[usize::from(priority)], kind, now, late));
+            }
+            Step::Worsen { slot, priority } => {
+                self.log(slot, Change::Worsened { priority: Priority::ALL[usize::from(priority)], kind: PRESSURE });
+            }
+            Step::Change { slot, what } => {
+                let change = match what {
+                    0 => Change::Cleared,
+                    1 => Change::DataLost,
+                    2 => Change::StillPresent,
+                    _ => Change::Repeated { kind: SOS },
+                };
+                self.log(slot, change);
+            }
+            // Refusals are part of life: whatever is refused must change nothing, which the invariants tell.
+            Step::Claim { slot, other } => drop(records.claim(self.alarm(slot), seat(other), None)),
+            Step::Release { slot, other } => drop(records.release(self.alarm(slot), seat(other), None)),
+            Step::Resolve { slot, outcome } => {
+                let outcome = outcome.then_some(Outcome::TrueHandled);
+                drop(records.resolve(self.alarm(slot), self.house.dispatcher, outcome, "", None));
+            }
+            Step::Answer { slot, nurse, accept } => self.answer(slot, nurse, accept),
+            Step::Send { result } => self.send(result),
+            Step::Repeat => {
+                for view in records.alarms_awaiting_acceptance(now, 10).unwrap() {
+                    let next = now.plus_us(120_000_000);
+                    records.add_pages(view.id, &[page_to(self.house.nurse)], next).unwrap();
+                }
+            }
+            Step::Pass { seconds } => {
+                self.house.pass(i64::from(seconds));
+                records.lapse_leases(self.house.clock.now()).unwrap();
+            }
+        }
+    }
+
+    fn answer(&self, slot: u8, nurse: bool, accept: bool) {
+        let person = if nurse { self.house.nurse } else { self.house.doctor };
+        let Some(detail) = self.house.records.alarm(self.alarm(slot)).unwrap() else { return };
+        let Some(page) = detail.pages.iter().rev().find(|page| page.person.id == person.0) else { return };
+        if accept {
+            drop(self.house.records.accept_page(page.id, person, None));
+        } else {
+            drop(self.house.records.decline_page(page.id, person, "", None));
+        }
+    }
+
+    fn send(&self, result: u8) {
+        let records = &self.house.records;
+        let now = self.house.clock.now();
+        let Some(job) = records.pages_due(now, 1).unwrap().pop() else { return };
+        let Some(attempt) = records.start_attempt(job.page, now).unwrap() else { return };
+        let result = match result {
+            0 => SendResult::Accepted { provider_ref: None },
+            1 => SendResult::Retry { after: std::time::Duration::from_secs(15) },
+            2 => SendResult::RefusedPerson,
+            3 => SendResult::RefusedConfig,
+            _ => SendResult::InDoubt,
+        };
+        records.finish_attempt(attempt, &result, "", None).unwrap();
+    }
+
+    /// Counts the rows that break an invariant.
+    fn broken(&self) -> Vec<(&'static str, i64)> {
+        const RULES: [(&str, &str); 6] = [
+            (
+                "I1: a live deadline or lease, and not both",
+                "SELECT COUNT(*) FROM alarm WHERE priority IN ('P1', 'P2') AND late = 0 AND (\
+                 (handling = 'open' AND (page_due_at IS NULL OR claim_until IS NOT NULL)) \
+                 OR (handling = 'claimed' AND (claim_until IS NULL OR page_due_at IS NOT NULL)))",
+            ),
+            (
+                "I2: a paged alarm has its first pages",
+                "SELECT COUNT(*) FROM alarm a WHERE priority IN ('P1', 'P2') AND late = 0 \
+                 AND NOT EXISTS (SELECT 1 FROM page g WHERE g.alarm = a.id AND g.round = 0)",
+            ),
+            ("I3: no page without an alarm", "SELECT COUNT(*) FROM page WHERE alarm NOT IN (SELECT id FROM alarm)"),
+            (
+                "I6: a finished P1 or P2 has outcome, actor and time",
+                "SELECT COUNT(*) FROM alarm WHERE priority IN ('P1', 'P2') AND handling IN ('resolved', 'closed') \
+                 AND (outcome IS NULL OR resolved_by IS NULL OR resolved_at IS NULL)",
+            ),
+            (
+                "a finished or engaged alarm has no deadline, lease or page to send",
+                "SELECT COUNT(*) FROM alarm a WHERE handling IN ('resolved', 'closed') AND (page_due_at IS NOT NULL \
+                 OR claim_until IS NOT NULL OR EXISTS (SELECT 1 FROM page g WHERE g.alarm = a.id AND g.due_at IS NOT NULL))",
+            ),
+            (
+                "an engaged alarm names who accepted it",
+                "SELECT COUNT(*) FROM alarm WHERE handling = 'engaged' AND accepted_by IS NULL",
+            ),
+        ];
+        let raw = Connection::open(self.house.dir.path().join(FILE)).unwrap();
+        RULES
+            .iter()
+            .map(|(what, sql)| (*what, raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+proptest! {
+    // Each case is some dozens of durable commits; more cases run with PROPTEST_CASES.
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_invariants(steps in prop::collection::vec(step(), 1..40)) {
+        let mut world = World { house: house(), log: Vec::new(), began: [START; 3] };
+        for step in steps {
+            world.take(step);
+            prop_assert_eq!(world.broken(), vec![], "after {:?}", step);
+            prop_assert!(world.house.records.audit_orphans().unwrap().is_empty());
+        }
+        // I9: the whole log again changes nothing.
+        let records = &world.house.records;
+        let picture = || (records.alarms(AlarmFilter::default(), 100).unwrap(), records.last_alarm_event().unwrap());
+        let before = picture();
+        let again = world.house.apply(&world.log);
+        prop_assert_eq!(again, Applied::default());
+        prop_assert_eq!(picture(), before);
+        prop_assert_eq!(records.integrity_check().unwrap(), Vec::<String>::new());
+    }
+}
