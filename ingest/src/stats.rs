@@ -1,0 +1,63 @@
+//! Counters of ingest: nothing is dropped, refused or marked without one of these going up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        /// Counts since start. One instance, shared.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub(crate) $name: AtomicU64,)* }
+
+        impl Counters {
+            /// Name and value of each counter, for metrics and `vigil bench`.
+            pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.load(Ordering::Relaxed)),)*]
+            }
+
+            pub fn get(&self, name: &str) -> Option<u64> {
+                self.snapshot().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+            }
+        }
+    };
+}
+
+counters! {
+    /// Frames journalled.
+    frames;
+    /// Readings journalled, absent values included.
+    readings;
+    /// Events (SOS, fall ..) journalled.
+    events;
+    /// Frames that were durable already.
+    duplicate_frames;
+    /// Frames of a device that is bound to nobody: stored, not judged.
+    unattributed_frames;
+    /// Frames that did not decode and were put into quarantine.
+    quarantined_frames;
+    /// Publishes to topics that carry no frames.
+    refused_topics;
+    /// Publishes answered "busy": journal or desk full.
+    busy;
+    /// Publishes lost to a failed journal; never acknowledged.
+    failed;
+    /// Readings outside the plausible range: stored, not judged.
+    out_of_range_readings;
+    /// Readings with an impossible time: stored at their arrival, not judged.
+    clock_suspect_readings;
+    /// Values of metrics this version does not know.
+    unknown_metrics;
+    /// Readings stored by the writer.
+    stored_readings;
+    /// Readings the store already had.
+    duplicate_readings;
+    /// Readings that contradict a stored one of the same instant; the first is kept.
+    conflicting_readings;
+    /// Times the writer could not write and tried again.
+    writer_retries;
+    /// Journal entries that do not decode.
+    bad_entries;
+}
+
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}

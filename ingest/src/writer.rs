@@ -1,0 +1,136 @@
+//! The writer: reads the journal from the readings store's own cursor and stores readings in large, idempotent batches.
+//!
+//! A store that is slow, paused or broken delays only this cursor. Alarms read the journal by themselves.
+
+use std::time::{Duration, Instant};
+
+use journal::Journal;
+use model::entry::Entry;
+use model::{Reading, Seq};
+use runtime::Stop;
+use store::readings::Readings;
+
+use crate::config::Config;
+use crate::stats::{Counters, add};
+
+/// Name of the writer's cursor in the journal; its truth is the cursor in the readings store.
+pub const CURSOR: &str = "writer";
+/// Bytes of journal entries read at once.
+const READ_BYTES_MAX: usize = 1 << 20;
+/// Longest pause between two tries while the store refuses.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// How long one wait for new entries lasts before the stop signal is looked at again.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Runs until stopped; blocking, so it wants a thread of its own.
+pub fn run(config: &Config, journal: &Journal, readings: &Readings, counters: &Counters, stop: &Stop) {
+    let mut reader = journal.reader(readings.cursor());
+    let mut batch = Batch::default();
+    while !stop.is_requested() {
+        if let Err(error) = batch.fill(config, &mut reader, counters) {
+            tracing::error!(%error, "the writer cannot read the journal; trying again");
+            pause(RETRY_FIRST, stop);
+            reader = journal.reader(readings.cursor());
+            batch.clear();
+            continue;
+        }
+        let Some(last) = batch.last else {
+            maintain(readings);
+            continue;
+        };
+        if !store(&batch, last, readings, counters, stop) {
+            return;
+        }
+        journal.commit_cursor(CURSOR, last);
+        batch.clear();
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Reading>,
+    last: Option<Seq>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.last = None;
+    }
+
+    /// Reads until enough rows are there, or nothing more came for the linger time.
+    fn fill(&mut self, config: &Config, reader: &mut journal::Reader, counters: &Counters) -> Result<(), journal::Error> {
+        let mut wait = WAIT;
+        let linger = Duration::from_millis(config.writer_linger_ms);
+        let mut until: Option<Instant> = None;
+        while self.rows.len() < config.writer_rows_max {
+            let read = reader.read(READ_BYTES_MAX, wait)?;
+            if read.is_empty() {
+                break;
+            }
+            for (seq, bytes) in read.iter() {
+                self.push(seq, bytes, counters);
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + linger);
+            wait = until.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, seq: Seq, bytes: &[u8], counters: &Counters) {
+        self.last = Some(seq);
+        match Entry::decode(bytes) {
+            Ok(Entry::Frame(frame)) => {
+                let (subject, device) = (frame.subject, frame.device);
+                self.rows.extend(frame.samples.into_iter().map(|sample| Reading { subject, device, sample }));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                add(&counters.bad_entries, 1);
+                tracing::error!(journal.seq = seq.0, %error, "a journal entry does not decode; the writer leaves it out");
+            }
+        }
+    }
+}
+
+/// Stores the batch, however long it takes. False when asked to stop first.
+fn store(batch: &Batch, last: Seq, readings: &Readings, counters: &Counters, stop: &Stop) -> bool {
+    let mut delay = RETRY_FIRST;
+    loop {
+        match readings.write(&batch.rows, last) {
+            Ok(written) => {
+                add(&counters.stored_readings, written.stored);
+                add(&counters.duplicate_readings, written.duplicate);
+                add(&counters.conflicting_readings, written.conflict);
+                return true;
+            }
+            Err(error) => {
+                add(&counters.writer_retries, 1);
+                tracing::warn!(%error, retry_ms = delay.as_millis() as u64, "the readings store refuses; the journal keeps");
+                if !pause(delay, stop) {
+                    return false;
+                }
+                delay = (delay * 2).min(RETRY_MAX);
+            }
+        }
+    }
+}
+
+fn maintain(readings: &Readings) {
+    if let Err(error) = readings.maintain() {
+        tracing::warn!(%error, "the readings store cannot seal; trying again when idle");
+    }
+}
+
+/// Sleeps in small steps. False when asked to stop.
+fn pause(time: Duration, stop: &Stop) -> bool {
+    let until = Instant::now() + time;
+    while !stop.is_requested() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20).min(time));
+    }
+    !stop.is_requested()
+}
