@@ -10,6 +10,8 @@ pub struct Config {
     pub tick_s: u64,
     /// Seconds between two saves of the ledger.
     pub ledger_save_s: u64,
+    /// Seconds between two looks at the registry for changes made by `vigil add` beside a running server.
+    pub registry_refresh_s: u64,
     /// Readings the writer stores in one transaction, about.
     pub writer_rows_max: usize,
     /// Milliseconds the writer waits to gather more readings while fewer than a quarter of that has come. Alarms do not
@@ -26,6 +28,7 @@ impl Default for Config {
         Self {
             tick_s: 5,
             ledger_save_s: 10,
+            registry_refresh_s: 10,
             writer_rows_max: 20_000,
             writer_linger_ms: 50,
             desk_queue_max: 1_024,

@@ -1,3 +1,238 @@
 //! Ingest: from a publish at the front door to a durable, attributed journal entry, and from there to the readings store.
+//!
+//! Order of things: decode, guard, look for duplicates, attribute to an elder, journal (fsync), answer the client. The
+//! writer then moves readings from the journal to the readings store at its own pace.
+//!
+//! What is deliberately absent: rules, alarms, and any wait for a database on the way to the PUBACK of a known device.
 
+mod config;
+mod frame;
+mod intake;
 pub mod ledger;
+mod retained;
+mod stats;
+mod view;
+pub mod writer;
+
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use journal::Journal;
+use model::entry::Entry;
+use model::{Lane, Seq};
+use mqtt::door::{DoorHandle, Gatekeeper, Identity, Login, LoginError};
+use runtime::{Clock, Stop, Tasks};
+use store::readings::Readings;
+use store::records::Records;
+
+pub use config::Config;
+pub use stats::Counters;
+
+use intake::{Job, Refusal};
+use ledger::{FrameKey, Ledger};
+use view::View;
+
+/// Name of the ledger's cursor in the journal.
+const LEDGER_CURSOR: &str = "ledger";
+/// The ledger's saved form in the data directory. A cache: may be deleted.
+const LEDGER_FILE: &str = "ledger.ckpt";
+/// Bytes read at once while the ledger catches up at start.
+const CATCH_UP_BYTES: usize = 1 << 20;
+
+/// Why ingest cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    #[error(transparent)]
+    Records(#[from] store::records::Error),
+    #[error("cannot start the thread {name}: {source}")]
+    Thread { name: &'static str, source: std::io::Error },
+}
+
+/// What every part of ingest shares.
+struct Shared {
+    config: Config,
+    journal: Journal,
+    records: Records,
+    clock: Clock,
+    ledger: Ledger,
+    ledger_file: PathBuf,
+    view: ArcSwap<View>,
+    retained: retained::Map,
+    counters: Counters,
+    door: OnceLock<DoorHandle>,
+}
+
+/// The front door's other side. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    shared: Arc<Shared>,
+    desk: SyncSender<Job>,
+}
+
+impl std::fmt::Debug for Ingest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingest").field("counters", &self.shared.counters).finish_non_exhaustive()
+    }
+}
+
+impl Gatekeeper for Ingest {
+    fn login(&self, login: &Login<'_>) -> Result<Identity, LoginError> {
+        self.shared.view.load().login(login)
+    }
+}
+
+impl Ingest {
+    /// Brings ledger, registry and retained states up to date and starts the threads `ingest.desk`, `ingest.writer` and the
+    /// task `ingest.ticker`.
+    pub fn start(
+        config: Config,
+        data_dir: &std::path::Path,
+        journal: &Journal,
+        records: &Records,
+        readings: &Readings,
+        clock: Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
+        journal.register_cursor(writer::CURSOR)?;
+        journal.register_cursor(LEDGER_CURSOR)?;
+        let ledger_file = data_dir.join(LEDGER_FILE);
+        let ledger = caught_up(&ledger_file, journal)?;
+        let retained = records.retained_all()?.into_iter().map(|one| (one.topic, Bytes::from(one.payload))).collect();
+        let (desk, jobs) = std::sync::mpsc::sync_channel(config.desk_queue_max);
+        let shared = Arc::new(Shared {
+            config,
+            journal: journal.clone(),
+            records: records.clone(),
+            clock,
+            ledger,
+            ledger_file,
+            view: ArcSwap::default(),
+            retained: Mutex::new(retained),
+            counters: Counters::default(),
+            door: OnceLock::new(),
+        });
+        shared.view.store(Arc::new(View::new(records.registry()?)));
+        let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
+        let at_desk = Arc::clone(&shared);
+        thread(tasks, "ingest.desk", move |_| intake::desk(&at_desk, &jobs))?;
+        let (at_writer, readings) = (Arc::clone(&shared), readings.clone());
+        thread(tasks, "ingest.writer", move |stop| {
+            writer::run(&at_writer.config, &at_writer.journal, &readings, &at_writer.counters, &stop);
+        })?;
+        tasks.spawn("ingest.ticker", move |stop| ticker(shared, desk, stop));
+        Ok(ingest)
+    }
+
+    /// Lets refused frames be reported to gateways. Called once, when the door is bound.
+    pub fn attach(&self, door: DoorHandle) {
+        // A second door would be a bug of the caller's; the first one stays.
+        let _already = self.shared.door.set(door);
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Reads the registry again. Blocking; call it after changing gateways, devices or bindings.
+    pub fn refresh(&self) -> Result<(), String> {
+        self.shared.refresh().map_err(|Refusal::TooMany(text) | Refusal::Later(text)| text)
+    }
+
+    /// Tries a quarantined frame again. Blocking. The error says why it still cannot be stored.
+    pub fn replay_quarantined(&self, id: i64) -> Result<(), String> {
+        self.shared.replay(id)
+    }
+
+    /// Frames missing between the first and the newest of a gateway's lane.
+    pub fn holes(&self, gateway: model::GatewayId, lane: Lane) -> u64 {
+        self.shared.ledger.track(gateway, lane).map_or(0, |track| track.holes())
+    }
+}
+
+/// The ledger as saved, plus what the journal holds beyond.
+fn caught_up(file: &std::path::Path, journal: &Journal) -> Result<Ledger, Error> {
+    let (ledger, saved) = Ledger::load(file);
+    let oldest = Seq(journal.first().0.saturating_sub(1));
+    let mut reader = journal.reader(saved.clamp(oldest, journal.head().max(oldest)));
+    loop {
+        let batch = reader.read(CATCH_UP_BYTES, Duration::ZERO)?;
+        if batch.is_empty() {
+            return Ok(ledger);
+        }
+        for (_, bytes) in batch.iter() {
+            // Frames without numbers (dialects) have epoch 0 and are not in the ledger.
+            if let Ok(Entry::Frame(frame)) = Entry::decode(bytes)
+                && frame.epoch != 0
+            {
+                let (gateway, lane, epoch, seq) = (frame.gateway, frame.lane, frame.epoch, frame.seq);
+                ledger.mark([FrameKey { gateway, lane, epoch, seq }]);
+            }
+        }
+    }
+}
+
+/// Puts the clock into the journal, saves the ledger, looks for changes of the registry; ends the desk at stop.
+async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
+    let mut tick = every(shared.config.tick_s);
+    let mut save = every(shared.config.ledger_save_s);
+    let mut refresh = every(shared.config.registry_refresh_s);
+    // A position is saved one round after it was seen: by then every completion up to it has marked the ledger.
+    let mut seen = shared.journal.first();
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            _ = tick.tick() => shared.tick(),
+            _ = save.tick() => {
+                let upto = std::mem::replace(&mut seen, shared.journal.head());
+                blocking(&shared, move |shared| save_ledger(shared, upto)).await;
+            }
+            _ = refresh.tick() => blocking(&shared, |shared| {
+                if let Err(Refusal::TooMany(error) | Refusal::Later(error)) = shared.refresh() {
+                    tracing::warn!(error, "the registry cannot be read; the last picture stays");
+                }
+            }).await,
+        }
+    }
+    blocking(&shared, move |_| {
+        // The desk answers what it has before it ends.
+        let _gone = desk.send(Job::Stop);
+    })
+    .await;
+}
+
+fn save_ledger(shared: &Shared, upto: Seq) {
+    match shared.ledger.save(&shared.ledger_file, upto) {
+        Ok(()) => shared.journal.commit_cursor(LEDGER_CURSOR, upto),
+        Err(error) => tracing::warn!(%error, "the ledger was not saved; the journal keeps what it needs"),
+    }
+}
+
+async fn blocking(shared: &Arc<Shared>, work: impl FnOnce(&Shared) + Send + 'static) {
+    let shared = Arc::clone(shared);
+    if tokio::task::spawn_blocking(move || work(&shared)).await.is_err() {
+        tracing::error!("housekeeping of ingest failed");
+    }
+}
+
+fn every(seconds: u64) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(Duration::from_secs(seconds.max(1)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
+}
+
+fn thread(tasks: &Tasks, name: &'static str, work: impl FnOnce(Stop) + Send + 'static) -> Result<(), Error> {
+    tasks.spawn_thread(name, work).map_err(|source| Error::Thread { name, source })
+}
+
+impl Shared {
+    #[cfg(test)]
+    fn retained_len(&self) -> usize {
+        self.retained.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

@@ -117,6 +117,12 @@ impl fmt::Debug for Name {
     }
 }
 
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for Name {
     type Error = BadName;
     fn try_from(text: String) -> Result<Self, BadName> {

@@ -1,0 +1,182 @@
+//! From the payload of one publish to the bytes of one journal entry: decode, guard, attribute. Pure but for the registry's view.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::entry::{Entry, Flags, Frame, LinkState};
+use model::{Event, GatewayId, Lane, Name, Quality, Sample, Subject, Time};
+use mqtt::door::{Identity, Publish};
+use mqtt::topic::{SELF, Topic};
+use mqtt::{thingsboard, wire};
+
+use crate::ledger::FrameKey;
+use crate::stats::{Counters, add};
+use crate::view::View;
+
+/// What one publish turned out to be.
+#[derive(Debug, PartialEq)]
+pub enum Prepared {
+    /// An entry for the journal.
+    Entry(Ready),
+    /// Nothing to store and nothing wrong (a removed state).
+    Nothing,
+    /// The registry does not know this device of the gateway yet.
+    UnknownDevice(Name),
+    /// Does not decode. Goes to quarantine.
+    Malformed { code: &'static str, detail: String },
+    /// A topic that carries no frames.
+    WrongTopic,
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Ready {
+    pub bytes: Vec<u8>,
+    pub lane: Lane,
+    /// `None` for dialects without numbers.
+    pub key: Option<FrameKey>,
+    pub tally: Tally,
+}
+
+/// What the entry adds to the counters once it is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub readings: u64,
+    pub events: u64,
+    pub unattributed: bool,
+    out_of_range: u64,
+    clock_suspect: u64,
+    unknown_metrics: u64,
+}
+
+impl Tally {
+    pub fn count(&self, counters: &Counters) {
+        add(&counters.frames, 1);
+        add(&counters.readings, self.readings);
+        add(&counters.events, self.events);
+        add(&counters.unattributed_frames, u64::from(self.unattributed));
+        add(&counters.out_of_range_readings, self.out_of_range);
+        add(&counters.clock_suspect_readings, self.clock_suspect);
+        add(&counters.unknown_metrics, self.unknown_metrics);
+    }
+}
+
+/// Prepares one publish of a client.
+pub fn prepare(view: &View, from: &Identity, publish: &Publish, future_max: Duration) -> Prepared {
+    match Topic::parse(&publish.topic) {
+        Ok(Topic::Up { lane, device, .. }) => {
+            let mut frame = wire::WireFrame::default();
+            if let Err(bad) = wire::decode_into(&publish.payload, &mut frame) {
+                return Prepared::Malformed { code: bad.code(), detail: bad.to_string() };
+            }
+            let key = FrameKey { gateway: from.gateway, lane, epoch: frame.epoch, seq: frame.seq };
+            let content = Content {
+                lane,
+                flags: frame.flags,
+                key: Some(key),
+                samples: frame.samples,
+                events: frame.events,
+                unknown: frame.unknown_metrics + frame.unknown_events,
+            };
+            content.prepare(view, from.gateway, device, publish.received_at, future_max)
+        }
+        Ok(Topic::Telemetry) => match thingsboard::decode(&publish.payload, publish.received_at) {
+            Err(bad) => Prepared::Malformed { code: bad.code(), detail: bad.to_string() },
+            Ok(told) => {
+                let lane = told.events.iter().map(|event| event.kind.lane()).min().unwrap_or(Lane::Vit);
+                let content = Content {
+                    lane,
+                    flags: Flags::default(),
+                    key: None,
+                    samples: told.samples,
+                    events: told.events,
+                    unknown: told.unknown_keys,
+                };
+                content.prepare(view, from.gateway, SELF, publish.received_at, future_max)
+            }
+        },
+        Ok(Topic::State { .. }) => link(from.gateway, publish),
+        Ok(Topic::Down { .. }) | Err(_) => Prepared::WrongTopic,
+    }
+}
+
+struct Content {
+    lane: Lane,
+    flags: Flags,
+    key: Option<FrameKey>,
+    samples: Vec<Sample>,
+    events: Vec<Event>,
+    unknown: u32,
+}
+
+impl Content {
+    fn prepare(self, view: &View, gateway: GatewayId, device: &str, received_at: Time, future_max: Duration) -> Prepared {
+        let mut tally = Tally { unknown_metrics: self.unknown.into(), ..Tally::default() };
+        let latest = received_at + future_max;
+        let samples: Vec<Sample> = self.samples.into_iter().map(|s| guard(s, received_at, latest, &mut tally)).collect();
+        let mut events = self.events;
+        for event in &mut events {
+            if event.at > latest {
+                event.at = received_at;
+            }
+        }
+        let at = samples.iter().map(|sample| sample.taken_at).chain(events.iter().map(|event| event.at)).min();
+        let Some((device, subject)) = view.attribute(gateway, device, at.unwrap_or(received_at)) else {
+            // The topic's parser has checked that this is a name.
+            return Name::new(device).map_or(Prepared::WrongTopic, Prepared::UnknownDevice);
+        };
+        tally.readings = samples.len() as u64;
+        tally.events = events.len() as u64;
+        tally.unattributed = matches!(subject, Subject::Unattributed(_));
+        let (epoch, seq) = self.key.map_or((0, 0), |key| (key.epoch, key.seq));
+        let (lane, flags) = (self.lane, self.flags);
+        let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples };
+        let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
+        frame.encode(&mut bytes);
+        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally })
+    }
+}
+
+/// A time that cannot be (year 1970, the future) is replaced by the time of arrival and said to be suspect; a value that
+/// cannot be is kept and marked.
+fn guard(sample: Sample, received_at: Time, latest: Time, tally: &mut Tally) -> Sample {
+    /// 2001-01-01: before it, a clock that was never set.
+    const EARLIEST: Time = Time::from_secs(978_307_200);
+    let mut sample = sample.guarded();
+    tally.out_of_range += u64::from(sample.quality == Quality::OutOfRange);
+    if sample.taken_at > latest || sample.taken_at < EARLIEST {
+        sample.taken_at = received_at;
+        tally.clock_suspect += 1;
+        if sample.quality.is_judged() {
+            sample.quality = Quality::ClockSuspect;
+        }
+    }
+    sample
+}
+
+/// A birth, a planned sleep or a will: `{"state":"up|sleeping|lost", ..}`.
+fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
+    #[derive(serde::Deserialize)]
+    struct State {
+        state: String,
+    }
+    if publish.payload.is_empty() {
+        return Prepared::Nothing;
+    }
+    let state = match serde_json::from_slice::<State>(&publish.payload) {
+        Ok(state) => state.state,
+        Err(error) => return Prepared::Malformed { code: "state", detail: format!("the state is not JSON: {error}") },
+    };
+    let state = match state.as_str() {
+        "up" => LinkState::Up,
+        "sleeping" => LinkState::Sleeping,
+        "lost" => LinkState::Lost,
+        _ => return Prepared::Malformed { code: "state", detail: "state must be up, sleeping or lost".into() },
+    };
+    let bytes = Entry::Link { gateway, state, at: publish.received_at }.to_bytes();
+    Prepared::Entry(Ready { bytes, lane: Lane::Evt, key: None, tally: Tally::default() })
+}
+
+/// A publish made of a quarantined frame, to try it again.
+pub fn again(topic: String, payload: Vec<u8>, received_at: Time) -> Publish {
+    Publish { topic, payload: Bytes::from(payload), qos: 1, retain: false, dup: false, received_at, will: None }
+}

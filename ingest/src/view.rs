@@ -1,0 +1,90 @@
+//! The registry as ingest sees it: tokens, devices and bindings in memory, so that login and attribution never wait for SQL.
+//!
+//! Rebuilt from the records store as a whole and swapped in; readers never lock.
+
+use std::collections::HashMap;
+
+use model::{DeviceId, GatewayId, Name, Subject, Time};
+use mqtt::door::{Dialect, Identity, Login, LoginError};
+use store::records::{self, Binding, Gateway, RegistrySnapshot};
+
+/// One device and who wore it when, oldest first.
+#[derive(Clone, Debug)]
+struct Worn {
+    id: DeviceId,
+    bindings: Vec<Binding>,
+}
+
+/// An immutable picture of the registry.
+#[derive(Debug, Default)]
+pub struct View {
+    by_token: HashMap<String, Gateway>,
+    by_id: HashMap<GatewayId, String>,
+    devices: HashMap<GatewayId, HashMap<Name, Worn>>,
+}
+
+impl View {
+    pub fn new(snapshot: RegistrySnapshot) -> Self {
+        let mut bindings: HashMap<DeviceId, Vec<Binding>> = HashMap::new();
+        for binding in snapshot.bindings {
+            bindings.entry(binding.device).or_default().push(binding);
+        }
+        let mut devices: HashMap<GatewayId, HashMap<Name, Worn>> = HashMap::new();
+        for device in snapshot.devices {
+            let mut bindings = bindings.remove(&device.id).unwrap_or_default();
+            bindings.sort_by_key(|binding| binding.from);
+            devices.entry(device.gateway).or_default().insert(device.name, Worn { id: device.id, bindings });
+        }
+        let by_id = snapshot.gateways.iter().map(|gateway| (gateway.id, gateway.token_sha256.clone())).collect();
+        let by_token = snapshot.gateways.into_iter().map(|gateway| (gateway.token_sha256.clone(), gateway)).collect();
+        Self { by_token, by_id, devices }
+    }
+
+    /// The device and whose reading it is when taken at `at`. `None`: the registry does not know the device yet.
+    ///
+    /// Who wore the device *then* counts, so that late data do not follow it to its next owner.
+    pub fn attribute(&self, gateway: GatewayId, device: &str, at: Time) -> Option<(DeviceId, Subject)> {
+        let worn = self.devices.get(&gateway)?.get(device)?;
+        let holds = |binding: &&Binding| binding.from <= at && binding.until.is_none_or(|until| at < until);
+        let subject = match worn.bindings.iter().rev().find(holds) {
+            Some(binding) => Subject::Elder(binding.elder),
+            None => Subject::Unattributed(worn.id),
+        };
+        Some((worn.id, subject))
+    }
+
+    pub fn identity(&self, gateway: GatewayId) -> Option<Identity> {
+        self.by_id.get(&gateway).and_then(|token| self.by_token.get(token)).map(identity_of)
+    }
+
+    /// A Vigil gateway gives its token as the password and its name as the client id. A ThingsBoard device gives its token as
+    /// the user name, with any client id, as it always did.
+    pub fn login(&self, login: &Login<'_>) -> Result<Identity, LoginError> {
+        let token = match (login.password, login.username) {
+            (Some(password), _) => std::str::from_utf8(password).map_err(|_| LoginError::BadCredentials)?,
+            (None, Some(username)) => username,
+            (None, None) => return Err(LoginError::BadCredentials),
+        };
+        let gateway = self.by_token.get(&records::token_sha256(token)).ok_or(LoginError::BadCredentials)?;
+        if gateway.disabled {
+            return Err(LoginError::NotAuthorised);
+        }
+        if gateway.dialect == records::Dialect::Vigil && login.client_id != gateway.name.as_str() {
+            return Err(LoginError::BadClientId);
+        }
+        Ok(identity_of(gateway))
+    }
+}
+
+fn identity_of(gateway: &Gateway) -> Identity {
+    Identity {
+        gateway: gateway.id,
+        site: gateway.site_name.clone(),
+        name: gateway.name.clone(),
+        dialect: match gateway.dialect {
+            records::Dialect::Vigil => Dialect::Vigil,
+            records::Dialect::Thingsboard => Dialect::ThingsBoard,
+        },
+        open_acl: false,
+    }
+}
