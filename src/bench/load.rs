@@ -15,7 +15,8 @@ use runtime::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::Quantiles;
-use super::plan::{Gateway, Load, Shape};
+use super::plan::{Load, Shape};
+use crate::seed::Gateway;
 
 /// Publishes of one connection without an acknowledgement. The front door allows 64.
 const WINDOW: usize = 60;

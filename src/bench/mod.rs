@@ -71,7 +71,7 @@ impl Quantiles {
 }
 
 /// Runs the benchmark and returns what it measured.
-pub fn run(args: &cli::Bench) -> anyhow::Result<Report> {
+pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let data_dir = args.data_dir.clone().unwrap_or_else(|| scratch.path().join("data"));
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create {}", data_dir.display()))?;
@@ -80,15 +80,15 @@ pub fn run(args: &cli::Bench) -> anyhow::Result<Report> {
     let listening = server.wait_for("listening ")?;
     plan.set_addresses(&listening)?;
     let plan_file = plan.write(scratch.path())?;
-    let before = Watch::new(&plan)?.read()?;
+    let before = Watch::new(&plan)?.read().await?;
     let mut load = Process::start("load generator", &["bench-load"], &plan_file, &args.load_cpus)?;
     let outcome: load::Outcome = serde_json::from_str(&load.wait_for("outcome ")?).context("the load generator's answer")?;
     let watch = Watch::new(&plan)?;
     let begun = Instant::now();
-    let mut now = watch.read()?.since(&before);
+    let mut now = watch.read().await?.since(&before);
     while (now.stored + now.duplicates < outcome.acked_readings || now.judged < outcome.acked_readings) && begun.elapsed() < DRAIN {
-        std::thread::sleep(Duration::from_millis(50));
-        now = watch.read()?.since(&before);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        now = watch.read().await?.since(&before);
     }
     let drain_s = begun.elapsed().as_secs_f64();
     let usage = server.usage()?;
