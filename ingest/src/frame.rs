@@ -15,7 +15,7 @@ use crate::view::View;
 
 /// What one publish turned out to be.
 #[derive(Debug, PartialEq)]
-pub enum Prepared {
+pub(crate) enum Prepared {
     /// An entry for the journal.
     Entry(Ready),
     /// Nothing to store and nothing wrong (a removed state).
@@ -29,27 +29,27 @@ pub enum Prepared {
 }
 
 #[derive(Debug, PartialEq)]
-pub struct Ready {
-    pub bytes: Vec<u8>,
-    pub lane: Lane,
+pub(crate) struct Ready {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lane: Lane,
     /// `None` for dialects without numbers.
-    pub key: Option<FrameKey>,
-    pub tally: Tally,
+    pub(crate) key: Option<FrameKey>,
+    pub(crate) tally: Tally,
 }
 
 /// What the entry adds to the counters once it is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub readings: u64,
-    pub events: u64,
-    pub unattributed: bool,
+pub(crate) struct Tally {
+    pub(crate) readings: u64,
+    pub(crate) events: u64,
+    pub(crate) unattributed: bool,
     out_of_range: u64,
     clock_suspect: u64,
     unknown_metrics: u64,
 }
 
 impl Tally {
-    pub fn count(&self, counters: &Counters) {
+    pub(crate) fn count(&self, counters: &Counters) {
         add(&counters.frames, 1);
         add(&counters.readings, self.readings);
         add(&counters.events, self.events);
@@ -61,7 +61,7 @@ impl Tally {
 }
 
 /// Prepares one publish of a client.
-pub fn prepare(view: &View, from: &Identity, publish: &Publish, future_max: Duration) -> Prepared {
+pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_max: Duration) -> Prepared {
     match Topic::parse(&publish.topic) {
         Ok(Topic::Up { lane, device, .. }) => {
             let mut frame = wire::WireFrame::default();
@@ -109,10 +109,18 @@ struct Content {
 }
 
 impl Content {
-    fn prepare(self, view: &View, gateway: GatewayId, device: &str, received_at: Time, future_max: Duration) -> Prepared {
+    fn prepare(
+        self,
+        view: &View,
+        gateway: GatewayId,
+        device: &str,
+        received_at: Time,
+        future_max: Duration,
+    ) -> Prepared {
         let mut tally = Tally { unknown_metrics: self.unknown.into(), ..Tally::default() };
         let latest = received_at + future_max;
-        let samples: Vec<Sample> = self.samples.into_iter().map(|s| guard(s, received_at, latest, &mut tally)).collect();
+        let samples: Vec<Sample> =
+            self.samples.into_iter().map(|s| guard(s, received_at, latest, &mut tally)).collect();
         let mut events = self.events;
         for event in &mut events {
             if event.at > latest {
@@ -177,6 +185,6 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
 }
 
 /// A publish made of a quarantined frame, to try it again.
-pub fn again(topic: String, payload: Vec<u8>, received_at: Time) -> Publish {
+pub(crate) fn again(topic: String, payload: Vec<u8>, received_at: Time) -> Publish {
     Publish { topic, payload: Bytes::from(payload), qos: 1, retain: false, dup: false, received_at, will: None }
 }

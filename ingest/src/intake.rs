@@ -30,7 +30,8 @@ impl Intake for Ingest {
         let shared = &self.shared;
         let view = shared.view.load();
         let future_max = Duration::from_secs(shared.config.future_max_s);
-        let prepared: Vec<Prepared> = publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
+        let prepared: Vec<Prepared> =
+            publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
         let quick = |one: &Prepared| !matches!(one, Prepared::UnknownDevice(_) | Prepared::Malformed { .. });
         if prepared.iter().all(quick) {
             let slots = prepared.into_iter().map(|one| Slot::of(one, shared)).collect();
@@ -139,7 +140,7 @@ pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Publishes { from, publishes, done } => {
-                let slots = publishes.into_iter().map(|publish| shared.at_desk(&from, publish)).collect();
+                let slots = publishes.iter().map(|publish| shared.at_desk(&from, publish)).collect();
                 append(shared, slots, done);
             }
             Job::Retain { from, topic, payload } => {
@@ -154,21 +155,25 @@ pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
 
 impl Shared {
     /// The slow way for one publish: register its device, or keep the frame in quarantine.
-    fn at_desk(&self, from: &Identity, publish: Publish) -> Slot {
+    fn at_desk(&self, from: &Identity, publish: &Publish) -> Slot {
         let future_max = Duration::from_secs(self.config.future_max_s);
-        let mut prepared = prepare(&self.view.load(), from, &publish, future_max);
+        let mut prepared = prepare(&self.view.load(), from, publish, future_max);
         if let Prepared::UnknownDevice(name) = &prepared {
             match self.records.ensure_device(from.gateway, name).map_err(Refusal::from).and_then(|_| self.refresh()) {
-                Ok(()) => prepared = prepare(&self.view.load(), from, &publish, future_max),
+                Ok(()) => prepared = prepare(&self.view.load(), from, publish, future_max),
                 Err(Refusal::TooMany(detail)) => prepared = Prepared::Malformed { code: "too_many_devices", detail },
                 Err(Refusal::Later(error)) => {
-                    tracing::warn!(gateway.id = from.gateway.0, error, "a new device could not be registered; the client keeps its frame");
+                    tracing::warn!(
+                        gateway.id = from.gateway.0,
+                        error,
+                        "a new device could not be registered; the client keeps its frame"
+                    );
                     add(&self.counters.busy, 1);
                 }
             }
         }
         match &prepared {
-            Prepared::Malformed { code, detail } => self.quarantine(from, &publish, code, detail),
+            Prepared::Malformed { code, detail } => self.quarantine(from, publish, code, detail),
             _ => Slot::of(prepared, self),
         }
     }
@@ -210,7 +215,7 @@ impl Shared {
             return Err("this frame was replayed before".into());
         }
         let from = self.view.load().identity(row.gateway).ok_or("the frame's gateway is not registered any more")?;
-        match self.at_desk_again(&from, again(row.topic, payload, row.at))? {
+        match self.at_desk_again(&from, &again(row.topic, payload, row.at))? {
             Slot::Certain(Verdict::Stored | Verdict::Duplicate) => {}
             Slot::Entry(ready) => {
                 self.journal.append_blocking(vec![ready.bytes]).map_err(|error| error.to_string())?;
@@ -222,9 +227,9 @@ impl Shared {
         self.records.quarantine_mark_replayed(id, self.clock.now()).map_err(|error| error.to_string())
     }
 
-    fn at_desk_again(&self, from: &Identity, publish: Publish) -> Result<Slot, String> {
+    fn at_desk_again(&self, from: &Identity, publish: &Publish) -> Result<Slot, String> {
         let future_max = Duration::from_secs(self.config.future_max_s);
-        match prepare(&self.view.load(), from, &publish, future_max) {
+        match prepare(&self.view.load(), from, publish, future_max) {
             Prepared::Malformed { detail, .. } => Err(format!("still does not decode: {detail}")),
             Prepared::UnknownDevice(_) => Ok(self.at_desk(from, publish)),
             prepared => Ok(Slot::of(prepared, self)),

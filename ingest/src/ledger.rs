@@ -192,7 +192,7 @@ mod tests {
         let ledger = Ledger::default();
         ledger.mark([key(1, 0), key(1, 10)]);
         assert_eq!(ledger.track(GatewayId(1), Lane::Vit).unwrap().holes(), 9);
-        ledger.mark((0..RUNS_MAX as u64 + 1).map(|i| key(1, 20 + 2 * i)));
+        ledger.mark((0..=RUNS_MAX as u64).map(|i| key(1, 20 + 2 * i)));
         assert!(ledger.track(GatewayId(1), Lane::Vit).unwrap().runs.len() <= RUNS_MAX);
         assert!(!ledger.is_duplicate(key(1, 0)), "forgotten: taken again rather than lost");
     }

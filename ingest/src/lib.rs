@@ -16,7 +16,7 @@ pub mod writer;
 
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -141,7 +141,7 @@ impl Ingest {
 
     /// Reads the registry again. Blocking; call it after changing gateways, devices or bindings.
     pub fn refresh(&self) -> Result<(), String> {
-        self.shared.refresh().map_err(|Refusal::TooMany(text) | Refusal::Later(text)| text)
+        self.shared.refresh().map_err(|(Refusal::TooMany(text) | Refusal::Later(text))| text)
     }
 
     /// Tries a quarantined frame again. Blocking. The error says why it still cannot be stored.
@@ -228,11 +228,4 @@ fn every(seconds: u64) -> tokio::time::Interval {
 
 fn thread(tasks: &Tasks, name: &'static str, work: impl FnOnce(Stop) + Send + 'static) -> Result<(), Error> {
     tasks.spawn_thread(name, work).map_err(|source| Error::Thread { name, source })
-}
-
-impl Shared {
-    #[cfg(test)]
-    fn retained_len(&self) -> usize {
-        self.retained.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
 }

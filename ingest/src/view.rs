@@ -17,14 +17,14 @@ struct Worn {
 
 /// An immutable picture of the registry.
 #[derive(Debug, Default)]
-pub struct View {
+pub(crate) struct View {
     by_token: HashMap<String, Gateway>,
     by_id: HashMap<GatewayId, String>,
     devices: HashMap<GatewayId, HashMap<Name, Worn>>,
 }
 
 impl View {
-    pub fn new(snapshot: RegistrySnapshot) -> Self {
+    pub(crate) fn new(snapshot: RegistrySnapshot) -> Self {
         let mut bindings: HashMap<DeviceId, Vec<Binding>> = HashMap::new();
         for binding in snapshot.bindings {
             bindings.entry(binding.device).or_default().push(binding);
@@ -43,7 +43,7 @@ impl View {
     /// The device and whose reading it is when taken at `at`. `None`: the registry does not know the device yet.
     ///
     /// Who wore the device *then* counts, so that late data do not follow it to its next owner.
-    pub fn attribute(&self, gateway: GatewayId, device: &str, at: Time) -> Option<(DeviceId, Subject)> {
+    pub(crate) fn attribute(&self, gateway: GatewayId, device: &str, at: Time) -> Option<(DeviceId, Subject)> {
         let worn = self.devices.get(&gateway)?.get(device)?;
         let holds = |binding: &&Binding| binding.from <= at && binding.until.is_none_or(|until| at < until);
         let subject = match worn.bindings.iter().rev().find(holds) {
@@ -53,13 +53,13 @@ impl View {
         Some((worn.id, subject))
     }
 
-    pub fn identity(&self, gateway: GatewayId) -> Option<Identity> {
+    pub(crate) fn identity(&self, gateway: GatewayId) -> Option<Identity> {
         self.by_id.get(&gateway).and_then(|token| self.by_token.get(token)).map(identity_of)
     }
 
     /// A Vigil gateway gives its token as the password and its name as the client id. A ThingsBoard device gives its token as
     /// the user name, with any client id, as it always did.
-    pub fn login(&self, login: &Login<'_>) -> Result<Identity, LoginError> {
+    pub(crate) fn login(&self, login: &Login<'_>) -> Result<Identity, LoginError> {
         let token = match (login.password, login.username) {
             (Some(password), _) => std::str::from_utf8(password).map_err(|_| LoginError::BadCredentials)?,
             (None, Some(username)) => username,

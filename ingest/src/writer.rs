@@ -60,7 +60,12 @@ impl Batch {
     }
 
     /// Reads until enough rows are there, or nothing more came for the linger time.
-    fn fill(&mut self, config: &Config, reader: &mut journal::Reader, counters: &Counters) -> Result<(), journal::Error> {
+    fn fill(
+        &mut self,
+        config: &Config,
+        reader: &mut journal::Reader,
+        counters: &Counters,
+    ) -> Result<(), journal::Error> {
         let mut wait = WAIT;
         let linger = Duration::from_millis(config.writer_linger_ms);
         let mut until: Option<Instant> = None;

@@ -60,8 +60,7 @@ impl LoadClient {
         let connect = Connect::builder()
             .client_id(client_id)
             .and_then(|b| b.clean_session(true).keep_alive(0).user_name(user))
-            .and_then(|b| b.password(password.to_vec()))
-            .and_then(|b| b.build())
+            .and_then(|b| b.password(password.to_vec())?.build())
             .map_err(|error| io::Error::other(format!("CONNECT: {error:?}")))?;
         let events = client.connection.checked_send(connect);
         client.collect(events);
