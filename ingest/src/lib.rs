@@ -183,7 +183,7 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
     let mut save = every(shared.config.ledger_save_s);
     let mut refresh = every(shared.config.registry_refresh_s);
     // A position is saved one round after it was seen: by then every completion up to it has marked the ledger.
-    let mut seen = shared.journal.first();
+    let mut seen = Seq(shared.journal.first().0.saturating_sub(1));
     loop {
         tokio::select! {
             () = stop.requested() => break,
