@@ -188,18 +188,16 @@ impl<'c> Writer<'c> {
         let full = failure.sqlite_error_code() == Some(ErrorCode::DiskFull);
         let refusal = if full { AppendError::Full } else { AppendError::Disk(failure.to_string().into()) };
         self.shared.queue.settled(bytes, false);
-        if !full {
-            // Before the answers, so that nobody who gets one can still append.
+        // Before the answers, so that whoever gets one already finds the journal refusing.
+        if full {
+            self.disk_is_full();
+        } else {
             self.shared.queue.mark_failed(&failure.to_string().into());
         }
         for waiter in waiters {
             answer(waiter, Err(refusal.clone()));
         }
-        if !full {
-            return Err(failure);
-        }
-        self.disk_is_full();
-        Ok(())
+        if full { Ok(()) } else { Err(failure) }
     }
 
     fn control(&mut self, control: Control) -> Result<(), Failure> {
