@@ -232,7 +232,7 @@ pub(crate) fn load(conn: &Connection, from: Seq, head: Seq, bytes_max: usize) ->
     let mut rows = statement.query([from.0 as i64, head.0 as i64])?;
     let mut blocks: Vec<Block> = Vec::new();
     let mut bytes = 0;
-    while bytes < bytes_max
+    while (blocks.is_empty() || bytes < bytes_max)
         && let Some(row) = rows.next()?
     {
         let block = block(row)?;

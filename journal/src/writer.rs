@@ -14,7 +14,9 @@ use crate::{AppendError, Error, Shared};
 
 /// Committed cursors are on disk at most this much later, and free space is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
-/// Trimming starts at most this often, unless space is short.
+/// How long cursors and trimming wait instead when space is getting short.
+const CROWDED: Duration = Duration::from_millis(5);
+/// Trimming starts at most this often.
 const TRIM_EVERY: Duration = Duration::from_millis(250);
 /// One trimming transaction removes at most this many groups ...
 const TRIM_GROUPS_MAX: i64 = 256;
@@ -123,8 +125,9 @@ impl<'c> Writer<'c> {
         if self.trimming {
             return Some(Duration::ZERO);
         }
-        let trim = self.trim_wanted().then(|| TRIM_EVERY.saturating_sub(self.trimmed_at.elapsed()));
-        let flush = self.shared.cursors.dirty_since().map(|since| TICK.saturating_sub(since.elapsed()));
+        let crowded = self.crowded();
+        let trim = self.trim_wanted().then(|| trim_every(crowded).saturating_sub(self.trimmed_at.elapsed()));
+        let flush = self.shared.cursors.dirty_since().map(|since| flush_after(crowded).saturating_sub(since.elapsed()));
         let disk = self.disk_low.then(|| TICK.saturating_sub(self.ticked_at.elapsed()));
         // Never zero: zero is for work that must not wait.
         [trim, flush, disk].into_iter().flatten().min().map(|wait| wait.max(Duration::from_millis(1)))
@@ -132,13 +135,14 @@ impl<'c> Writer<'c> {
 
     /// Everything that is not on the way to an answer.
     fn housekeeping(&mut self) -> Result<(), Failure> {
-        if self.shared.cursors.dirty_since().is_some_and(|since| since.elapsed() >= TICK) {
+        let crowded = self.crowded();
+        if self.shared.cursors.dirty_since().is_some_and(|since| since.elapsed() >= flush_after(crowded)) {
             self.flush_cursors()?;
         }
         if self.ticked_at.elapsed() >= TICK {
             self.look_at_disk();
         }
-        if self.trimming || self.trim_wanted() && self.trim_now() {
+        if self.trimming || self.trim_wanted() && self.trimmed_at.elapsed() >= trim_every(crowded) {
             self.trimming = true;
             self.trim()?;
         }
@@ -262,10 +266,10 @@ impl<'c> Writer<'c> {
         self.shared.cursors.passed_by_all().is_some_and(|passed| passed > self.trimmed_upto)
     }
 
-    /// Short of space, trimming does not wait for its turn.
-    fn trim_now(&self) -> bool {
+    /// Space is getting short: cursors are flushed and entries trimmed without waiting for a better moment.
+    fn crowded(&self) -> bool {
         let pressure = self.shared.queue.pressure();
-        self.trimmed_at.elapsed() >= TRIM_EVERY || pressure.disk_bytes > pressure.disk_bytes_max / 2
+        pressure.disk_bytes > pressure.disk_bytes_max / 2
     }
 
     /// One small step: the oldest groups that all cursors have passed, never the newest group.
@@ -287,9 +291,10 @@ impl<'c> Writer<'c> {
             self.trimmed_upto = passed;
             return Ok(());
         };
+        // Readers first, so that none takes a row that is just going for a damaged one.
+        self.shared.tail.trimmed(Seq(first_kept as u64));
         self.sql.delete.execute([row])?;
         self.wal_bytes += groups * PAGE_BYTES;
-        self.shared.tail.trimmed(Seq(first_kept as u64));
         self.shared.queue.trimmed(bytes);
         self.shared.counters.trimmed_groups.fetch_add(groups, Ordering::Relaxed);
         Ok(())
@@ -322,6 +327,14 @@ impl<'c> Writer<'c> {
         self.disk_low = low;
         self.shared.queue.set_disk_low(low);
     }
+}
+
+const fn flush_after(crowded: bool) -> Duration {
+    if crowded { CROWDED } else { TICK }
+}
+
+const fn trim_every(crowded: bool) -> Duration {
+    if crowded { CROWDED } else { TRIM_EVERY }
 }
 
 /// Passes on what ends the journal, and swallows a full disk, which does not.

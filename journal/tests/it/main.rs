@@ -4,3 +4,11 @@
 extern crate vigil_journal as journal;
 
 mod append;
+mod backup;
+mod damage;
+mod full;
+mod kill;
+mod model_based;
+mod open;
+mod readers;
+mod trim;

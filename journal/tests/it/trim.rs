@@ -1,0 +1,108 @@
+//! Cursors, and what is removed when all of them have passed it.
+
+use journal::{AppendError, Config, Error, Journal};
+use model::Seq;
+
+use crate::append::{SOON, entry, read_all};
+
+fn small() -> Config {
+    Config { bytes_max: 64 * 1024, tail_bytes_max: 4096, ..Config::default() }
+}
+
+fn fill(journal: &Journal) -> Seq {
+    while journal.append_blocking(vec![vec![7; 1000]]).is_ok() {}
+    assert_eq!(journal.append_blocking(vec![vec![7; 1000]]), Err(AppendError::Full));
+    journal.head()
+}
+
+#[test]
+fn only_what_every_cursor_has_passed_is_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    assert_eq!(journal.register_cursor("writer").unwrap(), Seq(0));
+    assert_eq!(journal.register_cursor("alerting").unwrap(), Seq(0));
+    let head = fill(&journal);
+    journal.commit_cursor_sync("writer", head).unwrap();
+    assert_eq!(journal.append_blocking(vec![vec![7; 1000]]), Err(AppendError::Full), "alerting still needs all");
+    assert_eq!(journal.first(), Seq(1));
+    journal.commit_cursor("alerting", Seq(10));
+    while journal.append_blocking(vec![vec![7; 1000]]) == Err(AppendError::Full) {
+        std::thread::yield_now();
+    }
+    assert_eq!(journal.first(), Seq(11), "to the entry, and not beyond");
+    let gone = journal.reader(Seq(0)).read(1, SOON).unwrap_err();
+    assert!(matches!(gone, Error::Trimmed { first: Seq(11) }), "{gone}");
+    assert_eq!(read_all(&journal, Seq(10)).len() as u64, journal.head().0 - 10);
+
+    journal.close();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    assert_eq!(journal.first(), Seq(11));
+    assert_eq!(journal.register_cursor("writer").unwrap(), head);
+    assert_eq!(journal.register_cursor("alerting").unwrap(), Seq(10));
+    assert_eq!(journal.register_cursor("late").unwrap(), Seq(10), "a new one starts at the oldest entry kept");
+}
+
+#[test]
+fn positions_go_on_after_everything_was_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    journal.register_cursor("only").unwrap();
+    let head = fill(&journal);
+    journal.commit_cursor_sync("only", head).unwrap();
+    while journal.first() < head {
+        std::thread::yield_now();
+    }
+    journal.close();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    assert_eq!((journal.first(), journal.head()), (head, head), "the newest group stays");
+    assert_eq!(journal.append_blocking(vec![entry(1)]), Ok(Seq(head.0 + 1)));
+}
+
+#[test]
+fn the_file_does_not_grow_while_it_is_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    journal.register_cursor("only").unwrap();
+    // 4 MB through 64 KiB.
+    for _ in 0..4000 {
+        while journal.append_blocking(vec![vec![7; 1000]]) == Err(AppendError::Full) {
+            journal.commit_cursor("only", journal.head());
+        }
+    }
+    assert_eq!(journal.head(), Seq(4000));
+    journal.close();
+    let size = std::fs::metadata(dir.path().join("journal.db")).unwrap().len();
+    assert!(size < 512 * 1024, "{size} bytes");
+}
+
+#[test]
+fn a_lazy_commit_is_on_disk_after_closing_and_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &Config::default()).unwrap();
+    journal.append_blocking((0..10).map(entry).collect()).unwrap();
+    journal.register_cursor("c").unwrap();
+    journal.commit_cursor("c", Seq(7));
+    journal.commit_cursor("c", Seq(3));
+    assert_eq!(journal.register_cursor("c").unwrap(), Seq(7));
+    journal.close();
+    let journal = Journal::open(dir.path(), "journal", &Config::default()).unwrap();
+    assert_eq!(journal.register_cursor("c").unwrap(), Seq(7));
+    journal.commit_cursor_sync("c", Seq(1_000_000)).unwrap();
+    assert_eq!(journal.register_cursor("c").unwrap(), Seq(10), "not beyond the head");
+    assert!(matches!(journal.commit_cursor_sync("nobody", Seq(1)), Err(Error::UnknownCursor(_))));
+}
+
+#[test]
+fn a_removed_cursor_holds_nothing_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    journal.register_cursor("gone").unwrap();
+    journal.register_cursor("here").unwrap();
+    let head = fill(&journal);
+    journal.commit_cursor_sync("here", head).unwrap();
+    journal.remove_cursor("gone").unwrap();
+    while journal.append_blocking(vec![entry(1)]) == Err(AppendError::Full) {
+        std::thread::yield_now();
+    }
+    assert_eq!(journal.stats().cursors, [("here".to_owned(), head)]);
+}
