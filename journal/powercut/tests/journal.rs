@@ -16,7 +16,7 @@ const APPENDERS: u64 = 4;
 const APPENDS_EACH: u64 = 120;
 /// Appends in flight, as a client with a receive maximum has them.
 const WINDOW: u64 = 4;
-const CUTS: usize = 400;
+const CUTS: usize = 300;
 const SOON: Duration = Duration::from_secs(20);
 const CURSOR: &str = "reader";
 
