@@ -109,9 +109,12 @@ impl Subscription {
 }
 
 /// One link's protocol state. Small: an idle one owns almost no heap memory.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one link, not states of one thing")]
 pub struct Machine {
     limits: Arc<Limits>,
     builder: PacketBuilder,
+    /// The first byte is here, and it is a CONNECT's.
+    started: bool,
     v5: bool,
     tls: bool,
     peer: std::net::SocketAddr,
@@ -142,6 +145,7 @@ impl Machine {
         Self {
             builder: PacketBuilder::with_maximum_packet_size(limits.connect_bytes_max),
             limits,
+            started: false,
             v5: false,
             tls,
             peer,
@@ -162,6 +166,12 @@ impl Machine {
     /// Takes bytes from the client. Returns how many were used: fewer than given when the link is closed or paused;
     /// the rest is to be given again once it is not [`Machine::is_paused`].
     pub fn feed(&mut self, data: &[u8], host: &mut dyn Host, out: &mut Output) -> usize {
+        if !self.started && data.first().is_some_and(|first| *first != 0x10) {
+            // Not a CONNECT, so not worth waiting for the rest of it.
+            self.close(CloseReason::BadConnect, out);
+            return 0;
+        }
+        self.started |= !data.is_empty();
         let mut cursor = Cursor::new(data);
         while self.closed.is_none() && !self.is_paused() && (cursor.position() as usize) < data.len() {
             match self.builder.feed(&mut cursor) {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1, v5_0};
+use mqtt_protocol_core::mqtt::result_code::MqttError;
 use mqtt_protocol_core::mqtt::{Arc as PacketArc, ArcPayload};
 
 use super::{ALIAS_MAX, Host, Machine, Output, QOS2_IDS_MAX, encode, malformed};
@@ -34,6 +35,11 @@ struct Incoming<'a> {
     dup: bool,
     retain: bool,
     id: u16,
+}
+
+/// The library refuses an alias of 0 like any bad property; the standard has a code of its own for it.
+fn refused(error: MqttError, data: &[u8]) -> CloseReason {
+    if data.windows(3).any(|bytes| bytes == [0x23, 0, 0]) { CloseReason::TopicAlias } else { malformed(error) }
 }
 
 /// Lets `Bytes` share the packet's own memory.
@@ -72,7 +78,7 @@ impl Machine {
             };
             return self.incoming(&incoming, host, out);
         }
-        let (packet, _) = v5_0::Publish::parse(flags, data.clone()).map_err(malformed)?;
+        let (packet, _) = v5_0::Publish::parse(flags, data.clone()).map_err(|error| refused(error, data))?;
         let alias = packet.props().iter().find_map(|property| match property {
             Property::TopicAlias(alias) => Some(alias.val()),
             _ => None,
