@@ -169,11 +169,13 @@ fn as_decimal(numbers: &[f64], decimals: u8) -> Option<Vec<i64>> {
     let scale = 10_f64.powi(i32::from(decimals));
     let mut scaled = Vec::with_capacity(numbers.len());
     for number in numbers {
-        let whole = (number * scale).round();
-        if whole.abs() >= EXACT_MAX || (whole / scale).to_bits() != number.to_bits() {
+        let rounded = (number * scale).round();
+        // Compared as the reader will make it: minus zero, for one, is no decimal.
+        let whole = rounded as i64;
+        if rounded.abs() >= EXACT_MAX || (whole as f64 / scale).to_bits() != number.to_bits() {
             return None;
         }
-        scaled.push(whole as i64);
+        scaled.push(whole);
     }
     Some(scaled)
 }
@@ -258,6 +260,7 @@ mod tests {
             let odd: Vec<f64> =
                 [-0.0, f64::MAX, f64::MIN_POSITIVE, 0.1 + 0.2, 1e300].into_iter().cycle().take(n).collect();
             floats_back(&odd);
+            floats_back(&[-0.0, 1.0, 2.5].into_iter().cycle().take(n).collect::<Vec<_>>());
         }
     }
 

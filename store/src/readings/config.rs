@@ -40,7 +40,7 @@ impl Default for Config {
             seal_age_s: 30 * 60,
             seal_budget_ms: 20,
             seal_series_max: 64,
-            cache_rows_max: 1_000_000,
+            cache_rows_max: 2_000_000,
             series_max: 1_000_000,
             trend_marks_max: 2_000,
             page_bytes: 16_384,
