@@ -120,9 +120,8 @@ impl Records {
     pub fn lapse_leases(&self, now: Time) -> Result<Vec<AlarmId>> {
         // Mostly there is none: a look does not take the write lock.
         let sql = "WHERE a.claim_until <= ?1 AND a.handling = 'claimed' ORDER BY a.claim_until LIMIT ?2";
-        let lapsed = |conn: &rusqlite::Connection| {
-            super::alarms::alarms_where(conn, now, sql, params![now.0, limit_of(usize::MAX)])
-        };
+        let lapsed =
+            |conn: &rusqlite::Connection| super::alarms::select(conn, now, sql, params![now.0, limit_of(usize::MAX)]);
         if self.read(lapsed)?.is_empty() {
             return Ok(Vec::new());
         }

@@ -141,22 +141,19 @@ impl Records {
     }
 }
 
-fn select(conn: &Connection, now: Time, tail: &str, params: impl rusqlite::Params) -> Result<Vec<AlarmView>> {
+/// Alarms by a tail of SQL on `alarm a`.
+pub(super) fn select(
+    conn: &Connection,
+    now: Time,
+    tail: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<AlarmView>> {
     let mut query = conn.prepare_cached(&format!("SELECT {ALARM_COLUMNS} FROM alarm a {ALARM_JOINS} {tail}"))?;
     rows(query.query(params)?, |row| AlarmView::read(row, now))
 }
 
 pub(super) fn alarm(conn: &Connection, id: AlarmId, now: Time) -> Result<Option<AlarmView>> {
     Ok(select(conn, now, "WHERE a.id = ?1", params![id.0 as i64])?.pop())
-}
-
-pub(super) fn alarms_where(
-    conn: &Connection,
-    now: Time,
-    filter: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<AlarmView>> {
-    select(conn, now, filter, params)
 }
 
 fn events(conn: &Connection, now: Time, tail: &str, params: impl rusqlite::Params) -> Result<Vec<AlarmEventView>> {

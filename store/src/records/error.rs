@@ -39,8 +39,11 @@ pub enum Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+        match error.sqlite_error() {
+            Some(cause) if cause.code == rusqlite::ErrorCode::DiskFull => Self::Full,
+            Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
+                Self::NotFound("what it refers to (team, person, elder or site)")
+            }
             _ => Self::Database(error),
         }
     }

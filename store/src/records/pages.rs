@@ -196,7 +196,7 @@ impl Records {
     /// first. The caller answers each with [`Records::add_pages`].
     pub fn alarms_awaiting_acceptance(&self, now: Time, limit: usize) -> Result<Vec<AlarmView>> {
         self.read(|conn| {
-            super::alarms::alarms_where(
+            super::alarms::select(
                 conn,
                 now,
                 "WHERE a.page_due_at <= ?1 AND a.handling = 'open' ORDER BY a.priority, a.page_due_at LIMIT ?2",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use model::page::PageState;
 use model::rule::{EventTest, Rule, RuleSet, Test};
 use model::{Condition, Handling};
 
@@ -60,6 +61,9 @@ fn a_replay_from_any_older_cursor_changes_nothing() {
     assert_eq!(records.alerting_cursor().unwrap(), Seq(9));
     let again = records.apply(&log, Seq(3), house.clock.now(), &house.plan()).unwrap();
     assert_eq!((again, records.alerting_cursor().unwrap()), (Applied::default(), Seq(9)), "a cursor never goes back");
+    let unseen = house.change("systolic_high", house.clock.now(), raised(Priority::P1, PRESSURE, began, false));
+    let again = records.apply(&[unseen], Seq(9), house.clock.now(), &house.plan()).unwrap();
+    assert_eq!(again, Applied::default(), "the log up to the cursor is complete, whatever a caller says");
 }
 
 #[test]
@@ -164,6 +168,13 @@ fn only_a_lesser_alarm_that_does_not_latch_closes_itself() {
         assert_eq!((view.handling, view.condition), (handling, Condition::Cleared), "{slug} {priority:?}");
         assert_eq!(view.rule_zh, "测试");
     }
+    // Whoever was paged about one that closes itself is left alone from then on.
+    let began = house.clock.now();
+    let raised = house.change("loose", began.plus_us(1), raised(Priority::P3, PRESSURE, at, false));
+    let cleared = Transition { change: Change::Cleared, ..raised.clone() };
+    let plan = |_: &AlarmView| vec![page_to(house.nurse)];
+    house.records.apply(&[raised.clone(), cleared], Seq(100), began, &plan).unwrap();
+    assert_eq!(house.page_of(raised.alarm, house.nurse).state, PageState::Superseded);
 }
 
 #[test]

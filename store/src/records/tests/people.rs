@@ -101,6 +101,8 @@ fn elders_are_found_by_any_part() {
     changed.birth_date = Some("1940-02-30".into());
     assert!(matches!(records.update_elder(other, &changed), Err(Error::Invalid(_))));
     assert!(matches!(records.update_elder(ElderId(99), &new_elder("x", None)), Err(Error::NotFound(_))));
+    let no_team = records.create_elder(&new_elder("x", Some(TeamId(99))));
+    assert!(matches!(no_team, Err(Error::NotFound(_))));
 }
 
 #[test]
