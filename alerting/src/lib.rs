@@ -1,1 +1,80 @@
-//! Vigil alerting.
+//! Alerting: follows the journal, lets the pure engine judge, writes alarms to the records, and pages people until a named
+//! human has accepted.
+//!
+//! - Thread `alerting.engine` ([`follow`]): journal entries -> engine -> one transaction of alarms, pages and cursor.
+//! - Thread `alerting.checkpoint`: writes the engine's state down now and then, so that a restart is short.
+//! - Task `alerting.pager`: sends what is due, records every attempt, pages again until somebody takes the alarm.
+//! - Task `alerting.leases`: returns alarms whose claimant fell silent.
+//!
+//! The alarm path needs the journal and the records, and nothing else: neither the readings store nor the network.
+
+mod channel;
+mod checkpoint;
+mod config;
+mod error;
+mod follow;
+mod pager;
+mod roster;
+mod rules;
+mod secret;
+mod stats;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use journal::Journal;
+use runtime::{Clock, Tasks};
+use store::records::Records;
+
+pub use channel::webhook;
+pub use config::Config;
+pub use error::Error;
+pub use rules::{publish_rules, publish_rules_wait};
+pub use secret::Secret;
+pub use stats::Stats;
+
+/// Name of the journal cursor.
+pub const CURSOR: &str = "alerting";
+
+/// What alerting works with.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    pub journal: Journal,
+    pub records: Records,
+    pub clock: Clock,
+    /// Data directory: the engine's checkpoints are `engine.ckpt` and `engine.ckpt.old` in it.
+    pub dir: PathBuf,
+}
+
+/// Handle to the running parts. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Alerting {
+    counts: Arc<stats::Counts>,
+}
+
+impl Alerting {
+    pub fn stats(&self) -> Stats {
+        self.counts.read()
+    }
+}
+
+/// Starts all parts under `tasks`. Must be called inside a tokio runtime. When it returns, the default rules are in the
+/// journal before any frame that comes later.
+pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Error> {
+    let channels = channel::Channels::new(config)?;
+    let counts = Arc::new(stats::Counts::default());
+    let follower = follow::Follower::open(config, deps, Arc::clone(&counts))?;
+    let in_doubt = deps.records.pages_in_doubt_at_start()?;
+    if in_doubt > 0 {
+        tracing::warn!(pages = in_doubt, "pages were being sent when the process ended; they are sent again");
+    }
+    let saver = checkpoint::Saver::new(&deps.dir, deps.journal.clone(), Arc::clone(&counts));
+    let (files, written) = checkpoint::channel();
+    tasks.spawn_thread("alerting.checkpoint", move |_| saver.run(&written)).map_err(Error::Thread)?;
+    tasks.spawn_thread("alerting.engine", move |stop| follower.run(&files, &stop)).map_err(Error::Thread)?;
+    let pager = pager::Pager::new(config, deps, channels, Arc::clone(&counts));
+    tasks.spawn("alerting.pager", |stop| pager.run(stop));
+    let (records, clock) = (deps.records.clone(), deps.clock.clone());
+    tasks.spawn("alerting.leases", |stop| pager::leases(records, clock, stop));
+    Ok(Alerting { counts })
+}

@@ -91,6 +91,21 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::new`], with the own rules of some elders: for a log whose beginning, with the rules in it, is gone.
+    /// Sets that do not pass their check are left out and counted.
+    pub fn with_rules(default: RuleSet, own: impl IntoIterator<Item = (ElderId, RuleSet)>) -> Self {
+        let mut engine = Self::new(default);
+        for (elder, set) in own {
+            if set.check().is_err() {
+                engine.counters.rules_refused += 1;
+                continue;
+            }
+            let plan = engine.intern(set);
+            engine.own.insert(elder.0, plan);
+        }
+        engine
+    }
+
     /// Judges the entry at `seq` and appends what changed to `out`. Entries at or before [`Engine::position`] are ignored.
     pub fn step(&mut self, seq: Seq, entry: &Entry, out: &mut Vec<Transition>) {
         if seq <= self.seq {
@@ -134,6 +149,11 @@ impl Engine {
     /// The set that judges everybody without rules of their own.
     pub fn default_set(&self) -> &RuleSet {
         &self.default.set
+    }
+
+    /// The elder's own set. `None`: the default judges.
+    pub fn own_set(&self, elder: ElderId) -> Option<&RuleSet> {
+        self.own.get(&elder.0).map(|plan| &plan.set)
     }
 
     /// The set that judges this elder.

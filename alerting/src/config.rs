@@ -1,0 +1,77 @@
+//! The `[alerting]` table of the configuration file.
+
+use serde::{Deserialize, Serialize};
+use store::records::Timers;
+
+use crate::Error;
+use crate::channel::webhook;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where pages go. Without it every page fails visibly ("no channel") and only the console shows alarms.
+    pub webhook: Option<webhook::Config>,
+    /// Start of the link in a page, e.g. `https://vigil.example.org`; `/phone/pages/NUMBER` is appended.
+    pub public_url: String,
+    /// A P1 that nobody has taken pages the next person after so many seconds, without end. 30 to 600.
+    pub repeat_p1_s: u32,
+    /// The same for a P2. 60 to 7200.
+    pub repeat_p2_s: u32,
+    /// A claimed P1 returns to the queue after so many seconds without activity. 30 to 3600.
+    pub lease_p1_s: u32,
+    /// The same for a P2. 30 to 14400.
+    pub lease_p2_s: u32,
+    /// Pages being sent at the same time. 1 to 256.
+    pub sending_max: usize,
+    /// The engine's state is saved this often, in seconds. 1 to 3600.
+    pub checkpoint_s: u64,
+    /// ... and after so many journal entries at the latest. At least 1.
+    pub checkpoint_entries: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            webhook: None,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            repeat_p1_s: 120,
+            repeat_p2_s: 900,
+            lease_p1_s: 180,
+            lease_p2_s: 900,
+            sending_max: 16,
+            checkpoint_s: 30,
+            checkpoint_entries: 500_000,
+        }
+    }
+}
+
+impl Config {
+    /// Checks ranges and the channel's settings.
+    pub fn validate(&self) -> Result<(), Error> {
+        let within = |key, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::Config { key, reason: format!("{value} is not within {least} to {most}") })
+        };
+        within("repeat_p1_s", self.repeat_p1_s.into(), 30, 600)?;
+        within("repeat_p2_s", self.repeat_p2_s.into(), 60, 7_200)?;
+        within("lease_p1_s", self.lease_p1_s.into(), 30, 3_600)?;
+        within("lease_p2_s", self.lease_p2_s.into(), 30, 14_400)?;
+        within("sending_max", self.sending_max as u64, 1, 256)?;
+        within("checkpoint_s", self.checkpoint_s, 1, 3_600)?;
+        within("checkpoint_entries", self.checkpoint_entries, 1, u64::MAX)?;
+        self.webhook.as_ref().map_or(Ok(()), webhook::Config::validate)
+    }
+
+    /// How long people may take, for `Records::open_with`.
+    pub fn timers(&self) -> Timers {
+        let us = |seconds: u32| i64::from(seconds) * 1_000_000;
+        Timers {
+            lease_p1_us: us(self.lease_p1_s),
+            lease_p2_us: us(self.lease_p2_s),
+            repeat_p1_us: us(self.repeat_p1_s),
+            repeat_p2_us: us(self.repeat_p2_s),
+        }
+    }
+}
