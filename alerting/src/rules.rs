@@ -10,12 +10,7 @@ use crate::Error;
 
 /// Puts a saved set (with the version the records gave it) into force: for one elder, or as the default. Blocks until it is
 /// durable.
-pub fn publish_rules(
-    journal: &Journal,
-    elder: Option<ElderId>,
-    set: RuleSet,
-    at: Time,
-) -> Result<Seq, AppendError> {
+pub fn publish_rules(journal: &Journal, elder: Option<ElderId>, set: RuleSet, at: Time) -> Result<Seq, AppendError> {
     journal.append_blocking(vec![Entry::Rules { elder, at, set }.to_bytes()])
 }
 

@@ -1,0 +1,293 @@
+//! Generic webhook after Standard Webhooks 1.0.0: a signed JSON POST to one address.
+//!
+//! Headers `webhook-id` (the page: the same at every attempt, so a receiver can drop doubles), `webhook-timestamp` (seconds)
+//! and `webhook-signature` (`v1,` + base64 of HMAC-SHA256 over `id.timestamp.body`). 2xx is accepted; 408, 429, 5xx and
+//! a failed connection are tried again; sent without an answer is in doubt; redirects are never followed and count, as
+//! every other 4xx, as a mistake of the configuration.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use model::Time;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::address::{PublicOnly, is_private};
+use super::{Fate, Message, Sent};
+use crate::{Error, Secret};
+
+/// Word in the records.
+pub const NAME: &str = "webhook";
+const SECRET_PREFIX: &str = "whsec_";
+/// Keys the specification allows, in bytes.
+const KEY_LEN_LEAST: usize = 24;
+const KEY_LEN_MOST: usize = 64;
+/// Body of a page at most.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Of an answer no more is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// A provider cannot put us off for longer than this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where pages are posted. `https`, or `http` when `allow_private` is set.
+    pub url: String,
+    /// `whsec_` and the key in base64 (24 to 64 bytes).
+    pub secret: Secret,
+    /// Also addresses of the internal network, and plain `http`.
+    #[serde(default)]
+    pub allow_private: bool,
+    /// One attempt at most, in seconds. 1 to 30.
+    #[serde(default = "timeout_s")]
+    pub timeout_s: u64,
+}
+
+const fn timeout_s() -> u64 {
+    5
+}
+
+impl Config {
+    pub fn validate(&self) -> Result<(), Error> {
+        self.parts().map(drop)
+    }
+
+    fn parts(&self) -> Result<(Url, Vec<u8>), Error> {
+        let wrong = |key, reason: &str| Err(Error::Config { key, reason: reason.to_owned() });
+        let Ok(url) = Url::parse(&self.url) else { return wrong("webhook.url", "is not a URL") };
+        match url.scheme() {
+            "https" => {}
+            "http" if self.allow_private => {}
+            "http" => return wrong("webhook.url", "must be https (http only with allow_private = true)"),
+            _ => return wrong("webhook.url", "must be https"),
+        }
+        let host = url.host_str().unwrap_or_default();
+        let literal: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+        if !self.allow_private && literal.is_some_and(is_private) {
+            return wrong("webhook.url", "is an internal address; allow_private = true permits it");
+        }
+        if !(1..=30).contains(&self.timeout_s) {
+            return wrong("webhook.timeout_s", "is not within 1 to 30");
+        }
+        let key = self.secret.expose().strip_prefix(SECRET_PREFIX).and_then(|text| BASE64.decode(text).ok());
+        match key {
+            Some(key) if (KEY_LEN_LEAST..=KEY_LEN_MOST).contains(&key.len()) => Ok((url, key)),
+            _ => wrong("webhook.secret", "must be whsec_ and 24 to 64 bytes in base64"),
+        }
+    }
+}
+
+/// One address pages go to.
+pub(crate) struct Webhook {
+    url: Url,
+    key: Vec<u8>,
+    client: Client,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a token.
+        f.debug_struct("Webhook").finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    page: String,
+    alarm: String,
+    attempt: u32,
+    priority: &'static str,
+    kind: &'a str,
+    elder: &'a str,
+    at: Time,
+    ack_url: &'a str,
+}
+
+impl Webhook {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        let (url, key) = config.parts()?;
+        let mut builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(config.timeout_s))
+            .connect_timeout(CONNECT_WITHIN)
+            .no_proxy();
+        if !config.allow_private {
+            builder = builder.dns_resolver(Arc::new(PublicOnly));
+        }
+        if url.scheme() == "http" {
+            // No certificates are needed, and a machine may have none.
+            builder = builder.tls_backend_preconfigured(no_trust()?);
+        } else {
+            // An error means that the process has installed a provider already.
+            drop(rustls::crypto::ring::default_provider().install_default());
+        }
+        let client = builder.build().map_err(|error| Error::Config {
+            key: "webhook.url",
+            reason: format!("the HTTPS client cannot be set up ({error}); install the package ca-certificates"),
+        })?;
+        Ok(Self { url, key, client })
+    }
+
+    pub(crate) async fn send(&self, message: &Message, now: Time) -> Sent {
+        let id = format!("page-{}", message.page);
+        let body = Body {
+            page: message.page.to_string(),
+            alarm: message.alarm.to_string(),
+            attempt: message.attempt,
+            priority: message.priority.slug(),
+            kind: &message.kind,
+            elder: &message.elder,
+            at: message.at,
+            ack_url: &message.ack_url,
+        };
+        let body = match serde_json::to_vec(&body) {
+            Ok(body) if body.len() <= BODY_BYTES_MAX => body,
+            Ok(_) => return Sent::new(Fate::Misconfigured, "the page is too large"),
+            Err(error) => return Sent::new(Fate::Misconfigured, format!("the page cannot be written: {error}")),
+        };
+        let seconds = now.secs();
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", &id)
+            .header("webhook-timestamp", seconds.to_string())
+            .header("webhook-signature", sign(&self.key, &id, seconds, &body))
+            .body(body);
+        match request.send().await {
+            Ok(answer) => {
+                let sent = judge(answer.status(), answer.headers());
+                drain(answer).await;
+                sent
+            }
+            // Nothing was sent: the connection never stood.
+            Err(error) if error.is_connect() => Sent::new(Fate::Retry { after: None }, "no connection"),
+            Err(error) if error.is_builder() => Sent::new(Fate::Misconfigured, "the request cannot be made"),
+            Err(error) if error.is_timeout() => Sent::new(Fate::InDoubt, "no answer in time"),
+            Err(_) => Sent::new(Fate::InDoubt, "the connection broke before the answer"),
+        }
+    }
+}
+
+fn judge(status: StatusCode, headers: &HeaderMap) -> Sent {
+    let detail = format!("HTTP {}", status.as_u16());
+    let fate = match status.as_u16() {
+        200..=299 => Fate::Accepted,
+        408 | 429 | 500..=599 => Fate::Retry { after: retry_after(headers) },
+        _ => Fate::Misconfigured,
+    };
+    Sent::new(fate, detail)
+}
+
+/// Seconds only; the date form is rare, and without it our own pause is used.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+/// Reads the answer away so that the connection can be used again, up to a limit.
+async fn drain(mut answer: reqwest::Response) {
+    let mut left = ANSWER_BYTES_MAX;
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        if chunk.len() > left {
+            return;
+        }
+        left -= chunk.len();
+    }
+}
+
+fn sign(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+    mac.update(format!("{id}.{seconds}.").as_bytes());
+    mac.update(body);
+    format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()))
+}
+
+/// A TLS set-up that trusts nobody, for addresses that do not use it.
+fn no_trust() -> Result<rustls::ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Config { key: "webhook.url", reason: format!("TLS cannot be set up: {error}") })?;
+    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str, allow_private: bool) -> Config {
+        let secret = Secret::new("whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=");
+        Config { url: url.into(), secret, allow_private, timeout_s: 5 }
+    }
+
+    /// The first is the specification's own.
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        for (secret, id, seconds, body, expected) in [
+            (
+                "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                1_614_265_330,
+                r#"{"test": 2432232314}"#,
+                "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
+            (
+                "dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=",
+                "p-1",
+                1_700_000_000,
+                r#"{"page":"p-1","alarm":"a-1","priority":"P1"}"#,
+                "v1,KbNIxc+QzaxKlb5PDsqYTWRv2/KncYonOXtHmMLj6gQ=",
+            ),
+        ] {
+            assert_eq!(sign(&BASE64.decode(secret).unwrap(), id, seconds, body.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_refused_with_its_key() {
+        for (url, allow_private, fits) in [
+            ("https://pager.example.org/hook", false, true),
+            ("http://pager.example.org/hook", false, false),
+            ("http://127.0.0.1:9/hook", true, true),
+            ("https://127.0.0.1/hook", false, false),
+            ("https://[::1]/hook", false, false),
+            ("https://10.0.0.8/", false, false),
+            ("https://0x7f.1/", false, false),
+            ("ftp://pager.example.org/", true, false),
+            ("pager", true, false),
+        ] {
+            assert_eq!(config(url, allow_private).validate().is_ok(), fits, "{url}");
+        }
+        let mut short = config("https://pager.example.org/", false);
+        short.secret = Secret::new("whsec_c2hvcnQ=");
+        let error = short.validate().unwrap_err().to_string();
+        assert!(error.contains("webhook.secret") && !error.contains("c2hvcnQ"), "{error}");
+    }
+
+    #[test]
+    fn the_answer_decides() {
+        let with = |status: u16, after: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(after) = after {
+                headers.insert(RETRY_AFTER, after.parse().unwrap());
+            }
+            judge(StatusCode::from_u16(status).unwrap(), &headers).fate
+        };
+        assert_eq!(with(204, None), Fate::Accepted);
+        assert_eq!(with(429, Some("7")), Fate::Retry { after: Some(Duration::from_secs(7)) });
+        assert_eq!(with(429, Some("86400")), Fate::Retry { after: Some(RETRY_AFTER_MAX) });
+        assert_eq!(with(503, Some("soon")), Fate::Retry { after: None });
+        for status in [301, 302, 307, 400, 401, 404, 410, 422] {
+            assert_eq!(with(status, None), Fate::Misconfigured, "{status}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The pager: sends what is due, writes every attempt down before and after, and pages again until a person has the alarm.
+//!
+//! A page is "sending" on disk before anything leaves, so a crash leaves it in doubt and it is sent again with the same id:
+//! a double is allowed, a loss is not. All state is in the records; this task only turns it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{PageId, Priority, Time};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use runtime::{Clock, Stop};
+use store::records::{PageJob, Records, SendResult};
+use tokio::task::JoinSet;
+
+use crate::channel::{Channels, Fate, Message, Sent};
+use crate::stats::Counts;
+use crate::{Config, Deps, roster};
+
+/// The records are looked at this often even when nobody pokes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Leases are looked at this often.
+const LEASES_EVERY: Duration = Duration::from_secs(2);
+/// Pause before the second attempt, doubled at each, up to the longest.
+const PAUSE_LEAST: Duration = Duration::from_secs(1);
+const PAUSE_MOST_P1: Duration = Duration::from_secs(30);
+const PAUSE_MOST: Duration = Duration::from_secs(300);
+/// The pause varies by this share, so that pages that failed together do not come back together.
+const JITTER: f64 = 0.2;
+/// After so many attempts a page is given up and the next person paged. The alarm itself is never given up.
+const ATTEMPTS_MAX: u32 = 12;
+/// Alarms given another round of pages in one look.
+const ROUNDS_MAX: usize = 100;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pager {
+    records: Records,
+    clock: Clock,
+    channels: Arc<Channels>,
+    counts: Arc<Counts>,
+    public_url: Arc<str>,
+    sending_max: usize,
+    repeat_p1_us: i64,
+    repeat_p2_us: i64,
+}
+
+impl Pager {
+    pub(crate) fn new(config: &Config, deps: &Deps, channels: Channels, counts: Arc<Counts>) -> Self {
+        let timers = config.timers();
+        Self {
+            records: deps.records.clone(),
+            clock: deps.clock.clone(),
+            channels: Arc::new(channels),
+            counts,
+            public_url: config.public_url.trim_end_matches('/').into(),
+            sending_max: config.sending_max,
+            repeat_p1_us: timers.repeat_p1_us,
+            repeat_p2_us: timers.repeat_p2_us,
+        }
+    }
+
+    /// Runs until stopped. An attempt under way is given up then; it is in doubt at the next start.
+    pub(crate) async fn run(self, stop: Stop) {
+        let poke = self.records.pages_notify();
+        let mut sending = JoinSet::new();
+        loop {
+            let poked = poke.notified();
+            tokio::pin!(poked);
+            // Before the look: what is committed during it is not missed.
+            poked.as_mut().enable();
+            self.look(&mut sending).await;
+            tokio::select! {
+                () = stop.requested() => return,
+                () = poked => {}
+                Some(ended) = sending.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "sending a page ended badly; it is in doubt until the next start");
+                    }
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// One look: new rounds for alarms nobody has, then everything that is due, as far as there is room.
+    async fn look(&self, sending: &mut JoinSet<()>) {
+        let room = self.sending_max.saturating_sub(sending.len());
+        let pager = self.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            pager.repeat();
+            if room == 0 { Ok(Vec::new()) } else { pager.records.pages_due(pager.clock.now(), room) }
+        });
+        match work.await {
+            Ok(Ok(jobs)) => {
+                for job in jobs {
+                    self.start(job, sending).await;
+                }
+            }
+            Ok(Err(error)) => tracing::error!(%error, "cannot read which pages are due; tried again"),
+            Err(error) => tracing::error!(%error, "looking for due pages ended badly; tried again"),
+        }
+    }
+
+    /// Another round for alarms that nobody has taken in time: the next person on call.
+    fn repeat(&self) {
+        let now = self.clock.now();
+        let waiting = match self.records.alarms_awaiting_acceptance(now, ROUNDS_MAX) {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::error!(%error, "cannot read which alarms wait for a person; tried again");
+                return;
+            }
+        };
+        for alarm in waiting {
+            let repeat_us = if alarm.priority == Priority::P1 { self.repeat_p1_us } else { self.repeat_p2_us };
+            let queued = roster::next(&self.records, &alarm)
+                .and_then(|pages| self.records.add_pages(alarm.id, &pages, now.plus_us(repeat_us)));
+            match queued {
+                Ok(_) => Counts::add(&self.counts.rounds, 1),
+                Err(error) => tracing::error!(%error, alarm = %alarm.id, "cannot page again; tried again"),
+            }
+        }
+    }
+
+    /// Writes the attempt down, then sends. Not started while the disk does not take it: an attempt nobody can see later did
+    /// not happen.
+    async fn start(&self, job: PageJob, sending: &mut JoinSet<()>) {
+        let pager = self.clone();
+        let page = job.page;
+        let begun = tokio::task::spawn_blocking(move || pager.records.start_attempt(page, pager.clock.now())).await;
+        match begun {
+            Ok(Ok(Some(attempt))) => {
+                let pager = self.clone();
+                sending.spawn(async move { pager.send(attempt, job).await });
+            }
+            // Accepted or resolved in the meantime.
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::error!(%error, page = page.0, "cannot write the attempt down; tried again"),
+            Err(error) => tracing::error!(%error, page = page.0, "writing the attempt ended badly; tried again"),
+        }
+    }
+
+    async fn send(&self, attempt: i64, job: PageJob) {
+        let message = self.message(&job);
+        let sent = self.channels.send(&job.channel, &message, self.clock.now()).await;
+        let (result, detail, due) = self.outcome(&job, sent);
+        let pager = self.clone();
+        let page = job.page;
+        let written = tokio::task::spawn_blocking(move || pager.write_down(attempt, page, &result, &detail, due)).await;
+        if let Err(error) = written {
+            tracing::error!(%error, page = page.0, "writing the result of a page ended badly");
+        }
+    }
+
+    fn message(&self, job: &PageJob) -> Message {
+        Message {
+            page: job.page,
+            alarm: job.alarm.id,
+            attempt: job.attempts + 1,
+            priority: job.alarm.priority,
+            kind: job.alarm.rule.clone(),
+            elder: job.alarm.elder_name.as_deref().map(model::mask::name).unwrap_or_default(),
+            at: job.alarm.started_at,
+            ack_url: format!("{}/phone/pages/{}", self.public_url, job.page),
+        }
+    }
+
+    /// What an attempt's fate means for the page, and when the next attempt is due.
+    fn outcome(&self, job: &PageJob, sent: Sent) -> (SendResult, String, Option<Time>) {
+        let attempts = job.attempts + 1;
+        let last = attempts >= ATTEMPTS_MAX;
+        match sent.fate {
+            Fate::Accepted => {
+                Counts::add(&self.counts.pages_accepted, 1);
+                (SendResult::Accepted { provider_ref: None }, sent.detail, None)
+            }
+            Fate::Retry { .. } | Fate::InDoubt if last => {
+                Counts::add(&self.counts.pages_refused, 1);
+                (SendResult::RefusedConfig, format!("{}; given up after {attempts} attempts", sent.detail), None)
+            }
+            Fate::Retry { after } => {
+                Counts::add(&self.counts.pages_retried, 1);
+                let own = pause(job.alarm.priority, job.page, attempts);
+                let after = after.map_or(own, |after| after.max(PAUSE_LEAST));
+                (SendResult::Retry { after }, sent.detail, Some(self.clock.now() + after))
+            }
+            Fate::InDoubt => {
+                Counts::add(&self.counts.pages_in_doubt, 1);
+                let due = self.clock.now() + pause(job.alarm.priority, job.page, attempts);
+                (SendResult::InDoubt, sent.detail, Some(due))
+            }
+            Fate::Misconfigured => {
+                Counts::add(&self.counts.pages_refused, 1);
+                (SendResult::RefusedConfig, sent.detail, None)
+            }
+        }
+    }
+
+    fn write_down(&self, attempt: i64, page: PageId, result: &SendResult, detail: &str, due: Option<Time>) {
+        if let Err(error) = self.records.finish_attempt(attempt, result, detail, due) {
+            // The page stays "sending" and is in doubt at the next start; until then the alarm's own repetition goes on.
+            tracing::error!(%error, page = page.0, "cannot write the result of a page down");
+        }
+    }
+}
+
+/// Pause before the attempt after `attempts`, with jitter: pages differ, and a replayed test does not.
+fn pause(priority: Priority, page: PageId, attempts: u32) -> Duration {
+    let most = if priority == Priority::P1 { PAUSE_MOST_P1 } else { PAUSE_MOST };
+    let doubled = PAUSE_LEAST.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+    let mut random = SmallRng::seed_from_u64(page.0 ^ (u64::from(attempts) << 48));
+    doubled.min(most).mul_f64(random.random_range(1.0 - JITTER..1.0 + JITTER))
+}
+
+/// Returns alarms whose claimant has not moved to the queue; their people are paged again.
+pub(crate) async fn leases(records: Records, clock: Clock, stop: Stop) {
+    loop {
+        let (records, clock) = (records.clone(), clock.clone());
+        let lapsed = tokio::task::spawn_blocking(move || records.lapse_leases(clock.now())).await;
+        match lapsed {
+            Ok(Ok(lapsed)) if !lapsed.is_empty() => tracing::info!(alarms = lapsed.len(), "claims have lapsed"),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "cannot look for lapsed claims; tried again"),
+            Err(error) => tracing::error!(%error, "looking for lapsed claims ended badly; tried again"),
+        }
+        tokio::select! {
+            () = stop.requested() => return,
+            () = tokio::time::sleep(LEASES_EVERY) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        for attempts in 1..40 {
+            let urgent = pause(Priority::P1, PageId(7), attempts);
+            assert!(urgent >= PAUSE_LEAST.mul_f64(0.79) && urgent <= PAUSE_MOST_P1.mul_f64(1.21), "{urgent:?}");
+        }
+        assert!(pause(Priority::P2, PageId(7), 9) > PAUSE_MOST_P1);
+    }
+}
