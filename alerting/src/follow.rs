@@ -62,12 +62,12 @@ impl Follower {
         journal.register_cursor(CURSOR)?;
         let default = records.ensure_default_rules(&engine::default_rules())?.set;
         let (first, head) = (journal.first(), journal.head());
+        let recorded = records.alerting_cursor()?;
+        if recorded > head {
+            return Err(Error::Ahead { records: recorded, journal: head });
+        }
         if head == Seq(0) {
             rules::publish_rules(&journal, None, default.clone(), clock.now())?;
-        }
-        let recorded = records.alerting_cursor()?;
-        if recorded > journal.head() {
-            return Err(Error::Ahead { records: recorded, journal: journal.head() });
         }
         let fits = |at: Seq| at <= recorded && at.0 + 1 >= first.0;
         let engine = match checkpoint::load(&dir, fits) {
@@ -152,7 +152,7 @@ impl Follower {
         if !self.out.is_empty() || (position > self.recorded && self.recorded_at.elapsed() >= CURSOR_EVERY) {
             self.record(stop);
         }
-        self.counts.position.store(position.0, Ordering::Relaxed);
+        self.counts.position.send_if_modified(|seen| std::mem::replace(seen, position) != position);
         if batch.is_empty() {
             self.counts.subjects.store(self.engine.subjects() as u64, Ordering::Relaxed);
             self.counts.present.store(self.engine.present() as u64, Ordering::Relaxed);

@@ -23,8 +23,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use journal::Journal;
+use model::Seq;
 use runtime::{Clock, Tasks};
 use store::records::Records;
+use tokio::sync::watch;
 
 pub use channel::webhook;
 pub use config::Config;
@@ -53,6 +55,11 @@ pub struct Alerting {
 }
 
 impl Alerting {
+    /// Follows the last journal entry judged; what it said is in the records by then.
+    pub fn watch_position(&self) -> watch::Receiver<Seq> {
+        self.counts.position.subscribe()
+    }
+
     pub fn stats(&self) -> Stats {
         self.counts.read()
     }

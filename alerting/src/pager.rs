@@ -24,7 +24,7 @@ const LEASES_EVERY: Duration = Duration::from_secs(2);
 /// Pause before the second attempt, doubled at each, up to the longest.
 const PAUSE_LEAST: Duration = Duration::from_secs(1);
 const PAUSE_MOST_P1: Duration = Duration::from_secs(30);
-const PAUSE_MOST: Duration = Duration::from_secs(300);
+const PAUSE_MOST: Duration = Duration::from_mins(5);
 /// The pause varies by this share, so that pages that failed together do not come back together.
 const JITTER: f64 = 0.2;
 /// After so many attempts a page is given up and the next person paged. The alarm itself is never given up.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use model::Seq;
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// Since the start of the process, except `engine`, which goes on over restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -35,7 +37,7 @@ pub struct Stats {
 
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) position: AtomicU64,
+    pub(crate) position: watch::Sender<Seq>,
     pub(crate) subjects: AtomicU64,
     pub(crate) present: AtomicU64,
     pub(crate) transitions: AtomicU64,
@@ -63,7 +65,7 @@ impl Counts {
     pub(crate) fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            position: get(&self.position),
+            position: self.position.borrow().0,
             subjects: get(&self.subjects),
             present: get(&self.present),
             transitions: get(&self.transitions),

@@ -15,30 +15,30 @@ pub(crate) const FIRST: &str = webhook::NAME;
 
 /// What a channel may know of a page: nothing that identifies the elder to a stranger, and no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub page: PageId,
-    pub alarm: AlarmId,
+pub(crate) struct Message {
+    pub(crate) page: PageId,
+    pub(crate) alarm: AlarmId,
     /// 1 for the first.
-    pub attempt: u32,
-    pub priority: Priority,
+    pub(crate) attempt: u32,
+    pub(crate) priority: Priority,
     /// Slug of the rule: `sos`, `spo2_low`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Masked name.
-    pub elder: String,
+    pub(crate) elder: String,
     /// When the condition began.
-    pub at: Time,
-    pub ack_url: String,
+    pub(crate) at: Time,
+    pub(crate) ack_url: String,
 }
 
 /// What became of one attempt. `detail` is for the operator; no personal data, no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    pub fate: Fate,
-    pub detail: String,
+pub(crate) struct Sent {
+    pub(crate) fate: Fate,
+    pub(crate) detail: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// The provider has it. Not: the person.
     Accepted,
     /// Try again; not before `after`, when the provider said so.

@@ -1,0 +1,136 @@
+//! Promise 2: an alarm is raised exactly once, whatever is restarted, and however old the engine's checkpoint is.
+
+use model::entry::{Entry, Frame};
+use model::{ElderId, Lane, Metric, Quality, Sample, Seq};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use vigil_alerting::Config;
+
+use crate::world::{World, at, frame, judged, sos, stop};
+
+const ENTRIES: i64 = 600;
+const RESTARTS: usize = 8;
+
+/// A day in which conditions come and go, some of it late, some of it twice.
+fn day(seed: u64, elder: ElderId) -> Vec<Entry> {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let mut log = Vec::new();
+    for i in 0..ENTRIES {
+        let now = 36_000 + i * 20;
+        if i % 40 == 39 {
+            log.push(sos(elder, now));
+            continue;
+        }
+        if i % 6 == 5 {
+            log.push(Entry::Tick(at(now)));
+            continue;
+        }
+        let late = random.random_bool(0.2);
+        let taken = if late { now - 20_000 } else { now };
+        let low = (i / 25) % 2 == 1;
+        let spo2 = if low { random.random_range(84..91) } else { random.random_range(96..100) };
+        let samples = vec![Sample::new(Metric::Spo2, at(taken), f64::from(spo2), Quality::Ok)];
+        let lane = if late { Lane::Hist } else { Lane::Vit };
+        let entry = Entry::Frame(Frame { samples, lane, ..frame(elder, now) });
+        if random.random_bool(0.1) {
+            log.push(entry.clone());
+        }
+        log.push(entry);
+    }
+    log
+}
+
+/// Everything that is told about every alarm, without what depends on when it was written.
+fn told(world: &World) -> Vec<String> {
+    let mut all: Vec<String> = world
+        .alarms()
+        .iter()
+        .map(|alarm| {
+            let events: Vec<_> = alarm.events.iter().map(|event| (event.kind.slug(), event.at)).collect();
+            let view = &alarm.view;
+            format!(
+                "{} {} {} {} late={} repeats={} pages={} {events:?}",
+                view.id,
+                view.rule,
+                view.priority.slug(),
+                view.condition.slug(),
+                view.late,
+                view.repeats,
+                alarm.pages.len()
+            )
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+async fn undisturbed(log: &[Entry]) -> Vec<String> {
+    let world = World::new();
+    let (alerting, tasks) = world.start(&Config::default());
+    let mut last = Seq(0);
+    for entry in log {
+        last = world.say(entry).await;
+    }
+    judged(&alerting, last).await;
+    stop(tasks).await;
+    told(&world)
+}
+
+#[tokio::test]
+async fn restarts_with_checkpoints_of_any_age_change_nothing() {
+    let seed = rand::random_seed();
+    eprintln!("seed {seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let elder = World::new().elder;
+    let log = day(seed, elder);
+    let expected = undisturbed(&log).await;
+    assert!(expected.len() > 10, "a day without alarms shows nothing: {expected:?}");
+
+    let world = World::new();
+    let mut said = 0;
+    let mut kept: Option<Vec<u8>> = None;
+    for turn in 0..=RESTARTS {
+        let checkpoint_entries = random.random_range(1..150);
+        let (alerting, tasks) = world.start(&Config { checkpoint_entries, ..Config::default() });
+        let upto = if turn == RESTARTS { log.len() } else { (log.len() * (turn + 1)) / (RESTARTS + 1) };
+        let mut last = Seq(0);
+        while said < upto {
+            last = world.say(&log[said]).await;
+            said += 1;
+        }
+        if turn == RESTARTS || random.random_bool(0.5) {
+            judged(&alerting, last).await;
+        }
+        stop(tasks).await;
+        disturb(&world, &mut random, &mut kept);
+    }
+    assert_eq!(told(&world), expected);
+}
+
+/// What may befall the checkpoints: gone, damaged, or older than the newest.
+fn disturb(world: &World, random: &mut SmallRng, kept: &mut Option<Vec<u8>>) {
+    let files = ["engine.ckpt", "engine.ckpt.old"].map(|name| world.path().join(name));
+    match random.random_range(0..5) {
+        0 => files.iter().for_each(|file| drop(std::fs::remove_file(file))),
+        1 => std::fs::write(&files[0], b"VGEN rubbish").unwrap(),
+        2 => drop(std::fs::remove_file(&files[0])),
+        3 => {
+            if let Some(old) = kept.as_ref() {
+                std::fs::write(&files[0], old).unwrap();
+            }
+            *kept = std::fs::read(&files[1]).ok();
+        }
+        _ => {}
+    }
+}
+
+mod rand {
+    //! The crate, and a seed that differs from run to run and is printed.
+    pub(crate) use ::rand::{Rng, SeedableRng, rngs};
+
+    pub(crate) fn random_seed() -> u64 {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).unwrap();
+        u64::from_le_bytes(bytes)
+    }
+}

@@ -1,0 +1,8 @@
+//! Alerting as the rest of the system sees it: a journal goes in, alarms and pages come out.
+#![allow(clippy::unwrap_used)]
+
+mod alarms;
+mod exactly_once;
+mod pages;
+mod receiver;
+mod world;
