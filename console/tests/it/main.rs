@@ -6,5 +6,10 @@
 extern crate vigil_console as console;
 
 mod alarms;
+mod demo;
+mod elders;
 mod house;
+mod roles;
+mod security;
 mod sessions;
+mod stream;
