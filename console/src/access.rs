@@ -15,6 +15,7 @@ use store::records::{Person, Records};
 
 use crate::App;
 use crate::error::{Answer, ApiError};
+use crate::pages::is_paged_for;
 use crate::{guard, session};
 
 /// Who may call a route.
@@ -81,7 +82,7 @@ impl Signed {
     /// The row scope: the team, or an unanswered page about this elder (a page may go to another team when the
     /// elder's own has nobody on call). Blocks.
     pub(crate) fn check_elder(&self, records: &Records, elder: Option<ElderId>, team: Option<TeamId>) -> Answer<()> {
-        if self.has_team(team) || (elder.is_some() && crate::pages::is_paged_for(records, self.person.id, elder)?) {
+        if self.has_team(team) || (elder.is_some() && is_paged_for(records, self.person.id, elder)?) {
             return Ok(());
         }
         Err(ApiError::not_allowed())

@@ -12,6 +12,7 @@ use crate::App;
 use crate::access::{Sight, Signed};
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Params, Sent};
+use crate::pages::is_paged_for;
 use crate::view::{self, Alarm};
 
 const LIST_DEFAULT: usize = 200;
@@ -63,7 +64,8 @@ fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Ve
             records.alarms(filter, read_max).map_err(failed)?
         }
     };
-    alarms.retain(|alarm| signed.has_team(team_of(alarm)));
+    let is_paged = query.elder.is_some() && !signed.sees_all() && is_paged_for(records, signed.person.id, query.elder)?;
+    alarms.retain(|alarm| is_paged || signed.has_team(team_of(alarm)));
     alarms.truncate(limit);
     Ok(alarms)
 }

@@ -20,6 +20,10 @@ pub struct Config {
     pub sse_clients_max: usize,
     /// Newest alarm events kept in memory for the streams; clients further behind are served from the store.
     pub sse_ring_events: usize,
+    /// A client further behind than this many events is told to fetch the list again.
+    pub sse_behind_max: u32,
+    /// A sign of life on a quiet stream comes this often, in seconds; a session that has ended is noticed then.
+    pub sse_heartbeat_s: u64,
     /// A client that takes no byte for this long is disconnected, in seconds.
     pub drain_s: u64,
     /// Longest time for one answer, in seconds (streams excepted).
@@ -40,6 +44,8 @@ impl Default for Config {
             connections_max: 1_024,
             sse_clients_max: 512,
             sse_ring_events: 2_048,
+            sse_behind_max: 5_000,
+            sse_heartbeat_s: 15,
             drain_s: 30,
             answer_s: 30,
             store_calls_max: 16,

@@ -8,12 +8,13 @@ use model::{DeviceId, ElderId, Reading, Subject, Time, mask};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::readings::Readings;
-use store::records::{Elder, Person, Records};
+use store::records::{Elder, Records};
 
 use crate::App;
 use crate::access::{Sight, Signed};
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Params};
+use crate::looks;
 use crate::view;
 
 const LIST_DEFAULT: usize = 100;
@@ -84,19 +85,12 @@ pub(crate) fn in_scope(records: &Records, signed: &Signed, id: ElderId) -> Answe
     Ok(elder)
 }
 
-/// Writes that this person looked at this elder. The answer waits for it: no look without a trace.
-pub(crate) fn audit_look(records: &Records, person: &Person, action: &str, elder: ElderId) -> Answer<()> {
-    records
-        .audit(Some(person.id), action, &format!("elder/{elder}"), "")
-        .map_err(|error| ApiError::internal("audit", &error))
-}
-
 /// `GET /api/elders/{id}`
 pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<ElderId>) -> Answer<Json<Value>> {
     let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
     let found = app.calls.run("elder", move || {
         let elder = in_scope(&records, &signed, id)?;
-        audit_look(&records, &signed.person, "view_elder", id)?;
+        looks::at_elder(&records, signed.person.id, "view_elder", id)?;
         let mut seen: HashMap<DeviceId, Time> = HashMap::new();
         for reading in readings.latest(Subject::Elder(id)) {
             let at = seen.entry(reading.device).or_insert(reading.sample.taken_at);
@@ -119,8 +113,10 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<El
 /// `GET /api/elders/{id}/latest`
 pub(crate) async fn latest(State(app): State<App>, signed: Signed, Id(id): Id<ElderId>) -> Answer<Json<Value>> {
     let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
-    let found = app.calls.run("latest values", move || {
+    let calls = app.calls.clone();
+    let found = calls.run("latest values", move || {
         in_scope(&records, &signed, id)?;
+        app.looks.at_readings(&records, signed.person.id, id, app.deps.clock.now())?;
         Ok(json!({ "latest": latest_json(&records, &readings, Subject::Elder(id))? }))
     });
     found.await?.map(Json)

@@ -32,6 +32,7 @@ pub(crate) async fn every_request(State(app): State<App>, request: Request, next
         Ok(response) => response,
         Err(_) => ApiError::busy().into_response(),
     };
+    app.counts.answered(answer.status());
     with_headers(answer, is_api)
 }
 

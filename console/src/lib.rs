@@ -10,12 +10,14 @@ mod access;
 mod alarms;
 mod calls;
 mod config;
+mod counts;
 mod demo;
 mod deps;
 mod elders;
 mod error;
 mod guard;
 mod input;
+mod looks;
 mod operations;
 mod pages;
 mod ring;
@@ -87,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) ring: ring::Ring,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) inbox: demo::Inbox,
+    pub(crate) looks: looks::Looks,
+    pub(crate) counts: counts::Counts,
     pub(crate) stop: Stop,
 }
 
@@ -100,6 +104,8 @@ impl App {
             ring: ring::Ring::new(config.sse_ring_events),
             streams: Arc::new(Semaphore::new(config.sse_clients_max)),
             inbox: demo::Inbox::default(),
+            looks: looks::Looks::default(),
+            counts: counts::Counts::default(),
             config,
             deps,
             stop,

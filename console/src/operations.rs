@@ -113,7 +113,9 @@ pub(crate) async fn health(State(app): State<App>) -> Json<Value> {
 
 /// `GET /metrics`, Prometheus text.
 pub(crate) async fn figures(State(app): State<App>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (app.deps.metrics)())
+    let streams = app.config.sse_clients_max.saturating_sub(app.streams.available_permits());
+    let text = (app.deps.metrics)() + &app.counts.text(streams);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// `GET /api/metrics`: the words of the domain, so that the pages need no list of their own.

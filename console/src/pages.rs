@@ -14,6 +14,7 @@ use crate::alarms::refused;
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Params, Sent};
+use crate::looks;
 use crate::view::{self, Alarm};
 
 /// Pages one list answers at most.
@@ -67,7 +68,7 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<Pa
         let alarm = records.alarm_view(page.alarm).map_err(failed)?.ok_or_else(ApiError::not_found)?;
         let (mut card, mut latest) = (Value::Null, Value::Array(Vec::new()));
         if let Some(elder_id) = alarm.elder_id {
-            elders::audit_look(&records, &signed.person, "view_page", elder_id)?;
+            looks::at_elder(&records, signed.person.id, "view_page", elder_id)?;
             let elder = records.elder(elder_id).map_err(failed)?;
             card = elder.map_or(Value::Null, |elder| view::elder(&elder, signed.sight()));
             latest = elders::latest_json(&records, &readings, Subject::Elder(elder_id))?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{ConnectInfo, State};
@@ -56,6 +57,7 @@ pub(crate) async fn login(
         }
         Err(LoginError::BadCredentials) => {
             app.failures.count(from, now);
+            app.counts.login_failures.fetch_add(1, Relaxed);
             Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "bad_credentials",

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -36,10 +37,6 @@ use crate::view::StreamEvent;
 const READ_EVENTS: usize = 500;
 /// Events sent in one piece: what a slow client holds in memory at most.
 const SEND_EVENTS: usize = 100;
-/// A client further behind than this is told to fetch the list again.
-const BEHIND_EVENTS_MAX: i64 = 5_000;
-/// A sign of life on a quiet stream. The session is looked at again just as often.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The tail looks at the store this often even when nothing poked it.
 const RECONCILE: Duration = Duration::from_secs(15);
 /// Pause of the tail after the store failed.
@@ -122,10 +119,12 @@ pub(crate) async fn stream(
     let resumed = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse::<i64>().ok());
     let asked = resumed.or(from.after).unwrap_or(newest);
     // A number we never gave is from another database; neither can be continued.
-    let lost = asked < 0 || asked > newest || newest - asked > BEHIND_EVENTS_MAX;
+    let lost = asked < 0 || asked > newest || newest - asked > i64::from(app.config.sse_behind_max);
     let last = if lost { newest } else { asked };
+    app.counts.stream_resets.fetch_add(u64::from(lost), Relaxed);
     let first = opening(&app, newest, lost);
-    let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    let every = Duration::from_secs(app.config.sse_heartbeat_s.max(1));
+    let mut heartbeat = tokio::time::interval_at(Instant::now() + every, every);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let client = Client {
         pushed: app.ring.watch(),
@@ -226,6 +225,7 @@ impl Client {
             if self.signed.has_team(frame.team) {
                 text.extend_from_slice(if masked { &frame.text_masked } else { &frame.text });
                 self.told = frame.seq;
+                self.app.counts.stream_events.fetch_add(1, Relaxed);
             }
         }
         text.freeze()
@@ -241,7 +241,7 @@ impl Client {
     }
 
     async fn is_still_signed_in(&mut self) -> bool {
-        if self.checked.elapsed() < HEARTBEAT {
+        if self.checked.elapsed() < self.heartbeat.period() {
             return true;
         }
         self.checked = Instant::now();

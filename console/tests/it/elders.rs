@@ -100,6 +100,9 @@ async fn a_trend_has_points_gaps_and_bands() {
 
     let zhang = house.signed_in("zhang");
     assert_eq!(zhang.get(&path).await.0, 200, "the day around an alarm");
+    assert_eq!(zhang.get(&path).await.0, 200, "the page refreshes itself");
+    let looks = house.records.audit_list(None, 100).unwrap();
+    assert_eq!(looks.iter().filter(|row| row.action == "view_readings").count(), 2, "one look each");
     let month = path.replace("2026-11-22T03", "2026-10-23T03");
     assert_eq!(zhang.get(&month).await.0, 403, "the history belongs to those who treat");
     assert_eq!(house.signed_in("chen").get(&month).await.0, 200);

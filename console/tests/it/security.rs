@@ -49,7 +49,7 @@ async fn figures_are_for_this_machine_and_health_for_everybody() {
     let house = House::open().await;
     let anonymous = house.anonymous();
     let text = anonymous.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
-    assert!(text.contains("vigil_console_test 1"));
+    assert!(text.contains("vigil_console_test 1") && text.contains("\nvigil_console_streams 0\n"), "{text}");
     // Through a proxy on this machine everybody would look local.
     let forwarded = |client: &crate::house::Client| {
         answer(client.request("GET", "/metrics").header("x-forwarded-for", "192.0.2.7"))

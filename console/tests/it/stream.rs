@@ -41,7 +41,7 @@ impl Source {
         loop {
             if let Some((head, rest)) = self.buffer.split_once("\n\n") {
                 let message = parse(head);
-                self.buffer = rest.to_owned();
+                self.buffer = rest.to_string();
                 return Some(message);
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("the stream is silent");
@@ -60,7 +60,7 @@ fn parse(text: &str) -> Message {
     let mut message = Message::default();
     for line in text.lines() {
         match line.split_once(": ") {
-            Some(("event", event)) => message.event = event.to_owned(),
+            Some(("event", event)) => message.event = event.to_string(),
             Some(("id", id)) => message.id = Some(id.parse().unwrap()),
             Some(("data", data)) => message.data = serde_json::from_str(data).unwrap(),
             _ => {}
@@ -160,22 +160,20 @@ async fn a_client_that_comes_late_gets_the_past_first() {
 
 #[tokio::test]
 async fn a_place_that_cannot_be_continued_is_told_so() {
-    let house = House::open().await;
-    for _ in 0..11 {
-        house.raise(&[house.wang; 500]);
-    }
+    let house = House::open_with(console::Config { sse_behind_max: 50, ..console::Config::default() }).await;
+    house.raise(&[house.wang; 60]);
     let newest = house.records.last_alarm_event().unwrap();
     let zhang = house.signed_in("zhang");
     // From another database, and too far behind.
-    for after in [newest + 1, newest - 5_001] {
+    for after in [newest + 1, newest - 51] {
         let mut source = Source::open(&zhang, &format!("/api/stream?after={after}"), None).await;
         source.expect("hello").await;
         let reset = source.expect("reset").await;
         assert_eq!((reset.id, &reset.data["last_event"]), (Some(newest), &json!(newest)));
     }
-    let mut source = Source::open(&zhang, &format!("/api/stream?after={}", newest - 5_000), None).await;
+    let mut source = Source::open(&zhang, &format!("/api/stream?after={}", newest - 50), None).await;
     source.expect("hello").await;
-    assert_eq!(source.expect("alarm").await.id, Some(newest - 4_999));
+    assert_eq!(source.expect("alarm").await.id, Some(newest - 49));
 }
 
 #[tokio::test]
@@ -191,6 +189,23 @@ async fn a_doctor_sees_the_own_team_and_an_administrator_no_address() {
     let first = of_admin.expect("alarm").await;
     assert_eq!(first.data["alarm"]["elder"]["name_masked"], "李*国");
     assert!(!first.data.to_string().contains("幸福路"), "{}", first.data);
+}
+
+/// Events of other teams are not sent, but their numbers are: a reconnection does not walk through them again.
+#[tokio::test]
+async fn a_quiet_stream_shows_life_and_ends_with_the_session() {
+    let house = House::open_with(console::Config { sse_heartbeat_s: 1, ..console::Config::default() }).await;
+    let chen = house.signed_in("chen");
+    let mut source = Source::open(&chen, "/api/stream?after=0", None).await;
+    source.expect("hello").await;
+    house.fall(house.li);
+    let alive = source.expect("").await;
+    assert_eq!(alive.id, Some(house.records.last_alarm_event().unwrap()));
+    assert_eq!(chen.post("/api/logout", &json!({})).await.0, 204);
+    house.fall(house.wang);
+    while let Some(message) = source.next().await {
+        assert!(matches!(message.event.as_str(), "" | "alarm"), "{message:?}");
+    }
 }
 
 #[tokio::test]
