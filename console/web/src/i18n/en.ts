@@ -18,7 +18,7 @@ export const en: Strings = {
   lost: (s) => `Connection lost for ${s} s`, skew: (s) => `This computer's clock is ${s} s off the server's. Timers follow the server; please set the clock.`,
   duty_start: "Start duty", sound_off: "Sound is off: press “Start duty” and listen for the test tone before watching", sound_on: "Sound is on", mute: "Mute 60 s", unmute: (s) => `Unmute (${s} s)`,
   muted: (s) => `Muted, ${s} s left`, test_tone: "Test tone", filter_state: "State", filter_open: "Open", filter_all: "All", filter_priority: "Priority", filter_text: "Name, address, device",
-  new_alarms: (n) => (n === 1 ? "1 new alarm" : `${n} new alarms`), strip_title: "New urgent alarm", strip_show: "Show in the list", empty_title: "No open alarms", empty_text: "New alarms appear here by themselves.",
+  new_alarms: (n) => (n === 1 ? "1 new alarm" : `${n} new alarms`), strip_title: "New urgent alarm", empty_title: "No open alarms", empty_text: "New alarms appear here by themselves.",
   empty_filter: "No alarm matches the filter", clear_filter: "Clear filter", missing: (n) => `${n} more alarms are not shown: narrow the filter or handle those above first`,
   col_priority: "Priority", col_elapsed: "Elapsed", col_elder: "Elder", col_what: "What", col_address: "Address", col_pages: "Page", col_handling: "Handling", col_actions: "Actions",
   claim: "Claim", claiming: "Claiming…", release: "Release", resolve: "Resolve", open_detail: "Details", mine: "me", claimed_by: (name) => `Claimed by ${name}`, accepted_by: (name) => `Accepted by ${name}`,

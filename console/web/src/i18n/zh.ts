@@ -17,7 +17,7 @@ export const zh = {
   lost: (s: number) => `连接中断 ${s} 秒`, skew: (s: number) => `本机时钟与服务器相差 ${s} 秒,计时已按服务器校正,请校准本机时钟`,
   duty_start: "开始值班", sound_off: "声音未开启:请点「开始值班」,听到测试音后再值守", sound_on: "声音已开启", mute: "静音 60 秒", unmute: (s: number) => `取消静音(${s} 秒)`,
   muted: (s: number) => `已静音,还有 ${s} 秒`, test_tone: "测试音", filter_state: "状态", filter_open: "未结", filter_all: "全部", filter_priority: "优先级", filter_text: "姓名、地址、设备",
-  new_alarms: (n: number) => `${n} 条新告警`, strip_title: "新的紧急告警", strip_show: "显示到列表", empty_title: "没有未结告警", empty_text: "新的告警会自动出现在这里。",
+  new_alarms: (n: number) => `${n} 条新告警`, strip_title: "新的紧急告警", empty_title: "没有未结告警", empty_text: "新的告警会自动出现在这里。",
   empty_filter: "没有符合筛选条件的告警", clear_filter: "清除筛选", missing: (n: number) => `还有 ${n} 条告警没有显示,请缩小范围或先处理上面的告警`,
   col_priority: "级别", col_elapsed: "已过", col_elder: "老人", col_what: "情况", col_address: "地址", col_pages: "寻呼", col_handling: "处理", col_actions: "操作",
   claim: "接单", claiming: "接单中…", release: "放弃接单", resolve: "处置完成", open_detail: "详情", mine: "我", claimed_by: (name: string) => `${name} 已接单`, accepted_by: (name: string) => `医生已接手 ${name}`,

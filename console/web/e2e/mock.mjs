@@ -1,0 +1,301 @@
+// The web app against the mock: the P1 story by keyboard alone, a lost connection that loses no row, a flood, every screen
+// under axe, and screenshots into $VIGIL_SHOTS.
+import { AxeBuilder } from "@axe-core/playwright";
+import { start } from "../mock/server.mjs";
+import { check, launch, open, shot, signIn, step } from "./browser.mjs";
+
+const { base, server, world } = await start();
+const browser = await launch();
+const troubles = [];
+const steer = (what) => fetch(`${base}/mock/${what}`);
+const row = (page, kind) => page.locator(`[data-testid=alarm-row][data-kind=${kind}]`).first();
+
+async function axe(page, name) {
+  const found = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]).analyze();
+  const lines = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary ?? ""}`).slice(0, 3).join(" | ")}`);
+  check(lines.length === 0, `${name}: ${lines.join("\n  ")}`);
+}
+
+async function login(page) {
+  await step("login: clear errors, nothing filled in, axe", async () => {
+    await page.goto("/");
+    check((await page.getByTestId("login-name").inputValue()) === "", "the account must be empty");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("login-error").getByText("请填写").waitFor();
+    await page.keyboard.type("zuoxi");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("login-error").getByText("账号或密码不对").waitFor();
+    await axe(page, "login");
+    await shot(page, "login");
+    await page.keyboard.type("zuoxi-pw");
+    await page.keyboard.press("Enter");
+    await row(page, "fall").waitFor();
+  });
+}
+
+async function keyboard(page) {
+  await step("P1 story by keyboard alone", async () => {
+    await page.getByTestId("sound-off").waitFor();
+    await axe(page, "desk");
+    await shot(page, "desk-silent");
+    await page.getByTestId("duty").focus();
+    await page.keyboard.press("Enter");
+    await page.getByTestId("sound-on").waitFor();
+    await page.keyboard.press("j");
+    const first = page.locator("[data-testid=alarm-row]:focus");
+    const id = await first.getAttribute("data-alarm");
+    check((await first.getAttribute("data-priority")) === "P1", "the first row must be a P1");
+    const mine = page.locator(`#row-${id}`);
+    await page.keyboard.press("Enter");
+    await page.locator(`#row-${id}[data-handling=claimed]`).waitFor();
+    await page.keyboard.press("o");
+    await page.getByTestId("timeline").getByText("接单").waitFor();
+    await page.locator(".drawer canvas").first().waitFor();
+    await page.waitForTimeout(300);
+    await axe(page, "drawer");
+    await shot(page, "desk-drawer");
+    await page.keyboard.press("Escape");
+    check((await page.evaluate(() => document.activeElement?.id)) === `row-${id}`, "closing must give the focus back to the row");
+    await page.keyboard.press("r");
+    await page.getByTestId("resolve-dialog").waitFor();
+    await axe(page, "resolve dialog");
+    await page.getByTestId("resolve-go").focus();
+    await page.keyboard.press("Enter");
+    await page.getByTestId("resolve-error").getByText("请选择").waitFor();
+    await shot(page, "resolve");
+    await page.getByTestId("outcome-true_handled").focus();
+    await page.keyboard.press("Space");
+    await page.getByTestId("resolve-go").focus();
+    await page.keyboard.press("Enter");
+    await page.getByTestId("resolve-dialog").waitFor({ state: "detached" });
+    await mine.evaluate((node) => node.blur()).catch(() => {});
+    await mine.waitFor({ state: "detached" });
+    await page.keyboard.press("?");
+    await page.getByTestId("help").waitFor();
+    await axe(page, "help");
+    await page.keyboard.press("Escape");
+  });
+}
+
+async function steady(page) {
+  await step("a new alarm does not move the row under the pointer; a P1 shows in the strip", async () => {
+    const target = page.locator("[data-testid=alarm-row][data-priority=P2]").first();
+    const id = await target.getAttribute("data-alarm");
+    await target.hover();
+    const before = (await page.locator(`#row-${id}`).boundingBox()).y;
+    await steer("raise?kind=sos&elder=33");
+    await steer("raise?kind=high&elder=34");
+    await page.getByTestId("strip").getByText("紧急呼叫").first().waitFor();
+    await page.getByTestId("show-new").getByText("1 条新告警").waitFor();
+    const after = (await page.locator(`#row-${id}`).boundingBox()).y;
+    check(before === after, `the row moved by ${after - before} px`);
+    await shot(page, "desk-strip");
+    await axe(page, "strip");
+    await page.getByTestId("show-new").click();
+    await page.getByTestId("strip").waitFor({ state: "detached" });
+    await row(page, "sos").waitFor();
+    await page.mouse.move(5, 500);
+  });
+}
+
+async function otherSeat(page, second) {
+  await step("a second seat sees who has it", async () => {
+    await signIn(second, "zhang", "zhang-pw");
+    const open = second.locator("[data-testid=alarm-row][data-handling=open]").first();
+    const id = await open.getAttribute("data-alarm");
+    await second.locator(`#row-${id} [data-testid=claim]`).click();
+    await page.locator(`#row-${id}`).getByText("张工 已接单").waitFor();
+    const answer = await page.evaluate(async (which) => (await fetch(`/api/alarms/${which}/claim`, { method: "POST", headers: { "Idempotency-Key": "k1" }, body: "{}" })).status, id);
+    check(answer === 409, `expected 409, got ${answer}`);
+  });
+}
+
+async function reconnect(page) {
+  await step("a lost connection is shown, and no row is lost over it", async () => {
+    await steer("drop?refuse=1");
+    await page.getByTestId("connection").getByText("连接中断").waitFor();
+    for (const elder of [41, 42, 43]) world.state.raise("fall", elder);
+    await page.waitForTimeout(1_200);
+    await shot(page, "desk-lost");
+    await axe(page, "connection lost");
+    await steer("accept_connections");
+    await page.getByTestId("connection").getByText("已连接").waitFor({ timeout: 20_000 });
+    const want = world.state.list("open", 0).alarms.length;
+    await page.waitForFunction((n) => document.querySelectorAll("[data-testid=alarm-row]").length === n, want);
+  });
+  await step("a reset refetches the list", async () => {
+    world.state.keep = -1;
+    for (const socket of world.sockets) socket.destroy();
+    await page.waitForTimeout(200);
+    world.state.raise("fall", 44);
+    await page.waitForTimeout(1_500);
+    world.state.keep = 5_000;
+    const want = world.state.list("open", 0).alarms.length;
+    await page.waitForFunction((n) => document.querySelectorAll("[data-testid=alarm-row]").length === n, want);
+  });
+}
+
+async function clockSkew(page) {
+  await step("a clock difference over 5 s shows a banner", async () => {
+    world.skew_ms = 12_000;
+    await page.reload();
+    await page.getByTestId("skew").getByText("12 秒").waitFor();
+    await axe(page, "skew");
+    world.skew_ms = 0;
+    await page.reload();
+    await row(page, "fall").waitFor();
+  });
+}
+
+async function flood(page) {
+  await step("200 open alarms and 50 updates/s drop no more than the odd frame", async () => {
+    await steer("flood?n=220");
+    await page.waitForFunction(() => document.querySelectorAll("[data-testid=alarm-row]").length > 220);
+    await shot(page, "desk-flood");
+    await steer("churn?n=150&rate=50");
+    const frames = await page.evaluate(() => new Promise((done) => {
+      const times = [];
+      const end = performance.now() + 3_000;
+      const turn = (now) => { times.push(now); now < end ? requestAnimationFrame(turn) : done(times); };
+      requestAnimationFrame(turn);
+    }));
+    const gaps = frames.slice(1).map((at, i) => at - frames[i]).sort((a, b) => a - b);
+    console.log(`     frames in 3 s: ${frames.length}, p50 ${gaps[Math.floor(gaps.length / 2)].toFixed(1)} ms, p95 ${gaps[Math.floor(gaps.length * 0.95)].toFixed(1)} ms, max ${gaps.at(-1).toFixed(1)} ms`);
+  });
+  await step("filters", async () => {
+    await page.getByTestId("filter-P1").click();
+    check((await page.locator("[data-testid=alarm-row]:not([data-priority=P1])").count()) === 0, "only P1 may be left");
+    await page.getByTestId("filter-text").fill("没有这个人");
+    await page.getByText("没有符合筛选条件的告警").waitFor();
+    await axe(page, "empty filter");
+    await page.getByText("清除筛选").click();
+    await page.getByTestId("state-all").click();
+    await page.locator("[data-testid=alarm-row][data-handling=resolved]").first().waitFor();
+  });
+}
+
+async function elders(page) {
+  await step("elders, search, one elder with trends, table and gaps", async () => {
+    await page.getByRole("link", { name: "老人" }).first().click();
+    await page.getByTestId("elders").waitFor();
+    await axe(page, "elders");
+    await shot(page, "elders");
+    await page.getByTestId("elders-search").fill("13800001006");
+    await page.waitForFunction(() => document.querySelectorAll("[data-testid=elders] tbody tr").length === 1);
+    await page.locator("[data-testid=elders] a").first().click();
+    await page.getByTestId("pane-systolic-diastolic").locator("canvas").waitFor();
+    check(await page.getByTestId("latest").getByText("探头脱落").isVisible(), "an absent value must be a word");
+    const plot = await page.getByTestId("pane-heart_rate").locator("canvas").boundingBox();
+    await page.mouse.move(plot.x + 46 + (plot.width - 46) * 0.62, plot.y + 60);
+    await page.getByTestId("pane-heart_rate").getByText("缺口:探头脱落").waitFor();
+    await axe(page, "elder");
+    await shot(page, "elder");
+    await page.getByTestId("range-month").click();
+    await page.getByTestId("pane-heart_rate").locator("canvas").waitFor();
+    await shot(page, "elder-30d");
+    await page.getByTestId("as-table").click();
+    await page.getByTestId("pane-heart_rate").getByText("缺口:探头脱落").waitFor();
+    await axe(page, "elder table");
+    await page.goto("/elders/11");
+    await page.getByText("这段时间没有数据").waitFor();
+    await axe(page, "elder without data");
+    await page.goto("/nowhere");
+    await page.getByText("没有这个页面").waitFor();
+    await axe(page, "not found");
+  });
+}
+
+async function doctor() {
+  const page = await open(browser, base, { width: 390, height: 844 }, { isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+  await step("phone: list, page, decline asks a reason, accept", async () => {
+    await signIn(page, "doctor", "doctor-pw");
+    await page.getByTestId("page-row").first().waitFor();
+    check(page.url().endsWith("/phone"), "a doctor lands on the phone list");
+    await axe(page, "phone list");
+    await shot(page, "phone-list");
+    await page.getByTestId("page-row").first().tap();
+    await page.getByTestId("page-decline").tap();
+    await page.getByTestId("decline-go").tap();
+    await page.getByText("请选择或填写原因").waitFor();
+    await axe(page, "decline");
+    await shot(page, "phone-decline");
+    await page.getByText("不在辖区").tap();
+    await page.getByTestId("decline-go").tap();
+    await page.getByTestId("page-result").getByText("无法接手").waitFor();
+    await page.getByTestId("page-back").tap();
+    await page.getByTestId("page-row").first().tap();
+    await page.getByTestId("page-accept").waitFor();
+    await axe(page, "phone page");
+    await shot(page, "phone-page");
+    await page.getByTestId("page-accept").tap();
+    await page.getByTestId("page-result").getByText("您已接手").waitFor();
+    await shot(page, "phone-accepted");
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    check(wide <= 390, `the phone page is ${wide} px wide`);
+  });
+  await step("doctor edits thresholds; the server's refusal is shown", async () => {
+    await page.goto("/elders/7");
+    await page.getByTestId("edit-rules").tap();
+    await page.getByTestId("limit-systolic_high-P1").fill("900");
+    await page.getByTestId("rules-save").tap();
+    await page.getByTestId("rules-error").getByText("请写明修改理由").waitFor();
+    await page.getByTestId("rules-reason").fill("随访后放宽");
+    await page.getByTestId("rules-save").tap();
+    await page.getByTestId("rules-error").getByText("界限超出合理范围").waitFor();
+    await axe(page, "rules form");
+    await page.getByTestId("limit-systolic_high-P1").fill("190");
+    await page.getByTestId("rules-save").tap();
+    await page.getByTestId("rules").getByText("个人规则").waitFor();
+    await shot(page, "phone-elder");
+  });
+  troubles.push(...page.troubles);
+}
+
+async function admin() {
+  const page = await open(browser, base);
+  await step("administrator: health, unbound devices, quarantine with replay; English", async () => {
+    await signIn(page, "admin", "admin-pw");
+    await page.getByRole("link", { name: "管理" }).click();
+    await page.getByTestId("replay").first().click();
+    await page.getByTestId("quarantine").getByText("已重放").first().waitFor();
+    await axe(page, "admin");
+    await shot(page, "admin");
+    await page.getByTestId("language").click();
+    await page.getByRole("heading", { name: "Administration" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "Administration" }).waitFor();
+    await page.getByRole("link", { name: "Alarms" }).click();
+    await page.getByTestId("alarm-row").first().waitFor();
+    await axe(page, "desk in English");
+    await shot(page, "desk-en");
+  });
+  troubles.push(...page.troubles);
+}
+
+try {
+  const page = await open(browser, base);
+  const second = await open(browser, base);
+  await login(page);
+  await keyboard(page);
+  await steady(page);
+  await shot(page, "desk");
+  await otherSeat(page, second);
+  await reconnect(page);
+  await clockSkew(page);
+  await doctor();
+  await flood(page);
+  await elders(page);
+  await admin();
+  troubles.push(...page.troubles, ...second.troubles);
+  check(troubles.length === 0, `script errors or CSP violations: ${troubles.join("\n")}`);
+  console.log("all good");
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+}

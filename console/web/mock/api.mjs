@@ -1,0 +1,137 @@
+// The endpoints of the mock, one function a group, as in the console's contract.
+import { card, iso, latest, trend } from "./state.mjs";
+import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
+
+const say = (response, status, value, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(value === undefined ? "" : JSON.stringify(value));
+const refuse = (response, status, code, message_zh, message_en, more = {}) => say(response, status, { error: { code, message_zh, message_en, ...more } });
+const shown = ({ password, login, ...me }) => me;
+
+export async function api(world, request, response, url, body) {
+  const { state } = world;
+  const path = url.pathname;
+  const parts = path.split("/").slice(2);
+  if (path.startsWith("/mock/")) return steer(world, response, parts, url);
+  if (path === "/api/health") return say(response, 200, { status: "ok", version: "0.1.0-mock", checks: [{ name: "journal", ok: true, detail: "fsync p99 4 ms" }, { name: "readings", ok: true, detail: "12,400,113" }, { name: "pager", ok: true, detail: "0 due" }] });
+  if (path === "/api/login") {
+    const given = await body(request);
+    const person = PEOPLE.find((one) => one.login === given.login && one.password === given.password);
+    if (!person) return given.login === "locked" ? refuse(response, 429, "locked", "错误次数过多", "Too many attempts") : refuse(response, 401, "bad_credentials", "账号或密码不对", "Wrong account or password");
+    const token = world.uuid();
+    world.sessions.set(token, person);
+    return say(response, 200, shown(person), { "Set-Cookie": `vigil_session=${token}; HttpOnly; SameSite=Strict; Path=/` });
+  }
+  const token = /vigil_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+  const me = world.sessions.get(token);
+  if (!me) return refuse(response, 401, "not_signed_in", "请先登录", "Please sign in");
+  if (path === "/api/logout") { world.sessions.delete(token); return say(response, 204); }
+  if (path === "/api/me") return say(response, 200, shown(me));
+  if (path === "/api/metrics") return say(response, 200, { metrics: METRICS, qualities: [], outcomes: [], priorities: [], events: EVENTS });
+  if (path === "/api/stream") return stream(world, request, response, url);
+  if (request.method === "POST" || request.method === "PUT") {
+    const key = request.headers["idempotency-key"];
+    if (!key) return refuse(response, 400, "no_key", "缺少 Idempotency-Key", "Idempotency-Key is missing");
+    if (world.done.has(key)) return say(response, 200, world.done.get(key));
+    request.remember = (value) => world.done.set(key, value);
+  }
+  if (parts[0] === "alarms") return alarms(world, request, response, url, parts, me, body);
+  if (parts[0] === "elders") return elders(world, request, response, url, parts, me, body);
+  if (parts[0] === "pages") return pages(world, request, response, parts, me, body);
+  if (path === "/api/unattributed") return say(response, 200, { devices: [{ device: "bp-9", gateway: "cabin-07", last_seen: iso(), latest: latest().slice(3, 5) }] });
+  if (path === "/api/quarantine") return say(response, 200, { frames: state.frames });
+  if (parts[0] === "quarantine" && parts[2] === "replay") { state.frames.find((one) => one.id === Number(parts[1])).replayed_at = iso(); return say(response, 200, {}); }
+  return refuse(response, 404, "not_found", "没有找到", "Not found");
+}
+
+function steer(world, response, [verb], url) {
+  const { state } = world;
+  const number = (name, otherwise) => Number(url.searchParams.get(name) ?? otherwise);
+  if (verb === "raise") return say(response, 200, state.raise(url.searchParams.get("kind"), number("elder", 1)));
+  if (verb === "drop") { for (const socket of world.sockets) socket.destroy(); world.refuse = url.searchParams.get("refuse") === "1"; return say(response, 204); }
+  if (verb === "accept_connections") { world.refuse = false; return say(response, 204); }
+  if (verb === "flood") { for (let i = 0; i < number("n", 200); i++) state.raise(["high", "pulse", "watch", "removed"][i % 4], 1 + (i % 60), { ago: i * 1000, page: false }); return say(response, 204); }
+  if (verb === "churn") {
+    const all = [...state.alarms.values()].filter((one) => one.handling === "open");
+    let left = number("n", 100);
+    const timer = setInterval(() => { const one = all[left % all.length]; one.repeats++; state.change(one, "repeated", null); if (--left <= 0) clearInterval(timer); }, 1000 / number("rate", 50));
+    return say(response, 204);
+  }
+  return say(response, 404);
+}
+
+function stream(world, request, response, url) {
+  const { state } = world;
+  const after = Number(request.headers["last-event-id"] ?? url.searchParams.get("after") ?? 0);
+  response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+  world.sockets.add(request.socket);
+  const send = ({ seq, kind, at, by, view }) => response.write(`event: alarm\nid: ${seq}\ndata: ${JSON.stringify({ seq, kind, at, by, alarm: view })}\n\n`);
+  response.write(`retry: 1000\nevent: hello\ndata: ${JSON.stringify({ server_time: iso(Date.now() + world.skew_ms), last_event: state.seq })}\n\n`);
+  if (state.seq - after > state.keep) response.write("event: reset\ndata: {}\n\n");
+  else for (const event of state.events) if (event.seq > after) send(event);
+  state.listeners.add(send);
+  const beat = setInterval(() => response.write(": beat\n\n"), 15_000);
+  request.on("close", () => { state.listeners.delete(send); clearInterval(beat); world.sockets.delete(request.socket); });
+}
+
+async function alarms({ state }, request, response, url, [, id, verb], me, body) {
+  if (!id) return say(response, 200, state.list(url.searchParams.get("state") ?? "open", Number(url.searchParams.get("elder") ?? 0)));
+  const alarm = state.alarms.get(id);
+  if (!alarm) return refuse(response, 404, "not_found", "没有这条告警", "No such alarm");
+  if (!verb) return say(response, 200, state.detail(alarm));
+  const { outcome, note } = await body(request);
+  const other = alarm.claimed_by && alarm.claimed_by.id !== me.id;
+  if (verb !== "note" && other && alarm.handling === "claimed") return refuse(response, 409, "claimed_by_other", `${alarm.claimed_by.name} 已接单`, `Claimed by ${alarm.claimed_by.name}`, { by: alarm.claimed_by.name });
+  if (verb === "claim") Object.assign(alarm, { handling: "claimed", claimed_by: { id: me.id, name: me.name }, claim_until: iso(Date.now() + 180_000) });
+  if (verb === "release") Object.assign(alarm, { handling: "open", claimed_by: null, claim_until: null });
+  if (verb === "resolve") {
+    if (!outcome) return refuse(response, 409, "needs_outcome", "请选择处置结果", "Choose an outcome");
+    Object.assign(alarm, { handling: "resolved", outcome });
+    for (const page of state.pages) if (page.alarm === id && page.state !== "accepted") page.state = "superseded";
+  }
+  const kind = { claim: "claimed", release: "returned", resolve: "resolved", note: "note" }[verb];
+  state.change(alarm, kind, me.name, note || outcome ? { note, outcome } : null);
+  request.remember(structuredClone(alarm));
+  say(response, 200, alarm);
+}
+
+async function elders({ state }, request, response, url, [, id, what], me, body) {
+  if (!id) {
+    const q = (url.searchParams.get("q") ?? "").trim();
+    const open = state.list("open", 0).alarms;
+    const rows = ELDERS.filter((one) => !q || one.name.includes(q) || one.address.includes(q) || one.phone.includes(q));
+    return say(response, 200, { elders: rows.map(({ id, name, age, sex, team }, i) => ({ id, name_masked: mask(name), age, sex, team: team.name, latest_at: i % 11 === 10 ? null : iso(Date.now() - i * 50_000), open_alarms: open.filter((a) => a.elder?.id === id).length })) });
+  }
+  const elder = ELDERS[Number(id) - 1];
+  if (!elder) return refuse(response, 404, "not_found", "没有这位老人", "No such elder");
+  if (!what) return say(response, 200, { ...card(elder.id), birth_date: elder.birth_date, team: elder.team.name, devices: [{ id: 1, name: "monitor-1", kind: "bedside", last_seen: iso() }] });
+  if (what === "latest") return say(response, 200, { latest: elder.id % 11 === 0 ? [] : latest() });
+  if (what === "trend") {
+    const at = (name) => Date.parse(url.searchParams.get(name));
+    return say(response, 200, trend(url.searchParams.get("metrics").split(","), at("from"), at("to"), Number(url.searchParams.get("buckets") ?? 600)));
+  }
+  if (request.method === "GET") return say(response, 200, state.rules);
+  const { set, reason } = await body(request);
+  if (Object.keys(set).some((key) => !["name", "version", "source", "rules"].includes(key))) return refuse(response, 400, "bad_request", "多余的字段", "Unknown field");
+  const bad = set.rules.find((rule) => rule.test.threshold?.levels.some((level) => level.limit < 1 || level.limit > 300));
+  if (bad) return refuse(response, 422, "bad_rule", `规则「${bad.zh}」:界限超出合理范围`, `Rule “${bad.en}”: the limit is out of range`, { rule: bad.slug });
+  state.rules = { ...set, version: set.version + 1, own: true, author: me.name, saved_at: iso(), reason };
+  say(response, 200, state.rules);
+}
+
+async function pages({ state }, request, response, [, id, verb], me, body) {
+  const mine = state.pages.filter((page) => page.person === me.name);
+  if (!id) return say(response, 200, { pages: mine.filter((page) => !["accepted", "declined", "superseded"].includes(page.state)).map((page) => state.pageRow(page)) });
+  const page = mine.find((one) => one.id === Number(id));
+  if (!page) return refuse(response, 404, "not_found", "没有这条寻呼", "No such page");
+  const alarm = state.alarms.get(page.alarm);
+  const set = (to) => { page.state = to; alarm.page_state = to; };
+  if (!verb) {
+    if (page.state === "provider_accepted") { set("read"); state.change(alarm, "page_sent", null, { person: page.person, note: "read" }); }
+    return say(response, 200, { page: state.pageRow(page), alarm, elder: alarm.elder ? card(alarm.elder.id) : null, latest: latest() });
+  }
+  const { reason } = await body(request);
+  set(verb === "accept" ? "accepted" : "declined");
+  if (verb === "accept") Object.assign(alarm, { handling: "engaged", accepted_by: { id: me.id, name: me.name, at: iso() } });
+  state.change(alarm, verb === "accept" ? "accepted" : "declined", me.name, reason ? { reason } : null);
+  request.remember({});
+  say(response, 200, {});
+}

@@ -1,0 +1,119 @@
+// The mock's memory: alarms, their history, pages, and who listens to the stream.
+import { ELDERS, KINDS, PAGE_STATES, RULES, mask } from "./words.mjs";
+
+export const iso = (ms = Date.now()) => new Date(ms).toISOString();
+
+export const KIND = {
+  crisis: ["P1", "systolic_high", "收缩压偏高", "Systolic high", { type: "threshold", metric: "systolic", high: true, value: 186, limit: 180 }],
+  desaturation: ["P1", "spo2_low", "血氧偏低", "SpO2 low", { type: "threshold", metric: "spo2", high: false, value: 82, limit: 85 }],
+  fall: ["P1", "fall", "跌倒", "Fall", { type: "event", kind: "fall" }],
+  sos: ["P1", "sos", "紧急呼叫", "SOS", { type: "event", kind: "sos" }],
+  high: ["P2", "systolic_high", "收缩压偏高", "Systolic high", { type: "threshold", metric: "systolic", high: true, value: 168, limit: 160 }],
+  pulse: ["P2", "heart_rate_high", "心率偏高", "Heart rate high", { type: "threshold", metric: "heart_rate", high: true, value: 136, limit: 130 }],
+  watch: ["P3", "systolic_high", "收缩压偏高", "Systolic high", { type: "threshold", metric: "systolic", high: true, value: 148, limit: 140 }],
+  removed: ["T", "device_removed", "设备取下", "Device removed", { type: "event", kind: "device_removed" }],
+  silent: ["T", "silence", "设备无数据", "No data", { type: "silence", silent_s: 7800 }],
+};
+
+export class State {
+  alarms = new Map();
+  events = [];
+  pages = [];
+  listeners = new Set();
+  rules = { ...RULES, own: false, author: null, saved_at: null, reason: null };
+  frames = [
+    { id: 1, gateway: "cabin-07", topic: "vigil/1/cd/cabin-07/u/vit/bp-2", cause: "not a frame: unknown metric 40961", at: iso(Date.now() - 5e6), bytes: 214, replayed_at: null },
+    { id: 2, gateway: "home-112", topic: "v1/devices/me/telemetry", cause: "JSON ends too early", at: iso(Date.now() - 9e5), bytes: 61, replayed_at: null },
+  ];
+  seq = 0;
+  keep = 5_000;
+
+  raise(which, elder, { ago = 0, repeats = 1, late = false, condition = "present", page = true } = {}) {
+    const [priority, rule, title_zh, title_en, kind] = KIND[which];
+    const id = (this.alarms.size + 0xa1b2c3d4e5f0).toString(16).padStart(16, "0");
+    const at = iso(Date.now() - ago);
+    const who = ELDERS[elder - 1];
+    const alarm = {
+      id, elder: who ? { id: who.id, name_masked: mask(who.name), age: who.age, sex: who.sex, address: who.address } : null, device: kind.type === "event" ? "fall-1" : "monitor-1",
+      team: "城东第一团队", priority, condition, handling: "open", rule, title_zh, title_en, kind, started_at: iso(Date.now() - ago - 60_000), raised_at: at, updated_at: at, late, repeats,
+      claimed_by: null, claim_until: null, accepted_by: null, outcome: null, page_state: null, seq: 0,
+    };
+    this.alarms.set(id, alarm);
+    this.change(alarm, "raised", null, null, at);
+    if (page && (priority === "P1" || priority === "P2")) {
+      this.pages.push({ id: this.pages.length + 1, alarm: id, person: "李医生", channel: "webhook", state: "provider_accepted", queued_at: at, repeat: 1, attempts: [{ at, result: "accepted", detail: "HTTP 204" }] });
+      alarm.page_state = "provider_accepted";
+      this.change(alarm, "page_sent", null, { person: "李医生", channel: "webhook" }, at);
+    }
+    return alarm;
+  }
+  /** One line of history: stored, and sent to every listener. */
+  change(alarm, kind, by, detail = null, at = iso()) {
+    alarm.seq = ++this.seq;
+    alarm.updated_at = at;
+    const event = { seq: this.seq, kind, at, by, detail, alarm_id: alarm.id, view: structuredClone(alarm) };
+    this.events.push(event);
+    for (const send of this.listeners) send(event);
+    return event;
+  }
+  list(state, elder) {
+    const open = (alarm) => alarm.handling !== "resolved" && alarm.handling !== "closed";
+    const all = [...this.alarms.values()];
+    const counts = { P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 };
+    for (const alarm of all.filter(open)) { counts[alarm.priority]++; if (alarm.handling === "open") counts.unclaimed++; }
+    const alarms = all.filter((alarm) => (state === "open" ? open(alarm) : true) && (!elder || alarm.elder?.id === elder));
+    return { alarms, last_event: this.seq, counts };
+  }
+  detail(alarm) {
+    const events = this.events.filter((event) => event.alarm_id === alarm.id)
+      .map(({ seq, kind, at, by, detail }) => ({ seq, kind, kind_zh: KINDS[kind]?.[0] ?? kind, kind_en: KINDS[kind]?.[1] ?? kind, at, by, detail }));
+    const pages = this.pages.filter((page) => page.alarm === alarm.id)
+      .map((page) => ({ ...page, state_zh: PAGE_STATES[page.state]?.[0], state_en: PAGE_STATES[page.state]?.[1] }));
+    return { alarm, elder: alarm.elder ? card(alarm.elder.id) : null, events, pages };
+  }
+  pageRow(page) {
+    return { id: page.id, alarm: this.alarms.get(page.alarm), state: page.state, queued_at: page.queued_at, repeat: page.repeat };
+  }
+}
+
+export function card(id) {
+  const { name, phone, age, sex, address, notes } = ELDERS[id - 1];
+  return { id, name, phone, age, sex, address, notes };
+}
+
+const BASE = { systolic: [148, 14], diastolic: [86, 9], heart_rate: [74, 9], spo2: [96, 1.6], respiratory_rate: [17, 2], body_temperature: [36.5, 0.3], glucose: [7.2, 1.4], weight: [61, 0.6] };
+const SPOT = new Set(["systolic", "diastolic", "body_temperature", "glucose", "weight"]);
+const BANDS = {
+  systolic: [["high", "P1", 180], ["high", "P2", 160], ["low", "P2", 90]], diastolic: [["high", "P1", 110]], spo2: [["low", "P2", 90], ["low", "P1", 85]], heart_rate: [["high", "P2", 130]], glucose: [["low", "P1", 3]],
+};
+const wave = (t, salt) => Math.sin(t / 7.1e6 + salt) * 0.6 + Math.sin(t / 1.3e6 + salt * 3) * 0.3 + Math.sin(t / 2.1e5 + salt * 7) * 0.25;
+
+/** Repeatable, plausible curves with one long gap (sensor off) and one short one (nothing sent). */
+export function trend(metrics, from, to, buckets) {
+  const step = Math.max(60_000, Math.ceil((to - from) / buckets / 60_000) * 60_000);
+  const first = Math.floor(from / step) * step;
+  const holes = [[to - (to - from) * 0.42, to - (to - from) * 0.33, "sensor_off"], [to - (to - from) * 0.12, to - (to - from) * 0.1, null]];
+  return {
+    from: iso(from), to: iso(to), bucket_s: step / 1000,
+    series: metrics.map((metric, salt) => {
+      const [middle, spread] = BASE[metric] ?? [50, 5];
+      const every = SPOT.has(metric) ? Math.max(step, 6 * 3_600_000) : step;
+      const points = [], absent = [];
+      for (let t = first; t < to; t += every) {
+        const hole = holes.find(([a, b]) => t >= a && t < b);
+        if (hole) { if (hole[2]) absent.push([t, hole[2]]); continue; }
+        const dip = metric === "spo2" && t > to - 900_000 ? -13 : metric === "systolic" && t > to - 7 * 3_600_000 ? 32 : 0;
+        const mean = middle + spread * wave(t, salt) + dip;
+        const width = every === step ? spread * 0.35 * (1 + Math.abs(wave(t, salt + 9))) : 0;
+        points.push([t, every === step ? 12 : 1, mean - width, mean, Math.min(mean + width, metric === "spo2" ? 100 : 999)]);
+      }
+      return { metric, points, absent, gaps: holes.map(([a, b]) => [a, b]), bands: (BANDS[metric] ?? []).map(([side, priority, limit]) => ({ side, priority, limit })) };
+    }),
+  };
+}
+
+export function latest() {
+  const now = Date.now();
+  const rows = [["heart_rate", 78], ["spo2", null, "sensor_off"], ["respiratory_rate", 17], ["systolic", 186], ["diastolic", 104], ["body_temperature", 36.6], ["glucose", 7.8], ["weight", 61.2, "unit_suspect"]];
+  return rows.map(([metric, value, quality = "ok"], i) => ({ metric, value, quality, taken_at: iso(now - i * 400_000 - 20_000), device: "monitor-1" }));
+}

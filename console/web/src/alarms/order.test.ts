@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { alarm } from "../lib/fixtures";
+import { compare, count, passes, place } from "./order";
+
+const ids = (alarms: { id: string }[]) => alarms.map((one) => one.id);
+
+describe("order of the list", () => {
+  it("puts priority first, then unclaimed, then who waits longest, done ones last", () => {
+    const all = [
+      alarm("done", { handling: "resolved" }), alarm("p3", { priority: "P3" }), alarm("t", { priority: "T" }), alarm("p2", { priority: "P2" }),
+      alarm("p1-taken", { handling: "claimed", raised_at: "2026-11-22T00:00:00Z" }), alarm("p1-new", { raised_at: "2026-11-22T02:00:00Z" }), alarm("p1-old", { raised_at: "2026-11-22T01:00:00Z" }),
+    ];
+    expect(ids(all.sort(compare))).toEqual(["p1-old", "p1-new", "p1-taken", "p2", "p3", "t", "done"]);
+  });
+  it("lists history newest first", () => {
+    const all = [alarm("a", { handling: "closed", raised_at: "2026-11-22T01:00:00Z" }), alarm("b", { handling: "closed", raised_at: "2026-11-22T02:00:00Z" })];
+    expect(ids(all.sort(compare))).toEqual(["b", "a"]);
+  });
+});
+
+describe("placing new rows", () => {
+  const [p1, p2, p3] = [alarm("p1"), alarm("p2", { priority: "P2" }), alarm("p3", { priority: "P3" })];
+  it("sorts plainly when nobody points at a row", () => {
+    expect(place(["p3", "p2"], [p3, p2, p1], null)).toEqual({ shown: ["p1", "p2", "p3"], held: [] });
+  });
+  it("holds back what belongs above the anchor and inserts what belongs below", () => {
+    const t = alarm("t", { priority: "T" });
+    expect(place(["p2", "t"], [p2, t, p1, p3], "p2")).toEqual({ shown: ["p2", "p3", "t"], held: ["p1"] });
+  });
+  it("keeps the anchored row's place when its own rank changes", () => {
+    const claimed = alarm("p1b", { handling: "claimed" });
+    expect(place(["p1b", "p1"], [claimed, p1], "p1b").shown).toEqual(["p1b", "p1"]);
+  });
+  it("forgets an anchor that is gone", () => {
+    expect(place(["gone", "p2"], [p1, p2], "gone")).toEqual({ shown: ["p1", "p2"], held: [] });
+  });
+  it("never loses an alarm: shown and held together are all wanted", () => {
+    const many = Array.from({ length: 60 }, (_, i) => alarm(`a${i}`, { priority: (["P1", "P2", "P3", "T"] as const)[i % 4] ?? "T" }));
+    for (const anchor of ["a0", "a7", "a39"]) {
+      const { shown, held } = place(ids(many.slice(0, 40)), many, anchor);
+      expect([...shown, ...held].sort()).toEqual(ids(many).sort());
+      expect(shown.indexOf(anchor)).toBe(Number(anchor.slice(1)));
+    }
+  });
+});
+
+describe("counters and filter", () => {
+  it("counts open alarms only", () => {
+    const all = [alarm("a"), alarm("b", { handling: "claimed" }), alarm("c", { handling: "resolved" }), alarm("d", { priority: "T" })];
+    expect(count(all)).toEqual({ P1: 2, P2: 0, P3: 0, T: 1, unclaimed: 2 });
+  });
+  it("looks at state, priority and text", () => {
+    const filter = { priorities: new Set<"P1">(), state: "open" as const, text: "" };
+    expect(passes(alarm("a"), filter)).toBe(true);
+    expect(passes(alarm("a", { handling: "closed" }), filter)).toBe(false);
+    expect(passes(alarm("a", { handling: "closed" }), { ...filter, state: "all" })).toBe(true);
+    expect(passes(alarm("a", { priority: "P2" }), { ...filter, priorities: new Set(["P1"]) })).toBe(false);
+    expect(passes(alarm("a"), { ...filter, text: " 和平 " })).toBe(true);
+    expect(passes(alarm("a"), { ...filter, text: "nobody" })).toBe(false);
+  });
+});

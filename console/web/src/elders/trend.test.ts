@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import type { Trend } from "../lib/types";
+import { paneData, panesFor, reason, ticks } from "./trend";
+
+const trend: Trend = {
+  from: "2026-11-22T00:00:00Z", to: "2026-11-22T01:00:00Z", bucket_s: 60,
+  series: [
+    { metric: "systolic", points: [[0, 2, 110, 120, 130], [600_000, 1, 140, 140, 140]], gaps: [[60_000, 600_000]], absent: [[120_000, "sensor_off"], [180_000, "sensor_off"], [240_000, "motion"]], bands: [] },
+    { metric: "diastolic", points: [[0, 2, 70, 75, 80], [600_000, 1, 90, 90, 90]], gaps: [[60_000, 600_000]], absent: [], bands: [] },
+  ],
+};
+
+describe("a pane's columns", () => {
+  it("break at a gap, in the middle of it", () => {
+    const data = paneData(trend, ["systolic"]);
+    expect(data.xs).toEqual([30, 330, 630]);
+    expect(data.lines[0]?.mean).toEqual([120, null, 140]);
+    expect(data.lines[0]?.max).toEqual([130, null, 140]);
+    expect(data.count).toBe(2);
+  });
+  it("name the reason seen most often, or none", () => {
+    expect(paneData(trend, ["systolic"]).gaps).toEqual([{ from: 60_000, to: 600_000, why: "sensor_off" }]);
+    expect(reason([0, 10], [])).toBeNull();
+  });
+  it("shade a gap of a shared pane only where both lines have it, once", () => {
+    expect(paneData(trend, ["systolic", "diastolic"]).gaps).toHaveLength(1);
+    const half = { ...trend, series: [trend.series[0]!, { ...trend.series[1]!, gaps: [] }] };
+    expect(paneData(half, ["systolic", "diastolic"]).gaps).toHaveLength(0);
+  });
+  it("join a line over the other line's times instead of breaking it", () => {
+    const other = { ...trend, series: [{ ...trend.series[0]!, gaps: [] }, { ...trend.series[1]!, points: [[300_000, 1, 80, 80, 80] as [number, number, number, number, number]], gaps: [] }] };
+    expect(paneData(other, ["systolic", "diastolic"]).lines[0]?.mean).toEqual([120, undefined, 140]);
+  });
+  it("are empty for a metric without a series", () => {
+    expect(paneData(trend, ["glucose"])).toEqual({ xs: [], lines: [], gaps: [], count: 0 });
+  });
+});
+
+it("panes: pressure together, unknown metrics last, battery left out", () => {
+  expect(panesFor(["battery", "new_metric", "diastolic", "heart_rate", "systolic"])).toEqual([["systolic", "diastolic"], ["heart_rate"], ["new_metric"]]);
+});
+
+it("ticks stand on round hours of China Standard Time", () => {
+  const from = Date.parse("2026-11-22T01:10:00Z") / 1000;
+  const out = ticks(from, from + 86_400, 8);
+  expect(out.map((t) => new Date((t + 8 * 3_600) * 1000).getUTCHours() % 3)).toEqual(out.map(() => 0));
+  expect(out.length).toBe(8);
+});
