@@ -10,19 +10,19 @@ import { State } from "./state.mjs";
 
 const DIST = join(fileURLToPath(new URL(".", import.meta.url)), "..", "dist");
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-export const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+export const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export function seeded() {
   const state = new State();
   state.raise("watch", 9, { ago: 5.2e6 });
   state.raise("silent", 14, { ago: 2.6e6 });
-  state.raise("high", 5, { ago: 1.5e6, repeats: 3 });
+  state.raise("high", 5, { ago: 1.5e6, repeats: 2 });
   state.raise("pulse", 21, { ago: 7e5, condition: "cleared" });
   state.raise("watch", 30, { ago: 4e5, late: true });
   state.raise("removed", 17, { ago: 3e5 });
   state.raise("desaturation", 12, { ago: 95_000 });
   state.raise("fall", 3, { ago: 40_000 });
-  state.raise("crisis", 7, { ago: 21_000, repeats: 2 });
+  state.raise("crisis", 7, { ago: 21_000, repeats: 1 });
   const taken = state.raise("sos", 26, { ago: 3e5 });
   Object.assign(taken, { handling: "engaged", claimed_by: { id: 2, name: "张工" }, accepted_by: { id: 3, name: "李医生", at: new Date().toISOString() }, page_state: "accepted" });
   state.change(taken, "accepted", "李医生");

@@ -28,7 +28,7 @@ export class State {
   seq = 0;
   keep = 5_000;
 
-  raise(which, elder, { ago = 0, repeats = 1, late = false, condition = "present", page = true } = {}) {
+  raise(which, elder, { ago = 0, repeats = 0, late = false, condition = "present", page = true } = {}) {
     const [priority, rule, title_zh, title_en, kind] = KIND[which];
     const id = (this.alarms.size + 0xa1b2c3d4e5f0).toString(16).padStart(16, "0");
     const at = iso(Date.now() - ago);

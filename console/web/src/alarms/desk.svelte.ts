@@ -11,6 +11,8 @@ const LIST_MAX = 1_000;
 /** The list is compared with the server's this often, and this often while the stream is down (milliseconds). */
 const CHECK_MS = 60_000;
 const CHECK_DOWN_MS = 5_000;
+/** Held-back alarms go into the list this long after the hand has left it: time to reach the strip and its buttons. */
+const LET_GO_MS = 3_000;
 
 export class Desk {
   private readonly book = new Book();
@@ -18,6 +20,7 @@ export class Desk {
   private frame = 0;
   private hidden: ReturnType<typeof setTimeout> | undefined;
   private checker: ReturnType<typeof setTimeout> | undefined;
+  private letGo: ReturnType<typeof setTimeout> | undefined;
   private fresh: string[] = [];
 
   /** Rows in the order shown. */
@@ -70,8 +73,7 @@ export class Desk {
   }
   stop(): void {
     this.stream.stop();
-    clearTimeout(this.checker);
-    clearTimeout(this.hidden);
+    for (const timer of [this.checker, this.hidden, this.letGo]) clearTimeout(timer);
     cancelAnimationFrame(this.frame);
   }
   /** The gap is too long for the stream: the list anew, then go on from there. */
@@ -134,14 +136,21 @@ export class Desk {
     this.tick = this.book.lastEvent;
   }
   /** Shows what was held back: everything sorted anew, whoever points where. */
-  flush(): void {
+  flush(now = true): void {
+    clearTimeout(this.letGo);
     this.anchor = null;
-    this.redraw(true);
+    this.redraw(now);
   }
+  /** The hand is on this row, or (null) has left the list. */
   hold(id: string | null): void {
-    if (this.anchor === id) return;
-    this.anchor = id;
-    if (id === null) this.redraw();
+    clearTimeout(this.letGo);
+    if (id !== null) this.anchor = id;
+    else if (this.held.length > 0) this.letGo = setTimeout(() => this.flush(), LET_GO_MS);
+    else if (this.anchor !== null) this.flush(false);
+  }
+  /** The hand is on the strip: nothing may change under it. */
+  keep(): void {
+    clearTimeout(this.letGo);
   }
   alarm(id: string): Alarm | undefined {
     return this.book.alarms.get(id);

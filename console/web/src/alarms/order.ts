@@ -8,6 +8,14 @@ const RANK: Record<Priority, number> = { P1: 0, P2: 1, P3: 2, T: 3 };
 export const isOpen = (alarm: Alarm): boolean => alarm.handling !== "resolved" && alarm.handling !== "closed";
 export const isUnclaimed = (alarm: Alarm): boolean => alarm.handling === "open";
 
+/** Parsed once for each view: a sort of hundreds of rows in every frame must not parse thousands of dates. */
+const parsed = new WeakMap<Alarm, number>();
+function raised(alarm: Alarm): number {
+  let at = parsed.get(alarm);
+  if (at === undefined) parsed.set(alarm, (at = Date.parse(alarm.raised_at)));
+  return at;
+}
+
 export function compare(a: Alarm, b: Alarm): number {
   const done = Number(!isOpen(a)) - Number(!isOpen(b));
   if (done !== 0) return done;
@@ -15,7 +23,7 @@ export function compare(a: Alarm, b: Alarm): number {
   if (priority !== 0) return priority;
   const unclaimed = Number(isUnclaimed(b)) - Number(isUnclaimed(a));
   if (unclaimed !== 0) return unclaimed;
-  const age = Date.parse(a.raised_at) - Date.parse(b.raised_at);
+  const age = raised(a) - raised(b);
   // Done ones are history: newest first.
   if (age !== 0) return isOpen(a) ? age : -age;
   return a.id < b.id ? -1 : 1;

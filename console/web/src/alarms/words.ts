@@ -23,8 +23,8 @@ export function measured(alarm: Alarm): { what: string; limit: string } {
     return { what: `${name} ${number(kind.value, metric)} ${unit(metric, i18n.isZh)}`.trim(), limit: i18n.t.limit_of(limit(kind.limit)) };
   }
   if (kind.type === "silence") return { what: i18n.t.silent_for(span(kind.silent_s)), limit: "" };
-  const event = session.events.get(kind.kind);
-  return { what: event ? i18n.pick(event) : title(alarm), limit: "" };
+  // An event has no number: its title says all.
+  return { what: "", limit: "" };
 }
 
 export const nameOf = (what: string | Named | null): string => (what === null ? "" : typeof what === "string" ? what : what.name);
@@ -43,6 +43,12 @@ export function pageLine(alarm: Alarm): string {
   if (!alarm.accepted_by) return state;
   const who = i18n.t.accepted_by(alarm.accepted_by.name);
   return alarm.page_state === "accepted" || !state ? who : `${state} → ${who}`;
+}
+
+/** `收缩压 186 mmHg, 限 180`; empty for an event. */
+export function measuredLine(alarm: Alarm): string {
+  const { what, limit: at } = measured(alarm);
+  return at ? `${what}, ${at}` : what;
 }
 
 /** One line for screen readers and the strip. */

@@ -14,9 +14,16 @@ const LIMIT: Record<Priority, { line: string; wash: string }> = {
 };
 const FONT = '12px "Noto Sans SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif';
 
+/** A limit as drawn. In a pane of two metrics only the outer sides are tinted: the ground between belongs to both. */
+export interface DrawnBand extends Band {
+  wash: boolean;
+  /** Before the priority, where a pane has several metrics. */
+  name: string;
+}
+
 export interface ChartInput {
   data: PaneData;
-  bands: Band[];
+  bands: DrawnBand[];
   from: number;
   to: number;
   width: number;
@@ -76,7 +83,8 @@ function hatch(u: uPlot, gaps: readonly Gap[]): void {
 }
 
 /** Ground beyond each limit; between two limits of one side the ground belongs to the lesser one. */
-function limits(u: uPlot, bands: readonly Band[]): void {
+function limits(u: uPlot, all: readonly DrawnBand[]): void {
+  const bands = all.filter((band) => band.wash);
   const { ctx, bbox } = u;
   const clip = (y: number) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, y));
   const edge = (band: Band) => clip(u.valToPos(band.limit, "y", true));
@@ -89,7 +97,7 @@ function limits(u: uPlot, bands: readonly Band[]): void {
   }
 }
 
-function limitLines(u: uPlot, bands: readonly Band[]): void {
+function limitLines(u: uPlot, bands: readonly DrawnBand[]): void {
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio;
   for (const band of bands) {
@@ -106,7 +114,7 @@ function limitLines(u: uPlot, bands: readonly Band[]): void {
     ctx.font = FONT.replace("12px", `${11 * ratio}px`);
     ctx.textAlign = "right";
     ctx.textBaseline = band.side === "high" ? "bottom" : "top";
-    ctx.fillText(`${band.priority} ${limitText(band.limit)}`, bbox.left + bbox.width - 4 * ratio, y + (band.side === "high" ? -2 : 2) * ratio);
+    ctx.fillText(`${band.name}${band.priority} ${limitText(band.limit)}`, bbox.left + bbox.width - 4 * ratio, y + (band.side === "high" ? -2 : 2) * ratio);
     ctx.restore();
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Trend } from "../lib/types";
+import { drawnBands } from "./bands";
 import { paneData, panesFor, reason, ticks } from "./trend";
 
 const trend: Trend = {
@@ -45,4 +46,12 @@ it("ticks stand on round hours of China Standard Time", () => {
   const out = ticks(from, from + 86_400, 8);
   expect(out.map((t) => new Date((t + 8 * 3_600) * 1000).getUTCHours() % 3)).toEqual(out.map(() => 0));
   expect(out.length).toBe(8);
+});
+
+it("a shared pane tints only its outer sides, so that one metric's limits never colour the other's ground", () => {
+  const limits = [{ side: "high" as const, priority: "P1" as const, limit: 180 }, { side: "low" as const, priority: "P2" as const, limit: 60 }];
+  const two = { ...trend, series: trend.series.map((one) => ({ ...one, bands: limits })) };
+  const drawn = drawnBands(two, ["systolic", "diastolic"], (metric) => metric);
+  expect(drawn.map((band) => [band.name, band.side, band.wash])).toEqual([["systolic ", "high", true], ["systolic ", "low", false], ["diastolic ", "high", false], ["diastolic ", "low", true]]);
+  expect(drawnBands(two, ["systolic"], () => "").every((band) => band.wash && band.name === "")).toBe(true);
 });

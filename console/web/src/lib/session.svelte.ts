@@ -8,7 +8,6 @@ class Session {
   me = $state.raw<Me | null | undefined>(undefined);
   error = $state.raw<ApiError | null>(null);
   metrics = $state.raw<ReadonlyMap<string, MetricInfo>>(new Map());
-  events = $state.raw<ReadonlyMap<string, { zh: string; en: string }>>(new Map());
 
   constructor() {
     onSignedOut(() => (this.me = null));
@@ -48,10 +47,23 @@ class Session {
     try {
       const words = await get<Vocabulary>("/api/metrics");
       this.metrics = new Map(words.metrics.map((row) => [row.slug, row]));
-      this.events = new Map((words.events ?? []).map((row) => [row.slug, row]));
     } catch {
       if (attempt < 10) setTimeout(() => void this.learnWords(attempt + 1), 2_000 * (attempt + 1));
     }
+  }
+  /** What the role may do; the server decides, this only leaves out buttons that it would refuse. */
+  get mayClaim(): boolean {
+    return this.me?.role === "dispatcher";
+  }
+  get mayResolve(): boolean {
+    return this.me !== null && this.me !== undefined && this.me.role !== "administrator";
+  }
+  get mayEditRules(): boolean {
+    return this.me?.role === "doctor" || this.me?.role === "administrator";
+  }
+  /** Dispatchers see a day, care teams see months. */
+  get seesLongTrends(): boolean {
+    return this.me?.role !== "dispatcher";
   }
   /** The page a person lands on. */
   get home(): string {

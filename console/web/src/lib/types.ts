@@ -37,6 +37,7 @@ export interface Alarm {
   raised_at: string;
   updated_at: string;
   late: boolean;
+  /** Times it came again after the first. */
   repeats: number;
   claimed_by: Named | null;
   claim_until: string | null;
