@@ -87,5 +87,56 @@ fn trend(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(readings, write, replay, trend);
+/// A county of 20,000 elders with two metrics: longest write, memory of rows, bytes a reading. Printed, not compared.
+fn county(_: &mut Criterion) {
+    const ELDERS: u64 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Readings::open(dir.path(), &Config::default()).unwrap();
+    let mut spent = Vec::new();
+    for batch in 0..2_000_u64 {
+        let row = |i: u64| {
+            let (series, round) = (i % (2 * ELDERS), (i / (2 * ELDERS)) as i64);
+            let noise = (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as i64;
+            let elder = (series / 2 + 1) as u32;
+            let metric = if series % 2 == 0 { Metric::HeartRate } else { Metric::Spo2 };
+            let at = Time(round * 30_000_000 + noise % 20 * 1_000);
+            let value = if series % 2 == 0 { 70 + (round / 16 + noise % 3) % 20 } else { 95 + noise % 3 };
+            let sample = Sample::new(metric, at, value as f64, Quality::Ok);
+            Reading { subject: Subject::Elder(ElderId(elder)), device: DeviceId(elder), sample }
+        };
+        let rows: Vec<Reading> = (batch * 5_000..(batch + 1) * 5_000).map(row).collect();
+        let started = Instant::now();
+        store.write(&rows, Seq(batch + 1)).unwrap();
+        spent.push(started.elapsed());
+    }
+    let total: Duration = spent.iter().sum();
+    spent.sort_unstable();
+    let at = |share: usize| spent[(spent.len() - 1) * share / 1_000];
+    let stats = store.stats().unwrap();
+    eprintln!(
+        "county: {} rows in {} series, {:.0} readings/s; a write of 5000 p50 {:?} p99 {:?} max {:?}; sealed {} at {:.2} B, \
+         heads {}, log {} MiB, {} blocks",
+        stats.rows,
+        stats.series,
+        stats.rows as f64 / total.as_secs_f64(),
+        at(500),
+        at(990),
+        at(1_000),
+        stats.sealed_rows,
+        stats.bytes_per_sealed_reading,
+        stats.head_rows,
+        stats.log_bytes >> 20,
+        stats.blocks_sealed,
+    );
+    let started = Instant::now();
+    store.seal_all().unwrap();
+    let sealing = started.elapsed();
+    let stats = store.stats().unwrap();
+    eprintln!(
+        "county: sealing the rest {sealing:?}; {:.2} B a sealed reading, {:.2} B with the file",
+        stats.bytes_per_sealed_reading, stats.bytes_per_reading
+    );
+}
+
+criterion_group!(readings, county, write, replay, trend);
 criterion_main!(readings);

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::Error;
 use super::answer::Written;
-use super::block;
+use super::block::{self, Place};
 use super::heads::Heads;
 use super::row::{Key, Row, Rows, key_of};
 use super::writer::State;
@@ -132,7 +132,7 @@ fn admit_late(
     Ok(())
 }
 
-/// The sealed row of this instant. Remembers the block it looked into, or the stretch known to hold none.
+/// The sealed row of this instant.
 fn sealed(
     db: &Connection,
     state: &mut State,
@@ -144,16 +144,7 @@ fn sealed(
     if let Some(seen) = window.as_ref().filter(|w| w.number == number && (w.t0..=w.t1).contains(&at)) {
         return Ok(seen.rows.find(at));
     }
-    if state.is_clear(number, at) {
-        return Ok(None);
-    }
-    let before = block::before(db, key, at, 1)?.first().copied();
-    let Some(place) = before.filter(|place| place.t1 >= at) else {
-        let after = before.map_or(i64::MIN, |place| place.t1);
-        let until = block::next_start(db, key, at)?.unwrap_or(i64::MAX);
-        state.remember_clear(number, after, until);
-        return Ok(None);
-    };
+    let Some(place) = place_of(db, state, number, key, at)? else { return Ok(None) };
     let rows = if let Some(rows) = state.cache.blocks.get(&place.id) {
         Arc::clone(rows)
     } else {
@@ -174,4 +165,23 @@ fn sealed(
     let found = rows.find(at);
     *window = Some(Window { number, t0: place.t0, t1: place.t1, rows });
     Ok(found)
+}
+
+/// The block whose range holds this instant, asked of the file only when the last answer does not do.
+fn place_of(db: &Connection, state: &mut State, number: u32, key: Key, at: i64) -> Result<Option<Place>, Error> {
+    if let Some(near) = state.near(number, at) {
+        return Ok(Some(near));
+    }
+    if state.is_clear(number, at) {
+        return Ok(None);
+    }
+    let before = block::before(db, key, at, 1)?.first().copied();
+    if let Some(place) = before.filter(|place| place.t1 >= at) {
+        state.remember_near(number, place);
+        return Ok(Some(place));
+    }
+    let after = before.map_or(i64::MIN, |place| place.t1);
+    let until = block::next_start(db, key, at)?.unwrap_or(i64::MAX);
+    state.remember_clear(number, after, until);
+    Ok(None)
 }

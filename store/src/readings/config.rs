@@ -22,7 +22,7 @@ pub struct Config {
     pub seal_series_max: usize,
     /// Decoded rows kept for the duplicate check of late rows. Rows, about 20 bytes each.
     pub cache_rows_max: usize,
-    /// Series (subject and metric) the store accepts. About 250 bytes of memory each.
+    /// Series (subject and metric) the store accepts. About 300 bytes of memory each.
     pub series_max: usize,
     /// Absent marks and gaps one trend returns at most, each. Count.
     pub trend_marks_max: usize,

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::admit::{Admitted, Cache, admit};
 use super::answer::Written;
+use super::block::Place;
 use super::config::Config;
 use super::heads::Heads;
 use super::row::Row;
@@ -33,11 +34,13 @@ struct Track {
     rows: usize,
     /// No block holds an instant strictly between these two.
     clear: (i64, i64),
+    /// The block a late row was last looked for in: replays come in order, so the next one is probably there too.
+    near: Option<Place>,
 }
 
 impl Default for Track {
     fn default() -> Self {
-        Self { newest: i64::MIN, first_seq: 0, rows: 0, clear: (0, 0) }
+        Self { newest: i64::MIN, first_seq: 0, rows: 0, clear: (0, 0), near: None }
     }
 }
 
@@ -122,6 +125,15 @@ impl State {
 
     pub(super) fn remember_clear(&mut self, number: u32, after: i64, until: i64) {
         self.tracks[number as usize].clear = (after, until);
+    }
+
+    /// The block that holds this instant, if it is the one last looked into.
+    pub(super) fn near(&self, number: u32, at: i64) -> Option<Place> {
+        self.tracks[number as usize].near.filter(|place| (place.t0..=place.t1).contains(&at))
+    }
+
+    pub(super) fn remember_near(&mut self, number: u32, place: Place) {
+        self.tracks[number as usize].near = Some(place);
     }
 
     /// The rows of log row `seq` are in the head now.
