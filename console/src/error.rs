@@ -90,6 +90,16 @@ impl ApiError {
         )
     }
 
+    /// No answer in time. The work goes on, so it may yet be done.
+    pub(crate) fn late() -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "late",
+            "服务器未能及时答复,操作可能已完成;请刷新后确认,再决定是否重试。",
+            "The server did not answer in time and may still do it; reload and look before you try again.",
+        )
+    }
+
     /// An inner failure. Logged here, once; the caller's text never reaches the browser.
     pub(crate) fn internal(doing: &'static str, cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(doing, error = %cause, "console request failed");

@@ -30,7 +30,7 @@ pub(crate) async fn every_request(State(app): State<App>, request: Request, next
     let limit = Duration::from_secs(app.config.answer_s.max(1));
     let answer = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::busy().into_response(),
+        Err(_) => ApiError::late().into_response(),
     };
     app.counts.answered(answer.status());
     with_headers(answer, is_api)

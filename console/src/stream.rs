@@ -3,7 +3,7 @@
 //! One tail task reads every new event from the records store once, when the store pokes it, and puts its text into
 //! the ring. Each client walks on from the last number it has seen: from the ring, or from the store when it is
 //! further back. The number of the event is the SSE id, so a browser that reconnects names the last one it has:
-//! every event reaches every client exactly once a connection, in order, and none is skipped between connections.
+//! every event reaches every client once and in order, also over reconnections.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
