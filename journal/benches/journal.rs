@@ -49,7 +49,7 @@ fn append(c: &mut Criterion) {
             b.iter(|| {
                 append_all(&journal, appends, each);
                 journal.commit_cursor(CURSOR, journal.head());
-            })
+            });
         });
     }
     group.finish();
