@@ -75,6 +75,7 @@ pub async fn run(
     let opened = tokio::task::spawn_blocking(move || (Queue::open(outbox_urgent), Queue::open(outbox_ordinary)));
     let (urgent, ordinary) = opened.await.map_err(|_| Error::Outbox(journal::Error::Closed))?;
     let (mut urgent, mut ordinary) = (urgent?, ordinary?);
+    let _offline = Offline(&stats);
     let mut failures = 0_u32;
     while !stop.is_requested() {
         let (client, events) = connect::start(&prepared.options(&config, &hello), config.window);
@@ -111,6 +112,15 @@ pub async fn run(
         tracing::warn!(%error, "the outbox cursor was not flushed");
     }
     Ok(())
+}
+
+/// Says "not connected" when the uplink ends in whatever way.
+struct Offline<'a>(&'a Stats);
+
+impl Drop for Offline<'_> {
+    fn drop(&mut self) {
+        self.0.connected(false);
+    }
 }
 
 /// Exponential, with jitter.

@@ -20,6 +20,7 @@ mod unit;
 
 pub use encode::{encode_cbor, encode_json};
 pub use rate::{bench_decode_rate, typical_frame};
+pub use unit::in_own_unit;
 
 use model::entry::{EVENTS_MAX, Flags, SAMPLES_MAX};
 use model::{Event, EventKind, Metric, Quality, Sample, Time};

@@ -32,6 +32,15 @@ const MMHG_PER_KPA: f64 = 7.500_62;
 const MG_DL_PER_MMOL_L: f64 = 18.016;
 const KG_PER_LB: f64 = 0.453_592_37;
 
+/// `value` of the unit `code` in the metric's own unit; `None` when the code is not one we can read for this metric.
+pub fn in_own_unit(metric: Metric, code: u32, value: f64) -> Option<f64> {
+    match to_own(metric, code, value) {
+        Fit::Own => Some(value),
+        Fit::Converted(converted) => Some(converted),
+        Fit::Unknown => None,
+    }
+}
+
 /// Reads `value` in the unit `code` (0: not stated, so the metric's own).
 pub(super) fn to_own(metric: Metric, code: u32, value: f64) -> Fit {
     let own = metric.info().unit_mdc;

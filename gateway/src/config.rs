@@ -1,0 +1,177 @@
+//! The gateway's keys.
+
+use std::path::PathBuf;
+
+use model::Name;
+use serde::Deserialize;
+
+use crate::{Error, recording, sim};
+
+/// One gateway: who it is, where the server is, what it listens to.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The server's front door.
+    pub host: String,
+    pub port: u16,
+    /// PEM file with the authority that signed the server's certificate. Without it: no TLS.
+    pub tls_ca_file: Option<PathBuf>,
+    pub site: Name,
+    /// The gateway's name: its MQTT client id and user name.
+    pub name: Name,
+    /// As printed once when the gateway was registered. Never logged.
+    pub token: String,
+    /// Outbox and numbers. Must survive restarts.
+    pub data_dir: PathBuf,
+    /// Form of the frames.
+    pub encoding: Encoding,
+    /// Publishes un-acknowledged at most, 2..=200.
+    pub window: u16,
+    /// Limits of the outbox.
+    pub outbox: journal::Config,
+    /// What the gateway listens to.
+    pub links: Vec<Link>,
+}
+
+/// Form of the frames on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    #[default]
+    Cbor,
+    Json,
+}
+
+/// One source of reports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Link {
+    /// Simulated elders.
+    Sim(sim::Config),
+    /// A recording, played once.
+    Csv(CsvLink),
+}
+
+/// Keys of the recording link.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvLink {
+    pub file: PathBuf,
+    pub device: Name,
+    /// `NAME=metric`, for columns the built-in table does not know.
+    #[serde(default)]
+    pub map: Vec<String>,
+    /// How many recorded seconds pass in one; 0 = as fast as the outbox takes them.
+    #[serde(default = "one")]
+    pub speed: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+impl CsvLink {
+    /// Reads the recording. Blocking.
+    pub(crate) fn read(&self) -> Result<recording::Recording, Error> {
+        let mapping = self.map.iter().map(|text| recording::mapping(text)).collect::<Result<Vec<_>, _>>()?;
+        let file = std::fs::File::open(&self.file).map_err(|source| Error::Dir { path: self.file.clone(), source })?;
+        Ok(recording::read(file, &mapping)?)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        // The names are constants that fit: the fallback is never taken.
+        let name = |text: &str| Name::new(text).unwrap_or_else(|_| unreachable!("a valid constant name"));
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 1883,
+            tls_ca_file: None,
+            site: name("demo"),
+            name: name("gateway-1"),
+            token: String::new(),
+            data_dir: PathBuf::from("gateway-data"),
+            encoding: Encoding::Cbor,
+            window: 48,
+            outbox: journal::Config { bytes_max: 1024 * 1024 * 1024, ..journal::Config::default() },
+            links: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port, site, name, links, .. } = self;
+        write!(f, "gateway {name} of {site}, {} links, server {host}:{port}", links.len())
+    }
+}
+
+impl Config {
+    /// Refuses what can never work.
+    pub fn validate(&self) -> Result<(), Error> {
+        for link in &self.links {
+            match link {
+                Link::Sim(sim) => sim.validate()?,
+                Link::Csv(csv) if !(csv.speed >= 0.0 && csv.speed.is_finite()) => {
+                    return Err(Error::Key("speed of a csv link must be 0 or more".to_owned()));
+                }
+                Link::Csv(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn uplink(&self) -> mqtt::uplink::Config {
+        mqtt::uplink::Config {
+            host: self.host.clone(),
+            port: self.port,
+            client_id: self.name.to_string(),
+            username: self.name.to_string(),
+            password: self.token.clone(),
+            tls_ca_file: self.tls_ca_file.clone(),
+            window: self.window,
+            window_urgent: (self.window / 6).max(1),
+            ..mqtt::uplink::Config::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_both_links_is_read() {
+        let config: Config = toml::from_str(
+            r#"
+            site = "home-7"
+            name = "gw-1"
+            token = "secret"
+            [[links]]
+            kind = "sim"
+            elders = 3
+            scenarios = [{ at_s = 10, person = 1, kind = "fall" }]
+            [[links]]
+            kind = "csv"
+            file = "a.csv"
+            device = "monitor-1"
+            map = ["PR=pulse_rate"]
+            "#,
+        )
+        .unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.links.len(), 2);
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn misspelt_keys_are_refused() {
+        for text in [
+            "hosst = \"x\"",
+            "[[links]]\nkind = \"sim\"\nelder = 3",
+            "[[links]]\nkind = \"csv\"\nfile = \"a\"\ndevice = \"d\"\nspeeed = 1.0",
+        ] {
+            assert!(toml::from_str::<Config>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Epoch and sequence numbers: the identity of every frame, surviving restarts, crashes and an empty outbox.
+//!
+//! `lanes.json` holds the epoch, the next number of each lane, and how far in the outbox that is true. Whatever entered
+//! the outbox later is still there (a cursor named "lanes" keeps it from being trimmed) and is counted at the start. The
+//! epoch grows whenever the outbox is created, so numbers that begin again are never mistaken for old ones.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use journal::Journal;
+use model::{Lane, Seq, Time};
+use mqtt::outbox::{self, Outbox};
+use mqtt::topic::Topic;
+use mqtt::wire;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Cursor that keeps entries until the numbers in them are in `lanes.json`.
+const CURSOR: &str = "lanes";
+/// Frames between two writes of the file.
+const SAVE_EVERY: u64 = 1_024;
+const READ_BYTES: usize = 1024 * 1024;
+
+/// What the file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Saved {
+    epoch: u32,
+    /// Next number of each lane, in the order of [`Lane::ALL`].
+    next: [u64; 5],
+    /// The numbers hold up to these entries.
+    urgent: u64,
+    ordinary: u64,
+}
+
+/// The numbers of this gateway. Used by the framer alone.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    path: PathBuf,
+    outbox: Outbox,
+    epoch: u32,
+    next: [u64; 5],
+    unsaved: u64,
+}
+
+/// Opens the outbox and finds out where the numbers stand. Blocking.
+pub(crate) fn open(dir: &Path, config: &journal::Config, now: Time) -> Result<(Outbox, Lanes), Error> {
+    std::fs::create_dir_all(dir).map_err(|source| Error::Dir { path: dir.to_owned(), source })?;
+    let path = dir.join("lanes.json");
+    let created = !dir.join("outbox.db").exists();
+    let saved = load(&path);
+    let epoch = match &saved {
+        Some(saved) if !created => saved.epoch,
+        Some(saved) => saved.epoch.saturating_add(1),
+        None if created => 1,
+        // The file is gone but frames went out under some epoch: seconds since 1970 are above any count of outboxes.
+        None => u32::try_from(now.secs()).unwrap_or(u32::MAX),
+    };
+    let known = saved.filter(|saved| saved.epoch == epoch);
+    let start = known.clone().unwrap_or(Saved { epoch, next: [1; 5], ..Saved::default() });
+    if known.is_none() {
+        // Before the outbox exists, so that a crash between the two only skips a number of the epoch.
+        save(&path, &start)?;
+    }
+    let outbox = Outbox::open(dir, config)?;
+    let mut lanes = Lanes { path, outbox: outbox.clone(), epoch, next: start.next, unsaved: 0 };
+    for (journal, from) in [(&outbox.urgent, start.urgent), (&outbox.ordinary, start.ordinary)] {
+        journal.register_cursor(CURSOR)?;
+        lanes.count(journal, Seq(from))?;
+    }
+    lanes.save()?;
+    Ok((outbox, lanes))
+}
+
+impl Lanes {
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The next number of a lane; it counts as used.
+    pub(crate) const fn take(&mut self, lane: Lane) -> u64 {
+        let seq = self.next[lane as usize];
+        self.next[lane as usize] = seq + 1;
+        self.unsaved += 1;
+        seq
+    }
+
+    /// Next number of each lane.
+    pub(crate) const fn next(&self) -> [u64; 5] {
+        self.next
+    }
+
+    /// Saves when enough has happened. All numbers taken must be in the outbox, durable. Blocking when it saves.
+    pub(crate) fn save_now_and_then(&mut self) -> Result<(), Error> {
+        if self.unsaved >= SAVE_EVERY { self.save() } else { Ok(()) }
+    }
+
+    pub(crate) fn save(&mut self) -> Result<(), Error> {
+        let (urgent, ordinary) = (self.outbox.urgent.head(), self.outbox.ordinary.head());
+        let saved = Saved { epoch: self.epoch, next: self.next, urgent: urgent.0, ordinary: ordinary.0 };
+        save(&self.path, &saved)?;
+        self.outbox.urgent.commit_cursor(CURSOR, urgent);
+        self.outbox.ordinary.commit_cursor(CURSOR, ordinary);
+        self.unsaved = 0;
+        Ok(())
+    }
+
+    /// Numbers of the entries after `from`.
+    fn count(&mut self, journal: &Journal, from: Seq) -> Result<(), Error> {
+        let head = journal.head();
+        let mut reader = journal.reader(from.max(Seq(journal.first().0.saturating_sub(1))).min(head));
+        while reader.position() < head {
+            let batch = match reader.read(READ_BYTES, Duration::ZERO) {
+                Ok(batch) => batch,
+                Err(journal::Error::Corrupt { last, .. }) => {
+                    reader.seek(last);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for (_, bytes) in batch.iter() {
+                let Some(entry) = outbox::decode(bytes) else { continue };
+                let Ok(Topic::Up { lane, .. }) = Topic::parse(entry.topic) else { continue };
+                let Ok(frame) = wire::decode(entry.payload) else { continue };
+                if frame.epoch == self.epoch {
+                    let next = &mut self.next[lane as usize];
+                    *next = (*next).max(frame.seq + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load(path: &Path) -> Option<Saved> {
+    let text = std::fs::read(path).ok()?;
+    match serde_json::from_slice(&text) {
+        Ok(saved) => Some(saved),
+        Err(error) => {
+            tracing::error!(%error, "lanes.json cannot be read; a new epoch begins");
+            None
+        }
+    }
+}
+
+fn save(path: &Path, saved: &Saved) -> Result<(), Error> {
+    let fault = |source| Error::Dir { path: path.to_owned(), source };
+    let text = serde_json::to_vec(saved).map_err(|error| fault(error.into()))?;
+    let temporary = path.with_extension("tmp");
+    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(&text)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(fault)?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fault)
+}

@@ -1,0 +1,234 @@
+//! The gateway's parts put together, and taken apart in order: links, framer, uplink.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::{Lane, Time};
+use mqtt::outbox::Outbox;
+use mqtt::topic;
+use mqtt::uplink::{self, Hello};
+use runtime::{Clock, Stop};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::config::{Config, CsvLink, Link};
+use crate::down::Heard;
+use crate::framer::Framer;
+use crate::lanes::{self, Lanes};
+use crate::report::{QUEUE_MAX, Report};
+use crate::{Error, replay, sim};
+
+/// Messages of the server waiting to be looked at.
+const DOWN_MAX: usize = 64;
+
+/// The gateway's figures. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    pub(crate) uplink: Arc<uplink::Stats>,
+    pub(crate) heard: Arc<Heard>,
+}
+
+impl Stats {
+    pub fn uplink(&self) -> uplink::Snapshot {
+        self.uplink.snapshot()
+    }
+
+    /// Frames the server said it put into quarantine.
+    pub fn rejected(&self) -> u64 {
+        self.heard.rejected.load(Relaxed)
+    }
+
+    /// Server clock minus ours, milliseconds, once the server has told its time.
+    pub fn clock_offset_ms(&self) -> Option<i64> {
+        Some(self.heard.clock_offset_ms.load(Relaxed)).filter(|&offset| offset != i64::MIN)
+    }
+}
+
+/// A cut of the uplink, asked for by the simulator's `uplink_lost`.
+pub(crate) struct Cut(pub(crate) Duration);
+
+/// Outbox, framer and uplink of one gateway, running.
+pub(crate) struct Core {
+    pub(crate) outbox: Outbox,
+    pub(crate) lanes: Arc<Mutex<Lanes>>,
+    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) cuts: mpsc::Sender<Cut>,
+    pub(crate) parts: JoinSet<Result<(), Error>>,
+    pub(crate) framing: JoinSet<Result<(), Error>>,
+}
+
+impl Core {
+    pub(crate) async fn start(config: &Config, clock: &Clock, stats: &Stats, stop: &Stop) -> Result<Self, Error> {
+        let (dir, limits, now) = (config.data_dir.clone(), config.outbox.clone(), clock.now());
+        let opened = tokio::task::spawn_blocking(move || lanes::open(&dir, &limits, now)).await;
+        let (outbox, lanes) = opened.map_err(|_| Error::Ended)??;
+        let lanes = Arc::new(Mutex::new(lanes));
+        let (reports, to_frame) = mpsc::channel(QUEUE_MAX);
+        let (cuts, cut) = mpsc::channel(1);
+        let framer = Framer {
+            site: config.site.clone(),
+            gateway: config.name.clone(),
+            encoding: config.encoding,
+            outbox: outbox.clone(),
+            lanes: Arc::clone(&lanes),
+            clock: clock.clone(),
+        };
+        let mut framing = JoinSet::new();
+        framing.spawn(framer.run(to_frame, stop.clone()));
+        let mut parts = JoinSet::new();
+        let uplink = Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since: now };
+        parts.spawn(uplink.run(cut, clock.clone(), stats.clone(), stop.clone()));
+        Ok(Self { outbox, lanes, reports, cuts, parts, framing })
+    }
+
+    /// Ends in order: what the links reported is durable, then the uplink says goodbye.
+    pub(crate) async fn finish(mut self, stop: &Stop) -> Result<(), Error> {
+        drop(self.reports);
+        let mut first = Ok(());
+        while let Some(ended) = self.framing.join_next().await {
+            first = first.and(ended.unwrap_or(Err(Error::Ended)));
+        }
+        stop.request();
+        while let Some(ended) = self.parts.join_next().await {
+            first = first.and(ended.unwrap_or(Err(Error::Ended)));
+        }
+        first
+    }
+}
+
+/// The uplink with its hello, and the cuts a simulation asks for.
+struct Uplink {
+    config: Config,
+    outbox: Outbox,
+    lanes: Arc<Mutex<Lanes>>,
+    since: Time,
+}
+
+impl Uplink {
+    async fn run(self, mut cuts: mpsc::Receiver<Cut>, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
+        let (down, mut heard) = mpsc::channel(DOWN_MAX);
+        let mut listening = JoinSet::new();
+        let counters = Arc::clone(&stats.heard);
+        listening.spawn(async move {
+            while let Some(message) = heard.recv().await {
+                counters.take(&message, &clock);
+            }
+        });
+        loop {
+            let mut uplink = JoinSet::new();
+            let (outbox, counters) = (self.outbox.clone(), Arc::clone(&stats.uplink));
+            uplink.spawn(uplink::run(self.config.uplink(), outbox, self.hello(), down.clone(), counters, stop.clone()));
+            let cut = tokio::select! {
+                ended = uplink.join_next() => {
+                    return ended.and_then(Result::ok).map_or(Err(Error::Ended), |ended| ended.map_err(Error::from));
+                }
+                Some(cut) = cuts.recv() => cut,
+            };
+            // As a cable is pulled: no goodbye. The outbox keeps what was under way.
+            drop(uplink);
+            tracing::warn!(seconds = cut.0.as_secs(), "the uplink is cut by the simulation");
+            tokio::select! {
+                () = stop.requested() => return Ok(()),
+                () = tokio::time::sleep(cut.0) => {}
+            }
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        let (site, name) = (&self.config.site, &self.config.name);
+        let epoch = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).epoch();
+        let (lanes, since) = (Arc::clone(&self.lanes), self.since);
+        let devices = devices(&self.config.links);
+        Hello {
+            down_filter: topic::down_filter(site, name),
+            state_topic: topic::state(site, name),
+            birth: Box::new(move || birth(&lanes, since, &devices)),
+            will: serde_json::json!({ "v": 1, "epoch": epoch, "state": "lost" }).to_string().into_bytes(),
+        }
+    }
+}
+
+fn birth(lanes: &Mutex<Lanes>, since: Time, devices: &[String]) -> Vec<u8> {
+    let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    let next: serde_json::Map<_, _> = Lane::ALL
+        .iter()
+        .zip(lanes.next())
+        .map(|(lane, next)| (lane.as_str().to_owned(), serde_json::json!({ "next": next })))
+        .collect();
+    let devices: Vec<_> = devices.iter().map(|device| serde_json::json!({ "dev": device })).collect();
+    let birth = serde_json::json!({
+        "v": 1, "epoch": lanes.epoch(), "state": "up", "fw": env!("CARGO_PKG_VERSION"), "since": since.millis(),
+        "lanes": next, "devices": devices,
+    });
+    birth.to_string().into_bytes()
+}
+
+fn devices(links: &[Link]) -> Vec<String> {
+    let of = |link: &Link| match link {
+        Link::Sim(sim) => sim.devices().map(|(device, _)| device.to_string()).collect(),
+        Link::Csv(csv) => vec![csv.device.to_string()],
+    };
+    links.iter().flat_map(of).collect()
+}
+
+/// Runs a gateway until it is stopped. What the links have said by then is durable when it returns.
+pub async fn run(config: Config, clock: Clock, stop: Stop) -> Result<(), Error> {
+    run_with(config, clock, Stats::default(), stop).await
+}
+
+/// As [`run`], with figures for whoever shows them.
+pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
+    config.validate()?;
+    tracing::info!(gateway = ?config, "starting");
+    // The parts end on their own signal, after the links have.
+    let inner = Stop::new();
+    let mut core = Core::start(&config, &clock, &stats, &inner).await?;
+    let mut links = JoinSet::new();
+    let fresh = core.lanes.lock().unwrap_or_else(PoisonError::into_inner).next()[Lane::Hist as usize] == 1;
+    for link in config.links.clone() {
+        let (reports, cuts, clock, stop) = (core.reports.clone(), core.cuts.clone(), clock.clone(), stop.clone());
+        links.spawn(async move {
+            match link {
+                Link::Sim(sim) => {
+                    sim::link::run(sim, fresh, reports, cuts, clock, stop).await;
+                    Ok(())
+                }
+                Link::Csv(csv) => play(csv, reports, clock, stop).await,
+            }
+        });
+    }
+    let mut outcome = Ok(());
+    loop {
+        tokio::select! {
+            () = stop.requested() => break,
+            Some(ended) = links.join_next(), if !links.is_empty() => {
+                // A recording that has ended is no reason to stop: its frames may still be on their way.
+                if let Err(error) = ended.unwrap_or(Err(Error::Ended)) {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            ended = core.parts.join_next() => {
+                outcome = ended.and_then(Result::ok).unwrap_or(Err(Error::Ended)).and(Err(Error::Ended));
+                break;
+            }
+            ended = core.framing.join_next() => {
+                outcome = ended.and_then(Result::ok).unwrap_or(Err(Error::Ended)).and(Err(Error::Ended));
+                break;
+            }
+        }
+    }
+    links.shutdown().await;
+    outcome.and(core.finish(&inner).await)
+}
+
+/// The recording link: plays a file once, with the moment of its start as time zero.
+async fn play(link: CsvLink, reports: mpsc::Sender<Report>, clock: Clock, stop: Stop) -> Result<(), Error> {
+    let (device, speed) = (link.device.clone(), link.speed);
+    let read = tokio::task::spawn_blocking(move || link.read()).await;
+    let recording = read.map_err(|_| Error::Ended)??;
+    let base = clock.now();
+    replay::feed(&recording, base, speed, &device, Lane::Vit, &reports, &stop).await;
+    Ok(())
+}
