@@ -149,7 +149,7 @@ impl Person {
         let diastolic = rng.random_range(68.0..76.0);
         let oxygen = rng.random_range(96.6..98.2);
         let breath = rng.random_range(13.5..16.0);
-        let warmth = rng.random_range(36.3..36.7);
+        let warmth = rng.random_range(36.45..36.75);
         let battery = rng.random_range(55.0..99.0);
         Self {
             rng,
@@ -247,7 +247,7 @@ impl Person {
         let restless = self.activity.step(&mut self.rng, dt, 0.35, 900.0).abs();
         let activity = if awake { restless.min(1.0) } else { restless.min(1.0) * 0.1 };
         let mut noise = [0.0; 6];
-        for (i, sd) in [1.5, 2.2, 1.4, 0.25, 0.4, 0.05].into_iter().enumerate() {
+        for (i, sd) in [1.5, 2.2, 1.4, 0.25, 0.4, 0.04].into_iter().enumerate() {
             noise[i] = self.own[i].step(&mut self.rng, dt, sd, 60.0);
         }
         if awake {
