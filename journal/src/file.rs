@@ -101,6 +101,10 @@ pub(crate) fn open(dir: &Path, name: &str, options: &OpenOptions) -> Result<Open
     let lock = lock(dir, name)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let conn = place.connect(flags).map_err(|source| place.error("open", source))?;
+    // Without the right to write SQLite opens it to read, and would only say so at the first append.
+    if conn.is_readonly("main").map_err(|source| place.error("open", source))? {
+        return Err(Error::ReadOnly(dir.to_owned()));
+    }
     recognise(&conn, &place)?;
     prepare(&conn, options).map_err(|source| place.error("prepare", source))?;
     // The new file's name has to survive a power cut as its content does.
