@@ -84,6 +84,7 @@ impl Pager {
 
     /// One look: new rounds for alarms nobody has, then everything that is due, as far as there is room.
     async fn look(&self, sending: &mut JoinSet<()>) {
+        while sending.try_join_next().is_some() {}
         let room = self.sending_max.saturating_sub(sending.len());
         let pager = self.clone();
         let work = tokio::task::spawn_blocking(move || {

@@ -4,4 +4,5 @@
 mod day;
 mod persist;
 mod properties;
+mod recording;
 mod stories;
