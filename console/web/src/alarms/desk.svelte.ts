@@ -3,7 +3,7 @@ import { ApiError, get, post } from "../lib/api";
 import { serverClock } from "../lib/clock.svelte";
 import type { Alarm, AlarmList, Counts, Outcome, Priority } from "../lib/types";
 import { Book } from "./book";
-import { compare, count, isOpen, isUnclaimed, passes, place } from "./order";
+import { compare, count, isUnclaimed, passes, place } from "./order";
 import { Stream } from "./stream";
 
 /** Alarms asked for at once. */
@@ -193,5 +193,3 @@ export class Desk {
     return this.rows[to]?.id ?? null;
   }
 }
-
-export const isDone = (alarm: Alarm): boolean => !isOpen(alarm);

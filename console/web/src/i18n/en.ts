@@ -24,7 +24,7 @@ export const en: Strings = {
   claim: "Claim", claiming: "Claiming…", release: "Release", resolve: "Resolve", open_detail: "Details", mine: "me", claimed_by: (name) => `Claimed by ${name}`, accepted_by: (name) => `Accepted by ${name}`,
   limit_of: (limit) => `limit ${limit}`, silent_for: (text) => `no data for ${text}`, late_mark: "Found late", repeats: (n) => `×${n}`, repeats_label: (n) => `raised ${n} times`,
   no_elder: "No elder bound", said_claimed: "Claimed", said_released: "Released", said_resolved: "Outcome recorded", said_note: "Note recorded", keys: "Keys",
-  alarm_list: "Alarm list", new_p1: (text) => `New urgent alarm: ${text}`, help: "Keyboard help",
+  alarm_list: "Alarm list", new_p1: (text) => `New urgent alarm: ${text}`, help: "Keyboard help", p1_waiting: (n) => `${n} urgent unclaimed: back to the alarm desk`,
   key_move: "Previous / next", key_claim: "Claim", key_open: "Open details", key_resolve: "Resolve", key_close: "Close details or window", key_mute: "Mute 60 s", key_new: "Show new alarms", key_help: "Show this help",
   // Detail
   detail: "Alarm details", elder_card: "Elder", timeline: "What happened", pages_title: "Pages", page_none: "No pages", attempts: "Attempts", trend_day: "Last 24 hours",
