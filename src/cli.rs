@@ -1,0 +1,259 @@
+//! The command line: one binary, one subcommand for each thing a person does with Vigil.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Vigil 守望: IoT gateway and real-time telemetry server for the care of elders (医养结合).
+#[derive(Debug, Parser)]
+#[command(name = "vigil", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything on this machine with simulated elders: server, gateways, a phone page. Nothing to install.
+    Demo(Demo),
+    /// The server: front door, ingest, alerting, console.
+    Serve(WithConfig),
+    /// The edge: links to devices, outbox, uplink.
+    Gateway(WithConfig),
+    /// Reads a configuration file, says what is wrong with it, and prints the addresses it would use.
+    CheckConfig {
+        file: PathBuf,
+    },
+    /// Adds people, teams, elders, gateways and devices to a server's registry.
+    #[command(subcommand)]
+    Add(Add),
+    /// Decodes one frame of a device: JSON readings, or the reason why it is refused (exit status 1).
+    Decode(Decode),
+    /// Sends a recording through a real front door.
+    Replay(Replay),
+    /// A fleet of simulated devices over MQTT.
+    Simulate(Simulate),
+    /// Runs a recording through the alarm engine; one JSON line an alarm.
+    Judge(Judge),
+    /// Copies a data directory while the server runs.
+    Backup(Backup),
+    /// Measures a server and a load generator, end to end.
+    Bench(Bench),
+    /// The load generator of `bench`; started by it.
+    #[command(hide = true)]
+    BenchLoad(BenchLoad),
+}
+
+#[derive(Debug, Args)]
+pub struct WithConfig {
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the console listens.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: std::net::SocketAddr,
+    /// Where the front door listens.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub mqtt: std::net::SocketAddr,
+    /// Where the demo's data live. Made anew at every start unless --keep is given.
+    #[arg(long, default_value = "vigil-demo")]
+    pub data_dir: PathBuf,
+    /// Go on with the data of the last demo.
+    #[arg(long)]
+    pub keep: bool,
+    /// Seed of the simulation: the same seed gives the same elders and readings.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Elders with a simulated band.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=500))]
+    pub elders: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Add {
+    /// A person who signs in. The password is read from standard input (one line).
+    User {
+        #[command(flatten)]
+        at: WithConfig,
+        #[arg(long)]
+        login: String,
+        #[arg(long)]
+        name: String,
+        /// dispatcher, doctor, nurse or administrator
+        #[arg(long)]
+        role: String,
+        #[arg(long)]
+        team: Option<String>,
+        #[arg(long)]
+        phone: Option<String>,
+    },
+    /// A family-doctor team.
+    Team {
+        #[command(flatten)]
+        at: WithConfig,
+        #[arg(long)]
+        name: String,
+    },
+    /// An elder.
+    Elder {
+        #[command(flatten)]
+        at: WithConfig,
+        #[arg(long)]
+        name: String,
+        /// male, female or unknown
+        #[arg(long, default_value = "unknown")]
+        sex: String,
+        /// YYYY-MM-DD
+        #[arg(long)]
+        born: Option<String>,
+        #[arg(long)]
+        team: Option<String>,
+        #[arg(long, default_value = "")]
+        phone: String,
+        #[arg(long, default_value = "")]
+        address: String,
+    },
+    /// A gateway (or a direct MQTT device). Prints its token once; only a hash of it is kept.
+    Gateway {
+        #[command(flatten)]
+        at: WithConfig,
+        #[arg(long)]
+        site: String,
+        /// 1 to 32 of a-z 0-9 _ -; also its MQTT client id.
+        #[arg(long)]
+        name: String,
+        /// vigil, or thingsboard for devices that speak v1/devices/me/telemetry
+        #[arg(long, default_value = "vigil")]
+        dialect: String,
+    },
+    /// Binds a device of a gateway to an elder.
+    Binding {
+        #[command(flatten)]
+        at: WithConfig,
+        #[arg(long)]
+        gateway: String,
+        /// `_` is the gateway itself (a direct device).
+        #[arg(long, default_value = "_")]
+        device: String,
+        /// The elder's number, as `vigil add elder` printed it.
+        #[arg(long)]
+        elder: u32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// vigil or thingsboard
+    #[arg(required_unless_present = "list")]
+    pub codec: Option<String>,
+    /// The frame as hexadecimal digits.
+    #[arg(long, conflicts_with = "file")]
+    pub hex: Option<String>,
+    /// The frame as a file; `-` is standard input.
+    pub file: Option<PathBuf>,
+    /// Prints the codecs.
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A recording with a time column `t_s` (seconds) or `time` (RFC 3339) and a column a metric.
+    #[arg(long)]
+    pub csv: PathBuf,
+    /// Meaning of a column that is not a metric's slug: NAME=slug.
+    #[arg(long = "map", value_name = "NAME=SLUG")]
+    pub map: Vec<String>,
+    /// The server's configuration: the elder is looked up there and a gateway `replay` is registered there.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// The elder whose readings these are.
+    #[arg(long)]
+    pub elder: u32,
+    /// Seconds of the recording a second; 0 is as fast as the server takes them.
+    #[arg(long, default_value_t = 0.0)]
+    pub speed: f64,
+    /// When the recording begins (RFC 3339). Default: so that it ends now.
+    #[arg(long)]
+    pub start: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The server's configuration: gateways `sim-0001`.. and elders are registered there.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// Simulated elders, one band each.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=250_000))]
+    pub elders: u32,
+    /// Seconds between two frames of one elder.
+    #[arg(long, default_value_t = 10.0)]
+    pub every_s: f64,
+    /// Seconds to run; 0 is until stopped.
+    #[arg(long, default_value_t = 0)]
+    pub for_s: u64,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Judge {
+    #[arg(long)]
+    pub csv: PathBuf,
+    #[arg(long = "map", value_name = "NAME=SLUG")]
+    pub map: Vec<String>,
+    /// A rule set as TOML; default: the shipped `cn-basic-v3`.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// The elder's age in years: chooses the age band of the default rules.
+    #[arg(long, default_value_t = 60)]
+    pub age: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[arg(long)]
+    pub config: PathBuf,
+    /// A folder that does not exist yet or is empty.
+    pub dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Frames of 30 readings.
+    Frames30,
+    /// One reading a publish.
+    Single,
+    /// Three quarters of the publishes single, one quarter frames of 30, an SOS now and then.
+    Mixed,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Prints one JSON object and nothing else on standard output.
+    #[arg(long)]
+    pub json: bool,
+    #[arg(long, value_enum, default_value_t = Profile::Mixed)]
+    pub profile: Profile,
+    /// CPUs of the server, e.g. `0` or `0,1`.
+    #[arg(long, value_delimiter = ',')]
+    pub server_cpus: Vec<usize>,
+    /// CPUs of the load generator.
+    #[arg(long, value_delimiter = ',')]
+    pub load_cpus: Vec<usize>,
+    /// Seconds of load at full speed; the latency part takes as long again, half of it.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(2..=120))]
+    pub seconds: u64,
+    /// Where the server's data go; default: a temporary folder.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchLoad {
+    /// Instructions as a JSON file.
+    pub plan: PathBuf,
+}

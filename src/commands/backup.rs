@@ -1,0 +1,56 @@
+//! `vigil backup`: copies of the three databases, of a running server through its control socket, or of a stopped one.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use journal::Journal;
+use runtime::Clock;
+use store::readings::Readings;
+use store::records::Records;
+
+use crate::server::{lock, say};
+use crate::{cli, control};
+
+/// Copies a data directory into a new folder and checks the copy.
+pub fn backup(args: &cli::Backup) -> anyhow::Result<()> {
+    let config = config::server(&args.config)?;
+    std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
+    let target = args.dir.canonicalize()?;
+    if std::fs::read_dir(&target)?.next().is_some() {
+        bail!("{} is not empty: give a new folder", target.display());
+    }
+    if control::ask(&config.data_dir, &format!("backup {}", target.display()), say)?.is_none() {
+        offline(&config, &target)?;
+    }
+    check(&target)?;
+    say(&format!("{} is complete and sound", target.display()));
+    Ok(())
+}
+
+fn offline(config: &config::Server, target: &Path) -> anyhow::Result<()> {
+    let _lock = lock(&config.data_dir)?;
+    Records::open(&config.data_dir, Clock::system())?.backup_to(&target.join("records.db"))?;
+    Readings::open(&config.data_dir, &config.readings)?.backup_to(&target.join("readings.db"))?;
+    let journal = Journal::open(&config.data_dir, "journal", &config.journal)?;
+    journal.backup_to(&target.join("journal.db"))?;
+    journal.close();
+    say("no server is running there: copied the files of the stopped one");
+    Ok(())
+}
+
+/// A backup that was never opened is a hope: open each copy, look for damage, and see that the cursors lie inside the journal.
+fn check(target: &Path) -> anyhow::Result<()> {
+    let records = Records::open(target, Clock::system())?;
+    let readings = Readings::open(target, &store::readings::Config::default())?;
+    let journal = Journal::open(target, "journal", &journal::Config::default())?;
+    let mut defects = records.integrity_check()?;
+    defects.extend(readings.integrity_check()?);
+    let kept = journal.first().0.saturating_sub(1)..=journal.head().0;
+    for (name, seq) in [("readings", readings.cursor()), ("records", records.alerting_cursor()?)] {
+        if !kept.contains(&seq.0) {
+            defects.push(format!("{name} stand at entry {seq}, the journal holds {} to {}", kept.start(), kept.end()));
+        }
+    }
+    journal.close();
+    if defects.is_empty() { Ok(()) } else { bail!("the copy is damaged: {}", defects.join("; ")) }
+}

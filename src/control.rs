@@ -1,0 +1,127 @@
+//! The control socket: `vigil.sock` in the data directory, for commands of the same user on the same machine.
+//!
+//! One request a connection, a line of words; the answer is lines of progress and, last, `ok` or `error REASON`.
+//! Whoever may write in the data directory may ask.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+
+use anyhow::{Context, bail};
+use runtime::Stop;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::server::Parts;
+
+const SOCKET: &str = "vigil.sock";
+/// Longest request, bytes.
+const REQUEST_BYTES_MAX: u64 = 8_192;
+
+/// A bound socket, and the file to remove at the end.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    file: PathBuf,
+}
+
+impl Control {
+    /// Binds in the data directory, which this process has locked: a file left by a crash is ours to replace.
+    pub fn bind(data_dir: &Path) -> anyhow::Result<Self> {
+        let file = data_dir.join(SOCKET);
+        if file.exists() {
+            std::fs::remove_file(&file).with_context(|| format!("cannot replace {}", file.display()))?;
+        }
+        let listener = UnixListener::bind(&file).with_context(|| format!("cannot open {}", file.display()))?;
+        Ok(Self { listener, file })
+    }
+
+    /// One request after the other: what they ask for is rare and heavy.
+    pub async fn run(self, parts: Parts, stop: Stop) {
+        loop {
+            tokio::select! {
+                () = stop.requested() => break,
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        if let Err(error) = answer(stream, &parts).await {
+                            tracing::warn!(error = format!("{error:#}"), "a control request failed");
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the control socket cannot accept");
+                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+        // Gone already is as good.
+        let _gone = std::fs::remove_file(&self.file);
+    }
+}
+
+async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let Some(target) = line.trim_end().strip_prefix("backup ") else {
+        write.write_all(b"error unknown request\n").await?;
+        return Ok(());
+    };
+    let (progress, lines) = std::sync::mpsc::channel::<String>();
+    let (parts, target) = (parts.clone(), PathBuf::from(target));
+    let work = tokio::task::spawn_blocking(move || copy(&parts, &target, &progress));
+    let mut lines = lines;
+    loop {
+        let (line, rest) = tokio::task::spawn_blocking(move || (lines.recv(), lines)).await?;
+        lines = rest;
+        let Ok(line) = line else { break };
+        write.write_all(format!("{line}\n").as_bytes()).await?;
+    }
+    let last = match work.await? {
+        Ok(()) => "ok\n".to_owned(),
+        Err(error) => format!("error {error:#}\n"),
+    };
+    write.write_all(last.as_bytes()).await?;
+    Ok(())
+}
+
+/// Copies the three databases of a running server. While it lasts, a cursor of its own keeps the journal from trimming what
+/// the copies of the stores have not seen: journal entries between their cursors and its end are all in the copy.
+fn copy(parts: &Parts, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
+    const HOLD: &str = "backup";
+    parts.journal.register_cursor(HOLD)?;
+    let copied = copy_held(parts, target, progress);
+    parts.journal.remove_cursor(HOLD)?;
+    copied
+}
+
+fn copy_held(parts: &Parts, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
+    let say = |text: &str| {
+        // Nobody listens any more: the copy goes on all the same.
+        let _unheard = progress.send(text.to_owned());
+    };
+    parts.records.backup_to(&target.join("records.db"))?;
+    say("records.db copied");
+    parts.readings.backup_to(&target.join("readings.db"))?;
+    say("readings.db copied");
+    parts.journal.backup_to(&target.join("journal.db"))?;
+    say("journal.db copied");
+    Ok(())
+}
+
+/// Asks a running server, handing each line of progress to `each`. `None` when no server runs there.
+pub fn ask(data_dir: &Path, request: &str, each: impl Fn(&str)) -> anyhow::Result<Option<()>> {
+    let Ok(mut stream) = BlockingStream::connect(data_dir.join(SOCKET)) else { return Ok(None) };
+    writeln!(stream, "{request}")?;
+    for line in BufReader::new(stream).lines() {
+        match line?.as_str() {
+            "ok" => return Ok(Some(())),
+            line => match line.strip_prefix("error ") {
+                Some(reason) => bail!("{reason}"),
+                None => each(line),
+            },
+        }
+    }
+    bail!("the server ended before it had answered")
+}

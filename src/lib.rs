@@ -1,0 +1,11 @@
+//! Vigil 守望 as a library of its own commands: `main.rs` only parses and calls. See ARCHITECTURE.md.
+
+pub mod bench;
+pub mod cli;
+pub mod commands;
+pub mod control;
+pub mod cpus;
+pub mod demo;
+pub mod metrics;
+pub mod seed;
+pub mod server;

@@ -1,0 +1,156 @@
+//! What operators see: `/metrics` as Prometheus text and the checks of `/api/health`. Never a name, phone or value of a person.
+
+use std::fmt::Write;
+
+use console::Check;
+
+use crate::server::Parts;
+
+/// Reads the parts' counters when asked.
+pub struct Meters {
+    parts: Parts,
+}
+
+impl std::fmt::Debug for Meters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meters")
+    }
+}
+
+impl Meters {
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Prometheus text format.
+    pub fn text(&self) -> String {
+        let mut out = String::with_capacity(4_096);
+        for (name, value) in self.parts.ingest.counters().snapshot() {
+            counter(&mut out, &format!("vigil_ingest_{name}_total"), value);
+        }
+        self.alerting(&mut out);
+        let door = self.parts.door.stats();
+        for (name, value) in [
+            ("accepted", door.accepted),
+            ("accept_errors", door.accept_errors),
+            ("logins", door.logins),
+            ("publishes", door.publishes),
+            ("publishes_refused", door.publishes_refused),
+            ("bytes_in", door.bytes_in),
+            ("bytes_out", door.bytes_out),
+            ("down_sent", door.down_sent),
+            ("down_dropped", door.down_dropped),
+            ("down_too_large", door.down_too_large),
+            ("wills", door.wills),
+            ("paused", door.paused),
+        ] {
+            counter(&mut out, &format!("vigil_mqtt_{name}_total"), value);
+        }
+        gauge(&mut out, "vigil_mqtt_links", door.links as f64);
+        let _ = writeln!(out, "# TYPE vigil_mqtt_closed_total counter");
+        for (reason, count) in &door.closed {
+            let _ = writeln!(out, "vigil_mqtt_closed_total{{reason=\"{}\"}} {count}", reason.as_str());
+        }
+        self.journal(&mut out);
+        if let Ok(stats) = self.parts.readings.stats() {
+            gauge(&mut out, "vigil_readings_rows", stats.rows as f64);
+            gauge(&mut out, "vigil_readings_bytes", stats.file_bytes as f64);
+            gauge(&mut out, "vigil_readings_bytes_per_reading", stats.bytes_per_reading);
+            gauge(&mut out, "vigil_readings_bytes_per_sealed_reading", stats.bytes_per_sealed_reading);
+        }
+        out
+    }
+
+    fn alerting(&self, out: &mut String) {
+        let stats = self.parts.alerting.stats();
+        let engine = stats.engine;
+        // Each sample ends in exactly one of these.
+        let seen = [
+            ("judged", engine.judged),
+            ("no_rule", engine.no_rule),
+            ("not_judged", engine.not_judged),
+            ("late", engine.late),
+            ("out_of_order", engine.out_of_order),
+            ("duplicate", engine.duplicate),
+            ("unattributed", engine.unattributed),
+            ("test", engine.test),
+        ];
+        counter(out, "vigil_alerting_readings_total", seen.iter().map(|(_, count)| count).sum());
+        let _ = writeln!(out, "# TYPE vigil_alerting_readings_by_fate_total counter");
+        for (fate, count) in seen {
+            let _ = writeln!(out, "vigil_alerting_readings_by_fate_total{{fate=\"{fate}\"}} {count}");
+        }
+        for (name, value) in [
+            ("events", engine.events),
+            ("fleeting", engine.fleeting),
+            ("transitions", stats.transitions),
+            ("undecodable_entries", stats.undecodable),
+            ("damaged_entries", stats.damaged),
+            ("checkpoints", stats.checkpoints),
+            ("pages_accepted", stats.pages_accepted),
+            ("pages_retried", stats.pages_retried),
+            ("pages_refused", stats.pages_refused),
+            ("pages_in_doubt", stats.pages_in_doubt),
+            ("page_rounds", stats.rounds),
+        ] {
+            counter(out, &format!("vigil_alerting_{name}_total"), value);
+        }
+        gauge(out, "vigil_alerting_position", stats.position as f64);
+        gauge(out, "vigil_alerting_subjects", stats.subjects as f64);
+        gauge(out, "vigil_alerting_present", stats.present as f64);
+    }
+
+    fn journal(&self, out: &mut String) {
+        let stats = self.parts.journal.stats();
+        counter(out, "vigil_journal_entries_total", stats.entries);
+        counter(out, "vigil_journal_groups_total", stats.groups);
+        counter(out, "vigil_journal_refused_total", stats.refused);
+        gauge(out, "vigil_journal_head", stats.head.0 as f64);
+        gauge(out, "vigil_journal_disk_bytes", stats.pressure.disk_bytes as f64);
+        gauge(out, "vigil_journal_queued_bytes", stats.pressure.queued_bytes as f64);
+        let _ = writeln!(out, "# TYPE vigil_journal_lag_entries gauge");
+        for (name, seq) in &stats.cursors {
+            let lag = stats.head.0.saturating_sub(seq.0);
+            let _ = writeln!(out, "vigil_journal_lag_entries{{cursor=\"{name}\"}} {lag}");
+        }
+    }
+
+    /// One line a part; a false one makes the whole "degraded".
+    pub fn checks(&self) -> Vec<Check> {
+        let stats = self.parts.journal.stats();
+        let lag = |name: &str| stats.cursors.iter().find(|(cursor, _)| cursor == name).map(|(_, seq)| stats.head.0 - seq.0.min(stats.head.0));
+        let journal = match (&stats.failure, stats.pressure.full) {
+            (Some(failure), _) => (false, failure.clone()),
+            (None, true) => (false, "full: its readers are behind, new frames are refused".to_owned()),
+            (None, false) => (true, format!("{} entries, {} bytes kept", stats.head.0, stats.pressure.disk_bytes)),
+        };
+        let writer = lag(ingest::writer::CURSOR).unwrap_or(0);
+        let alerting = self.parts.alerting.stats();
+        let behind = stats.head.0.saturating_sub(alerting.position);
+        let judging = match (alerting.stalled, alerting.damaged) {
+            (true, _) => (false, "the records do not take alarms: check the disk".to_owned()),
+            (_, 1..) => (false, format!("{} journal entries were damaged on disk", alerting.damaged)),
+            _ => (behind < ENGINE_LAG_MAX, format!("{behind} entries not judged yet")),
+        };
+        vec![
+            Check { name: "journal".into(), ok: journal.0, detail: journal.1 },
+            Check { name: "readings".into(), ok: writer < WRITER_LAG_MAX, detail: format!("{writer} entries not stored yet") },
+            Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
+            Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
+        ]
+    }
+}
+
+/// Entries the readings store may be behind before the server calls itself degraded.
+const WRITER_LAG_MAX: u64 = 1_000_000;
+
+/// Entries the engine may be behind before the server calls itself degraded.
+const ENGINE_LAG_MAX: u64 = 100_000;
+
+fn counter(out: &mut String, name: &str, value: u64) {
+    let _ = writeln!(out, "# TYPE {name} counter\n{name} {value}");
+}
+
+fn gauge(out: &mut String, name: &str, value: f64) {
+    let _ = writeln!(out, "# TYPE {name} gauge\n{name} {value}");
+}

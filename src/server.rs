@@ -1,0 +1,232 @@
+//! The server: opens the stores, binds the doors, starts the parts, and stops them in order.
+//!
+//! Two groups of tasks. The outer one faces the network (front door, console); the inner one reads the journal (writer,
+//! engine, pager). Stopping goes from the outside in, so that what the door has accepted is still acknowledged.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alerting::Alerting;
+use anyhow::{Context, bail};
+use ingest::Ingest;
+use journal::Journal;
+use mqtt::door::{Door, DoorHandle};
+use runtime::{Clock, Stop, Tasks};
+use store::readings::Readings;
+use store::records::Records;
+
+use crate::control::Control;
+use crate::metrics::Meters;
+
+/// Held as long as a server uses a data directory.
+const LOCK_FILE: &str = "vigil.lock";
+/// Time each group has to finish.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub struct Server {
+    pub console_addr: SocketAddr,
+    pub mqtt_addr: SocketAddr,
+    pub mqtt_tls_addr: Option<SocketAddr>,
+    pub parts: Parts,
+    outer: Tasks,
+    inner: Tasks,
+    _lock: File,
+}
+
+/// What commands and tests may touch while the server runs.
+#[derive(Clone)]
+pub struct Parts {
+    pub journal: Journal,
+    pub records: Records,
+    pub readings: Readings,
+    pub ingest: Ingest,
+    pub alerting: Alerting,
+    pub door: DoorHandle,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("console", &self.console_addr).field("mqtt", &self.mqtt_addr).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts everything. `demo` opens the demo's phone inbox.
+    pub async fn start(config: config::Server, demo: Option<console::Demo>) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let dir = config.data_dir.clone();
+        let lock = lock(&dir)?;
+        let control = Control::bind(&dir)?;
+        // Doors first: a busy port should be said before anything else happens.
+        let console = console::bind(config.console.clone()).await?;
+        let journal = Journal::open(&dir, "journal", &config.journal)?;
+        let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())?;
+        let readings = Readings::open(&dir, &config.readings)?;
+        let (outer, inner) = (Tasks::new(), Tasks::new());
+        let ingest =
+            Ingest::start(config.ingest.clone(), &dir, &journal, &records, &readings, clock.clone(), &inner)?;
+        let deps = alerting::Deps { journal: journal.clone(), records: records.clone(), clock: clock.clone(), dir };
+        let alerting = alerting::start(&config.alerting, &deps, &inner)?;
+        let at_door: Arc<Ingest> = Arc::new(ingest.clone());
+        let door = Door::bind(&config.mqtt, at_door.clone(), at_door.clone(), at_door, clock.clone())
+            .await
+            .with_context(|| format!("cannot open the front door on {}", config.mqtt.listen))?;
+        ingest.attach(door.handle());
+        let parts = Parts { journal, records, readings, ingest, alerting, door: door.handle() };
+        let server = Self {
+            console_addr: console.addr(),
+            mqtt_addr: door.local_addr(),
+            mqtt_tls_addr: door.tls_addr(),
+            outer,
+            inner,
+            _lock: lock,
+            parts,
+        };
+        let parts = server.parts.clone();
+        server.outer.spawn("control", move |stop| control.run(parts, stop));
+        server.outer.spawn("mqtt.door", move |stop| door.run(stop));
+        let deps = server.console_deps(clock, demo);
+        server.outer.spawn("console", move |stop| console.run(deps, stop));
+        Ok(server)
+    }
+
+    fn console_deps(&self, clock: Clock, demo: Option<console::Demo>) -> console::Deps {
+        let meters = Arc::new(Meters::new(self.parts.clone()));
+        let (records, journal) = (self.parts.records.clone(), self.parts.journal.clone());
+        let (ingest, rules_clock) = (self.parts.ingest.clone(), clock.clone());
+        let health = Arc::clone(&meters);
+        console::Deps {
+            records: self.parts.records.clone(),
+            readings: self.parts.readings.clone(),
+            clock,
+            save_rules: Arc::new(move |change| save_rules(&records, &journal, rules_clock.now(), change)),
+            replay_quarantine: Arc::new(move |id| ingest.replay_quarantined(id)),
+            health: Arc::new(move || health.checks()),
+            metrics: Arc::new(move || meters.text()),
+            demo,
+        }
+    }
+
+    /// The line other programs wait for.
+    pub fn listening(&self) -> String {
+        format!("listening console={} mqtt={}", self.console_addr, self.mqtt_addr)
+    }
+
+    /// Resolves when a part has ended by itself: the process should stop.
+    pub async fn broken(&self) {
+        let (outer, inner) = (self.outer.stop_signal(), self.inner.stop_signal());
+        tokio::select! {
+            () = outer.requested() => {}
+            () = inner.requested() => {}
+        }
+    }
+
+    /// Stops from the outside in and names what did not finish in time.
+    pub async fn stop(self) {
+        for (group, tasks) in [("outer", &self.outer), ("inner", &self.inner)] {
+            let late = tasks.stop(STOP_WITHIN).await;
+            if !late.is_empty() {
+                tracing::error!(group, ?late, "these did not finish in time");
+            }
+        }
+        let journal = self.parts.journal.clone();
+        let closed = tokio::task::spawn_blocking(move || journal.close()).await;
+        if closed.is_err() {
+            tracing::error!("the journal did not close cleanly; it will be repaired at the next start");
+        }
+    }
+}
+
+/// Records first, then the journal, where the engine finds it. If the process ends between the two, alerting publishes what
+/// is missing at its next start.
+fn save_rules(
+    records: &Records,
+    journal: &Journal,
+    now: model::Time,
+    change: console::RuleChange,
+) -> Result<u32, console::RuleChangeError> {
+    let failed = |error: String| console::RuleChangeError::Failed(error);
+    let mut set = change.set;
+    set.check()?;
+    let saved = records.save_rules(change.elder, set.clone(), Some(change.author), &change.reason);
+    set.version = saved.map_err(|error| failed(error.to_string()))?;
+    let version = set.version;
+    alerting::publish_rules(journal, change.elder, set, now).map_err(|error| failed(error.to_string()))?;
+    Ok(version)
+}
+
+/// Runs a server until a signal, or until a part fails.
+pub async fn serve(config: config::Server) -> anyhow::Result<()> {
+    let server = Server::start(config, None).await?;
+    say(&server.listening());
+    let failed = wait(&server).await;
+    server.stop().await;
+    if failed { bail!("a part of the server ended by itself; the log above says which") } else { Ok(()) }
+}
+
+/// Waits for the end. True when it was not asked for.
+pub async fn wait(server: &Server) -> bool {
+    tokio::select! {
+        () = terminated() => false,
+        () = server.broken() => true,
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+pub async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+/// A stop signal that follows SIGINT and SIGTERM.
+pub fn stop_at_signal() -> Stop {
+    let stop = Stop::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        terminated().await;
+        asked.request();
+    });
+    stop
+}
+
+/// One line on standard output, at once.
+#[expect(clippy::print_stdout, reason = "what commands answer goes to standard output")]
+pub fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Takes the data directory for this process.
+pub fn lock(dir: &Path) -> anyhow::Result<File> {
+    if !dir.is_dir() {
+        bail!("the data directory {} does not exist: create it, or change data_dir", dir.display());
+    }
+    let file = dir.join(LOCK_FILE);
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&file)
+        .with_context(|| format!("cannot write in the data directory {}: make it writable for this user", dir.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(_) => bail!("the data directory {} is in use by another vigil server: stop that one first", dir.display()),
+    }
+}
