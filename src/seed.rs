@@ -73,7 +73,13 @@ pub fn elder(records: &Records, seed: u64, team: Option<TeamId>) -> anyhow::Resu
 }
 
 /// A gateway with `count` devices `d000`.., each bound to a new elder.
-pub fn gateway_with_devices(records: &Records, site: &Name, name: &str, count: usize) -> anyhow::Result<Gateway> {
+pub fn gateway_with_devices(
+    records: &Records,
+    site: &Name,
+    name: &str,
+    count: usize,
+    team: Option<TeamId>,
+) -> anyhow::Result<Gateway> {
     let site_id = records.create_site(site)?;
     let name = Name::new(name).context("gateway name")?;
     let (id, token) = records.create_gateway(site_id, &name, Dialect::Vigil)?;
@@ -81,7 +87,7 @@ pub fn gateway_with_devices(records: &Records, site: &Name, name: &str, count: u
     for i in 0..count {
         let device = Name::new(&format!("d{i:03}"))?;
         let device_id = records.ensure_device(id, &device)?;
-        let elder = elder(records, u64::from(id.0) * 1_000 + i as u64, None)?;
+        let elder = elder(records, u64::from(id.0) * 1_000 + i as u64, team)?;
         records.bind(device_id, elder, BOUND_SINCE, None)?;
         gateway.devices.push(device);
         gateway.elders.push(elder.0);

@@ -57,9 +57,9 @@ impl Plan {
         let site = Name::new("bench")?;
         let mut gateways = Vec::new();
         for i in 0..GATEWAYS {
-            gateways.push(seed::gateway_with_devices(&records, &site, &format!("bench-{i:02}"), DEVICES)?);
+            gateways.push(seed::gateway_with_devices(&records, &site, &format!("bench-{i:02}"), DEVICES, None)?);
         }
-        let sos = seed::gateway_with_devices(&records, &site, "bench-sos", BUTTONS)?;
+        let sos = seed::gateway_with_devices(&records, &site, "bench-sos", BUTTONS, None)?;
         let config_file = scratch.join("bench.toml");
         let text = format!(
             "data_dir = {:?}\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n",
