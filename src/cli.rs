@@ -21,9 +21,7 @@ pub enum Command {
     /// The edge: links to devices, outbox, uplink.
     Gateway(WithConfig),
     /// Reads a configuration file, says what is wrong with it, and prints the addresses it would use.
-    CheckConfig {
-        file: PathBuf,
-    },
+    CheckConfig { file: PathBuf },
     /// Adds people, teams, elders, gateways and devices to a server's registry.
     #[command(subcommand)]
     Add(Add),

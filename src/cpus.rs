@@ -13,7 +13,11 @@ pub fn text(cpus: &[usize]) -> String {
 /// Pins this process when [`VARIABLE`] is set.
 pub fn pin_from_environment() -> anyhow::Result<()> {
     let Ok(list) = std::env::var(VARIABLE) else { return Ok(()) };
-    let cpus = list.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>().context("VIGIL_CPUS is not a list of numbers")?;
+    let cpus = list
+        .split(',')
+        .map(str::parse)
+        .collect::<Result<Vec<usize>, _>>()
+        .context("VIGIL_CPUS is not a list of numbers")?;
     pin(&cpus)
 }
 

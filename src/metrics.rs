@@ -118,7 +118,13 @@ impl Meters {
     /// One line a part; a false one makes the whole "degraded".
     pub fn checks(&self) -> Vec<Check> {
         let stats = self.parts.journal.stats();
-        let lag = |name: &str| stats.cursors.iter().find(|(cursor, _)| cursor == name).map(|(_, seq)| stats.head.0 - seq.0.min(stats.head.0));
+        let lag = |name: &str| {
+            stats
+                .cursors
+                .iter()
+                .find(|(cursor, _)| cursor == name)
+                .map(|(_, seq)| stats.head.0 - seq.0.min(stats.head.0))
+        };
         let journal = match (&stats.failure, stats.pressure.full) {
             (Some(failure), _) => (false, failure.clone()),
             (None, true) => (false, "full: its readers are behind, new frames are refused".to_owned()),
@@ -134,7 +140,11 @@ impl Meters {
         };
         vec![
             Check { name: "journal".into(), ok: journal.0, detail: journal.1 },
-            Check { name: "readings".into(), ok: writer < WRITER_LAG_MAX, detail: format!("{writer} entries not stored yet") },
+            Check {
+                name: "readings".into(),
+                ok: writer < WRITER_LAG_MAX,
+                detail: format!("{writer} entries not stored yet"),
+            },
             Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
             Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
         ]

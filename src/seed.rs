@@ -60,7 +60,8 @@ pub fn elder(records: &Records, seed: u64, team: Option<TeamId>) -> anyhow::Resu
     let given = given.choose(&mut rng).copied().unwrap_or("平");
     let street = STREETS.choose(&mut rng).copied().unwrap_or("东关街");
     let address = format!("{street} {} 号楼 {} 室", rng.random_range(1..30), rng.random_range(101..600));
-    let born = format!("{}-{:02}-{:02}", rng.random_range(1932..1960), rng.random_range(1..=12), rng.random_range(1..=28));
+    let born =
+        format!("{}-{:02}-{:02}", rng.random_range(1932..1960), rng.random_range(1..=12), rng.random_range(1..=28));
     Ok(records.create_elder(&NewElder {
         name: format!("{family}{given}"),
         sex: if female { Sex::Female } else { Sex::Male },

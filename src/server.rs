@@ -50,7 +50,10 @@ pub struct Parts {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("console", &self.console_addr).field("mqtt", &self.mqtt_addr).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("console", &self.console_addr)
+            .field("mqtt", &self.mqtt_addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,17 +69,22 @@ impl Server {
         let clock = Clock::system();
         let dir = config.data_dir.clone();
         let lock = lock(&dir)?;
-        let control = Control::bind(&dir)?;
+        let control = Control::bind(&dir);
         // Doors first: a busy port should be said before anything else happens.
         let console = console::bind(config.console.clone()).await?;
         let journal = Journal::open(&dir, "journal", &config.journal)?;
         let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())?;
         let readings = Readings::open(&dir, &config.readings)?;
         let (outer, inner) = (Tasks::new(), Tasks::new());
-        let ingest =
-            Ingest::start(config.ingest.clone(), &dir, &journal, &records, &readings, clock.clone(), &inner)?;
-        let deps = alerting::Deps { journal: journal.clone(), records: records.clone(), clock: clock.clone(), dir };
+        // Alerting first: the rules stand in a new journal before anything that they judge.
+        let deps = alerting::Deps {
+            journal: journal.clone(),
+            records: records.clone(),
+            clock: clock.clone(),
+            dir: dir.clone(),
+        };
         let alerting = alerting::start(&config.alerting, &deps, &inner)?;
+        let ingest = Ingest::start(config.ingest.clone(), &dir, &journal, &records, &readings, clock.clone(), &inner)?;
         let at_door: Arc<Ingest> = Arc::new(ingest.clone());
         let door = Door::bind(&config.mqtt, at_door.clone(), at_door.clone(), at_door, clock.clone())
             .await
@@ -84,7 +92,7 @@ impl Server {
         ingest.attach(door.handle());
         let parts = Parts { journal, records, readings, ingest, alerting, door: door.handle() };
         let server = Self {
-            console_addr: console.addr(),
+            console_addr: console.addr,
             mqtt_addr: door.local_addr(),
             mqtt_tls_addr: door.tls_addr(),
             outer,
@@ -93,7 +101,10 @@ impl Server {
             parts,
         };
         let parts = server.parts.clone();
-        server.outer.spawn("control", move |stop| control.run(parts, stop));
+        match control {
+            Ok(control) => server.outer.spawn("control", move |stop| control.run(parts, stop)),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped"),
+        }
         server.outer.spawn("mqtt.door", move |stop| door.run(stop));
         let deps = server.console_deps(clock, demo);
         server.outer.spawn("console", move |stop| console.run(deps, stop));
@@ -219,12 +230,9 @@ pub fn lock(dir: &Path) -> anyhow::Result<File> {
         bail!("the data directory {} does not exist: create it, or change data_dir", dir.display());
     }
     let file = dir.join(LOCK_FILE);
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&file)
-        .with_context(|| format!("cannot write in the data directory {}: make it writable for this user", dir.display()))?;
+    let lock = File::options().create(true).truncate(false).write(true).open(&file).with_context(|| {
+        format!("cannot write in the data directory {}: make it writable for this user", dir.display())
+    })?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(_) => bail!("the data directory {} is in use by another vigil server: stop that one first", dir.display()),

@@ -13,7 +13,6 @@ use journal::{Journal, Reader};
 use model::Seq;
 use model::alarm::Transition;
 use model::entry::Entry;
-use model::rule::RuleSet;
 use runtime::{Clock, Stop};
 use store::records::Records;
 
@@ -72,8 +71,9 @@ impl Follower {
         let fits = |at: Seq| at <= recorded && at.0 + 1 >= first.0;
         let engine = match checkpoint::load(&dir, fits) {
             Some(engine) => engine,
-            // The whole log is there: it also says by which rules to judge.
-            None if first.0 <= 1 => Engine::new(no_rules()),
+            // The whole log is there: it also says by which rules to judge, from its first `Rules` entry on. Entries before
+            // that one (the process ended right after its very first start) are judged by the default too.
+            None if first.0 <= 1 => Engine::new(default),
             None => {
                 tracing::warn!(
                     first = first.0,
@@ -268,10 +268,6 @@ enum Recovery {
 }
 
 /// Before the first rules entry of a log nothing is judged: the log alone decides.
-fn no_rules() -> RuleSet {
-    RuleSet { name: "none".into(), version: 0, source: String::new(), rules: Vec::new() }
-}
-
 /// A pause on a thread that still notices a stop.
 fn wait(stop: &Stop, pause: Duration) {
     let until = Instant::now() + pause;

@@ -65,18 +65,10 @@ pub fn server(file: &Path) -> Result<Server, Error> {
     }
 }
 
-/// Reads the gateway's file.
-pub fn gateway(file: &Path) -> Result<gateway::Config, Error> {
-    let config: gateway::Config = read(file)?;
-    match config.problem() {
-        None => Ok(config),
-        Some(text) => Err(Error::Value { file: file.to_owned(), text }),
-    }
-}
-
 fn read<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::Read { file: file.to_owned(), source })?;
-    toml::from_str(&text).map_err(|error| Error::Syntax { file: file.to_owned(), text: error.to_string().trim_end().to_owned() })
+    toml::from_str(&text)
+        .map_err(|error| Error::Syntax { file: file.to_owned(), text: error.to_string().trim_end().to_owned() })
 }
 
 /// The first value that makes no sense, as a sentence that says what to do.

@@ -1,6 +1,6 @@
 //! How large the journal may grow, and how it groups what it is given.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
@@ -12,7 +12,7 @@ const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
 /// Limits of one journal. All sizes in bytes and counted as stored: each entry has [`crate::ENTRY_OVERHEAD`] bytes more.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Entries kept on disk, in bytes. When they reach 7/8 of it ordinary appends are refused with "full"; the last

@@ -28,7 +28,7 @@ pub fn measure(dir: &Path, cpus: &[usize]) -> anyhow::Result<Limits> {
         Ok(Limits {
             fsync_per_s: journal::bare_fsync_rate(&dir)?,
             decode_readings_per_s: mqtt::wire::bench_decode_rate(DURING),
-            engine_steps_per_s: engine::bench_step_rate(),
+            engine_steps_per_s: engine::bench::step_rate(50_000, 2_000_000),
             store_readings_per_s: store::readings::bench_write_rate(&dir)?,
         })
     });

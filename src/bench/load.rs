@@ -62,9 +62,10 @@ pub async fn run(load: Load) -> anyhow::Result<Outcome> {
     let mut connections = Vec::new();
     for gateway in load.gateways.clone() {
         let (pace, full, half) = (Arc::clone(&pace), Arc::clone(&full), Arc::clone(&half));
-        let client = LoadClient::connect(load.mqtt, &gateway.name, &gateway.name, gateway.token.as_bytes())
-            .await
-            .with_context(|| format!("gateway {} cannot log in", gateway.name))?;
+        let client =
+            LoadClient::connect(load.mqtt, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes())
+                .await
+                .with_context(|| format!("gateway {} cannot log in", gateway.name))?;
         connections.push(tokio::spawn(publish(client, gateway, load.shape, pace, full, half)));
     }
     let begun = Instant::now();
@@ -105,7 +106,7 @@ async fn publish(
     full: Arc<Mutex<Tally>>,
     half: Arc<Mutex<Tally>>,
 ) -> anyhow::Result<()> {
-    let mut source = Source::new(gateway, shape);
+    let mut source = Source::new(&gateway, shape);
     let mut acked: Vec<Acked> = Vec::new();
     let mut paced: Option<(Instant, u64)> = None;
     loop {
@@ -143,7 +144,6 @@ async fn publish(
 
 /// Makes the publishes of one gateway: its devices in turn, their time running ahead a step a frame.
 struct Source {
-    gateway: Gateway,
     shape: Shape,
     topics: Vec<String>,
     seq: u64,
@@ -154,11 +154,12 @@ struct Source {
 }
 
 impl Source {
-    fn new(gateway: Gateway, shape: Shape) -> Self {
-        let topics = gateway.devices.iter().map(|device| topic::up(&gateway.site, &gateway.name, Lane::Vit, device)).collect();
+    fn new(gateway: &Gateway, shape: Shape) -> Self {
+        let topics =
+            gateway.devices.iter().map(|device| topic::up(&gateway.site, &gateway.name, Lane::Vit, device)).collect();
         let clock = Clock::system();
         let start = clock.now();
-        Self { made: vec![0; gateway.devices.len()], gateway, shape, topics, seq: 0, clock, start }
+        Self { made: vec![0; gateway.devices.len()], shape, topics, seq: 0, clock, start }
     }
 
     /// Topic, payload, and how many readings are in it.
@@ -167,7 +168,13 @@ impl Source {
         let count = match self.shape {
             Shape::Frames30 => 30,
             Shape::Single => 1,
-            Shape::Mixed => if self.seq.is_multiple_of(4) { 30 } else { 1 },
+            Shape::Mixed => {
+                if self.seq.is_multiple_of(4) {
+                    30
+                } else {
+                    1
+                }
+            }
         };
         let samples = (0..count).map(|_| self.sample(device)).collect();
         let frame = wire::WireFrame {
@@ -200,7 +207,8 @@ impl Source {
 /// Presses SOS buttons at a steady rate and waits for each in the stream. Milliseconds, sent, seen.
 async fn press(load: &Load, mut stream: super::watch::Stream) -> anyhow::Result<(Quantiles, u64, u64)> {
     let gateway = &load.sos;
-    let mut client = LoadClient::connect(load.mqtt, &gateway.name, &gateway.name, gateway.token.as_bytes()).await?;
+    let mut client =
+        LoadClient::connect(load.mqtt, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes()).await?;
     let clock = Clock::system();
     let mut pressed: HashMap<u32, Instant> = HashMap::new();
     let mut us = Vec::new();
@@ -213,7 +221,8 @@ async fn press(load: &Load, mut stream: super::watch::Stream) -> anyhow::Result<
             let device = &gateway.devices[sent as usize];
             let now = Time::from_millis(clock.now().millis());
             let events = vec![Event { kind: EventKind::Sos, at: now }];
-            let frame = wire::WireFrame { epoch: 1, seq: sent, gateway_time: now, events, ..wire::WireFrame::default() };
+            let frame =
+                wire::WireFrame { epoch: 1, seq: sent, gateway_time: now, events, ..wire::WireFrame::default() };
             let topic = topic::up(&gateway.site, &gateway.name, Lane::Sos, device);
             pressed.insert(gateway.elders[sent as usize], Instant::now());
             client.queue(&topic, &wire::encode_cbor(&frame), 0)?;

@@ -82,11 +82,14 @@ pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
     let plan_file = plan.write(scratch.path())?;
     let before = Watch::new(&plan)?.read().await?;
     let mut load = Process::start("load generator", &["bench-load"], &plan_file, &args.load_cpus)?;
-    let outcome: load::Outcome = serde_json::from_str(&load.wait_for("outcome ")?).context("the load generator's answer")?;
+    let outcome: load::Outcome =
+        serde_json::from_str(&load.wait_for("outcome ")?).context("the load generator's answer")?;
     let watch = Watch::new(&plan)?;
     let begun = Instant::now();
     let mut now = watch.read().await?.since(&before);
-    while (now.stored + now.duplicates < outcome.acked_readings || now.judged < outcome.acked_readings) && begun.elapsed() < DRAIN {
+    while (now.stored + now.duplicates < outcome.acked_readings || now.judged < outcome.acked_readings)
+        && begun.elapsed() < DRAIN
+    {
         tokio::time::sleep(Duration::from_millis(50)).await;
         now = watch.read().await?.since(&before);
     }
@@ -157,7 +160,8 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let ticks = |i: usize| fields.get(i).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let peak_kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+        let peak_kib =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
         let rss_mib = peak_kib.and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0;
         Ok(Usage { cpu_s: (ticks(11) + ticks(12)) / rustix::param::clock_ticks_per_second() as f64, rss_mib })
     }

@@ -37,7 +37,11 @@ async fn mosquitto_publishes_and_subscribes() {
     let other = topic::up(&gateway.site, &world.gateways[1].name, Lane::Vit, &gateway.devices[0]);
     publish("mqttv5", &gateway.token, &other, &frame_text());
     let counters = server.parts.ingest.counters();
-    assert_eq!(counters.get("frames").unwrap() + counters.get("duplicate_frames").unwrap(), 2, "not for another gateway");
+    assert_eq!(
+        counters.get("frames").unwrap() + counters.get("duplicate_frames").unwrap(),
+        2,
+        "not for another gateway"
+    );
 
     let down = topic::down_filter(&gateway.site, &gateway.name);
     let subscriber = Command::new("mosquitto_sub")
@@ -67,7 +71,14 @@ async fn paho_from_pypi_publishes_and_is_told_why_not() {
     let up = topic::up(&gateway.site, &gateway.name, Lane::Vit, &Name::new("d000").unwrap());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/paho_client.py");
     let mut command = Command::new(python);
-    command.args([script, &server.mqtt_addr.port().to_string(), gateway.name.as_str(), &gateway.token, &up, &frame_text()]);
+    command.args([
+        script,
+        &server.mqtt_addr.port().to_string(),
+        gateway.name.as_str(),
+        &gateway.token,
+        &up,
+        &frame_text(),
+    ]);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

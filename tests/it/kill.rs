@@ -60,7 +60,8 @@ impl Script {
 /// Publishes from `next` up to `limit` and stays until the server is gone, or until all is acknowledged. Returns the first frame that is not
 /// acknowledged: sending goes on there, in order.
 async fn publish(script: &Script, gateway: &Gateway, addr: std::net::SocketAddr, mut next: u64, limit: u64) -> u64 {
-    let Ok(mut client) = LoadClient::connect(addr, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes()).await
+    let Ok(mut client) =
+        LoadClient::connect(addr, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes()).await
     else {
         return next;
     };
@@ -102,7 +103,7 @@ struct Result {
 
 /// Waits until everything is stored and judged, stops the server, and reads the stores.
 async fn result(world: &World, server: Process) -> Result {
-    let client = reqwest::Client::new();
+    let client = crate::world::http();
     let begun = Instant::now();
     loop {
         let text = client.get(format!("http://{}/metrics", server.console)).send().await.unwrap().text().await.unwrap();
@@ -110,7 +111,8 @@ async fn result(world: &World, server: Process) -> Result {
             let name = format!("vigil_journal_lag_entries{{cursor=\"{cursor}\"}} ");
             text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse::<u64>().unwrap()
         };
-        let number = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse::<f64>().unwrap();
+        let number =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse::<f64>().unwrap();
         // A tick may come at any moment: one entry behind is caught up.
         let judged = number("vigil_journal_head ") - number("vigil_alerting_position ") <= 1.0;
         if lag("writer") <= 1 && judged {
@@ -131,7 +133,8 @@ fn readings(dir: &Path, world: &World) -> BTreeMap<(u32, u16), Vec<(i64, Option<
         for metric in [Metric::HeartRate, Metric::Spo2, Metric::Systolic] {
             let subject = Subject::Elder(model::ElderId(*elder));
             let rows = store.raw(subject, metric, Time::MIN, Time::MAX, usize::MAX).unwrap();
-            let row = |r: model::Reading| (r.sample.taken_at.0, r.sample.value().map(f64::to_bits), r.sample.quality.id());
+            let row =
+                |r: model::Reading| (r.sample.taken_at.0, r.sample.value().map(f64::to_bits), r.sample.quality.id());
             all.insert((*elder, metric.id()), rows.into_iter().map(row).collect());
         }
     }
@@ -140,11 +143,14 @@ fn readings(dir: &Path, world: &World) -> BTreeMap<(u32, u16), Vec<(i64, Option<
 
 fn alarms(world: &World) -> BTreeMap<String, String> {
     let records: Records = world.records();
-    let all = records.alarms(&store::records::AlarmFilter::default(), 10_000).unwrap();
+    let all = records.alarms(store::records::AlarmFilter::default(), 10_000).unwrap();
     let alarms: BTreeMap<_, _> = all
         .iter()
         .map(|a| {
-            let told = format!("{:?} {} {:?} {:?} {:?} x{}", a.elder, a.rule, a.priority, a.condition, a.started_at, a.repeats);
+            let told = format!(
+                "{:?} {} {:?} {:?} {:?} x{}",
+                a.elder_id, a.rule, a.priority, a.condition, a.started_at, a.repeats
+            );
             (a.id.to_string(), told)
         })
         .collect();

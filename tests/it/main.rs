@@ -2,3 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod clients;
+mod kill;
+mod store_down;
+mod world;

@@ -19,7 +19,9 @@ async fn alarms_flow_while_the_readings_store_stands_still() {
     let mut events = server.parts.records.watch_alarm_events();
     server.parts.readings.pause_writes(true);
     let mut client =
-        LoadClient::connect(server.mqtt_addr, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes()).await.unwrap();
+        LoadClient::connect(server.mqtt_addr, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes())
+            .await
+            .unwrap();
     let base = Clock::system().now().plus_us(-200_000_000);
     let mut acked = Vec::new();
     for seq in 0..FRAMES {

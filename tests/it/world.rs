@@ -14,17 +14,17 @@ use store::records::Records;
 use vigil::seed::{self, Gateway};
 use vigil::server::Server;
 
-pub const PASSWORD: &str = "Test-only-1";
+pub(crate) const PASSWORD: &str = "Test-only-1";
 
 /// A data directory with gateways `gw0`.. of `devices` devices each, every device bound to an elder of its own, a dispatcher
 /// `zuoxi` and a doctor `yisheng`.
-pub struct World {
-    pub dir: tempfile::TempDir,
-    pub gateways: Vec<Gateway>,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) gateways: Vec<Gateway>,
 }
 
 impl World {
-    pub fn new(gateways: usize, devices: usize) -> Self {
+    pub(crate) fn new(gateways: usize, devices: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
         let records = Records::open(&dir.path().join("data"), Clock::system()).unwrap();
@@ -37,11 +37,11 @@ impl World {
         Self { dir, gateways }
     }
 
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    pub fn config(&self) -> config::Server {
+    pub(crate) fn config(&self) -> config::Server {
         let mut config = config::Server::in_dir(self.data_dir());
         config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.console.listen = "127.0.0.1:0".into();
@@ -50,37 +50,37 @@ impl World {
     }
 
     /// Writes the configuration as a file and returns its path.
-    pub fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         let file = self.dir.path().join("vigil.toml");
         std::fs::write(&file, toml::to_string(&self.config()).unwrap()).unwrap();
         file
     }
 
     /// A server inside this test.
-    pub async fn serve(&self) -> Server {
+    pub(crate) async fn serve(&self) -> Server {
         Server::start(self.config(), None).await.unwrap()
     }
 
     /// A server as a process of its own.
-    pub fn spawn(&self) -> Process {
+    pub(crate) fn spawn(&self) -> Process {
         Process::start(&["serve", "--config", self.config_file().to_str().unwrap()])
     }
 
-    pub fn records(&self) -> Records {
+    pub(crate) fn records(&self) -> Records {
         Records::open(&self.data_dir(), Clock::system()).unwrap()
     }
 }
 
 /// The binary under test, killed when dropped.
-pub struct Process {
-    pub child: Child,
-    pub console: SocketAddr,
-    pub mqtt: SocketAddr,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) console: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
 }
 
 impl Process {
     /// Starts a command that says where it listens.
-    pub fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         let mut child = vigil(words).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut lines = stdout.lines();
@@ -91,19 +91,21 @@ impl Process {
             .expect("the server ended before it was listening");
         // The pipe must stay open, or the server's next word ends it.
         std::thread::spawn(move || lines.for_each(drop));
-        let part = |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key)).unwrap().parse().unwrap();
+        let part =
+            |key: &str| line.split_whitespace().find_map(|word| word.strip_prefix(key)).unwrap().parse().unwrap();
         Self { child, console: part("console="), mqtt: part("mqtt=") }
     }
 
     /// SIGKILL.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM, and waits for the end.
-    pub fn stop(mut self) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM).unwrap();
+    pub(crate) fn stop(mut self) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::TERM)
+            .unwrap();
         assert!(self.child.wait().unwrap().success());
     }
 }
@@ -116,14 +118,21 @@ impl Drop for Process {
 }
 
 /// The binary with some words.
-pub fn vigil(words: &[&str]) -> Command {
+pub(crate) fn vigil(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigil"));
     command.args(words).env("VIGIL_LOG", "warn").stdin(Stdio::null());
     command
 }
 
 /// Topic and payload of a frame of one device.
-pub fn frame(gateway: &Gateway, device: usize, lane: Lane, seq: u64, samples: Vec<Sample>, events: Vec<model::Event>) -> (String, Vec<u8>) {
+pub(crate) fn frame(
+    gateway: &Gateway,
+    device: usize,
+    lane: Lane,
+    seq: u64,
+    samples: Vec<Sample>,
+    events: Vec<model::Event>,
+) -> (String, Vec<u8>) {
     let at = samples.iter().map(|s| s.taken_at).chain(events.iter().map(|e| e.at)).max().unwrap_or_default();
     let gateway_time = Time::from_millis(at.millis());
     let frame = wire::WireFrame { epoch: 1, seq, gateway_time, samples, events, ..wire::WireFrame::default() };
@@ -131,7 +140,7 @@ pub fn frame(gateway: &Gateway, device: usize, lane: Lane, seq: u64, samples: Ve
 }
 
 /// The shared recordings, if they are there. Says so when not.
-pub fn shared(file: &str) -> Option<PathBuf> {
+pub(crate) fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("VIGIL_SHARED_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
     let path = root.join(file);
@@ -143,7 +152,7 @@ pub fn shared(file: &str) -> Option<PathBuf> {
 }
 
 /// A program that the test needs. In CI it must be there; elsewhere the test says that it is skipped.
-pub fn tool(path: &str) -> Option<PathBuf> {
+pub(crate) fn tool(path: &str) -> Option<PathBuf> {
     let found = Command::new(path).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if found {
         return Some(path.into());
@@ -151,4 +160,10 @@ pub fn tool(path: &str) -> Option<PathBuf> {
     assert!(std::env::var_os("CI").is_none(), "{path} is missing: scripts/need test installs it");
     eprintln!("SKIPPED: {path} is missing: scripts/need test installs it");
     None
+}
+
+/// An HTTP client. TLS needs a provider of cryptography, once a process.
+pub(crate) fn http() -> reqwest::Client {
+    let _second = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
 }
