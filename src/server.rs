@@ -103,7 +103,9 @@ impl Server {
         let parts = server.parts.clone();
         match control {
             Ok(control) => server.outer.spawn("control", move |stop| control.run(parts, stop)),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped"),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped")
+            }
         }
         server.outer.spawn("mqtt.door", move |stop| door.run(stop));
         let deps = server.console_deps(clock, demo);
