@@ -1,4 +1,4 @@
-// Build of the web app. Old Chromium shells (Windows 7 ends at 109) are the floor, hence the target.
+// Build of the web app. Old Chromium shells are the floor (Windows 7 ends at 109), hence the target; Svelte's `:where` needs 88.
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 
