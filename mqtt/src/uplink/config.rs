@@ -73,6 +73,9 @@ impl Config {
         if self.client_id.is_empty() || self.host.is_empty() {
             return Err(Error::Key("host and client_id must be given"));
         }
+        if self.username.is_empty() && !self.password.is_empty() {
+            return Err(Error::Key("username must be given with a password: rumqttc sends neither without it"));
+        }
         if !(2..=200).contains(&self.window) || urgent == 0 || urgent >= self.window {
             return Err(Error::Key("window must be 2..=200 and window_urgent at least 1 and below it"));
         }

@@ -3,4 +3,5 @@
 
 mod broker;
 mod uplink;
+mod uplink_door;
 mod uplink_plain;

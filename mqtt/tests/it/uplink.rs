@@ -220,6 +220,7 @@ async fn a_bad_configuration_is_refused_at_the_start() {
     let bad = [
         Config::default(),
         Config { client_id: "g".to_owned(), window: 1, ..Config::default() },
+        Config { client_id: "g".to_owned(), password: "p".to_owned(), ..Config::default() },
         Config { client_id: "g".to_owned(), tls_ca_file: Some("/nowhere/ca.pem".into()), ..Config::default() },
     ];
     for config in bad {
