@@ -174,6 +174,12 @@ pub struct Replay {
     /// Seconds of the recording a second; 0 is as fast as the server takes them.
     #[arg(long, default_value_t = 0.0)]
     pub speed: f64,
+    /// The front door; default: as in the configuration.
+    #[arg(long)]
+    pub server: Option<std::net::SocketAddr>,
+    /// Wait until a running server has seen the replay's gateway in the registry.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    pub wait_registry: bool,
     /// When the recording begins (RFC 3339). Default: so that it ends now.
     #[arg(long)]
     pub start: Option<String>,
@@ -184,8 +190,11 @@ pub struct Simulate {
     /// The server's configuration: gateways `sim-0001`.. and elders are registered there.
     #[arg(long)]
     pub config: PathBuf,
+    /// The front door; default: as in the configuration.
+    #[arg(long)]
+    pub server: Option<std::net::SocketAddr>,
     /// Simulated elders, one band each.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=250_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub elders: u32,
     /// Seconds between two frames of one elder.
     #[arg(long, default_value_t = 10.0)]

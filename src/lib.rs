@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod control;
 pub mod cpus;
+pub mod demo;
 pub mod metrics;
 pub mod seed;
 pub mod server;

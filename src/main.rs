@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use vigil::cli::{Cli, Command};
-use vigil::{bench, commands, cpus, server};
+use vigil::{bench, commands, cpus, demo, server};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,23 +26,26 @@ fn run(command: Command) -> anyhow::Result<bool> {
     let _second = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Decode(args) => return commands::decode(&args),
+        Command::CheckConfig { file } => commands::check_config(&file)?,
         Command::Add(what) => commands::add(&what)?,
+        Command::Judge(args) => commands::judge(&args)?,
         Command::Backup(args) => commands::backup(&args)?,
         Command::Serve(args) => {
             let config = config::server(&args.config)?;
             runtime()?.block_on(server::serve(config))?;
         }
+        Command::Gateway(args) => {
+            let config = config::gateway(&args.config)?;
+            runtime()?.block_on(commands::gateway(config))?;
+        }
+        Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
+        Command::Replay(args) => runtime()?.block_on(commands::replay(&args))?,
+        Command::Simulate(args) => runtime()?.block_on(commands::simulate(&args))?,
         Command::Bench(args) => {
             let report = runtime()?.block_on(bench::run(&args))?;
             let text = if args.json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
             server::say(&text);
         }
-        Command::Gateway(_)
-        | Command::CheckConfig { .. }
-        | Command::Judge(_)
-        | Command::Demo(_)
-        | Command::Replay(_)
-        | Command::Simulate(_) => {}
         Command::BenchLoad(args) => {
             let load = serde_json::from_slice(&std::fs::read(&args.plan)?)?;
             let outcome = runtime()?.block_on(bench::load::run(load))?;

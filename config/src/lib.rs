@@ -65,6 +65,29 @@ pub fn server(file: &Path) -> Result<Server, Error> {
     }
 }
 
+/// Reads the gateway's file.
+pub fn gateway(file: &Path) -> Result<gateway::Config, Error> {
+    let config: gateway::Config = read(file)?;
+    match config.validate() {
+        Ok(()) => Ok(config),
+        Err(error) => Err(Error::Value { file: file.to_owned(), text: error.to_string() }),
+    }
+}
+
+/// A file of either kind.
+#[derive(Debug)]
+pub enum Any {
+    Server(Box<Server>),
+    Gateway(Box<gateway::Config>),
+}
+
+/// Reads a file of either kind: only a gateway's has a `token`.
+pub fn any(file: &Path) -> Result<Any, Error> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Read { file: file.to_owned(), source })?;
+    let is_gateway = text.lines().any(|line| line.trim_start().starts_with("token"));
+    if is_gateway { gateway(file).map(Box::new).map(Any::Gateway) } else { server(file).map(Box::new).map(Any::Server) }
+}
+
 fn read<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
     let text = std::fs::read_to_string(file).map_err(|source| Error::Read { file: file.to_owned(), source })?;
     toml::from_str(&text)
@@ -83,4 +106,63 @@ fn problem(config: &Server) -> Option<String> {
         return Some("[ingest] tick_s must be 1 to 60: the engine's timers run on it".into());
     }
     config.alerting.validate().err().map(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn shipped(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    }
+
+    /// `table.key` of every key in a file, written out or in a comment of the form `# key = value`.
+    fn keys(value: &toml::Table, at: &str, out: &mut BTreeSet<String>) {
+        for (key, value) in value {
+            let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+            match value {
+                toml::Value::Table(table) => keys(table, &path, out),
+                _ => {
+                    out.insert(path);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shipped_server_file_is_complete_and_equal_to_the_defaults() {
+        let file = shipped("server.toml");
+        let read = server(&file).unwrap();
+        assert_eq!(read, Server::in_dir("/var/lib/vigil"));
+        let (mut written, mut known) = (BTreeSet::new(), BTreeSet::new());
+        keys(&std::fs::read_to_string(file).unwrap().parse().unwrap(), "", &mut written);
+        keys(&toml::Table::try_from(&read).unwrap(), "", &mut known);
+        assert_eq!(written, known, "server.toml must name every key");
+    }
+
+    #[test]
+    fn the_shipped_gateway_file_is_good() {
+        assert!(matches!(any(&shipped("gateway.toml")).unwrap(), Any::Gateway(_)));
+        assert!(matches!(any(&shipped("server.toml")).unwrap(), Any::Server(_)));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("vigil.toml");
+        std::fs::write(&file, "data_dir = \"/tmp\"\n[mqtt]\nlisten = \"127.0.0.1:1\"\nreceive_maxx = 3\n").unwrap();
+        let text = server(&file).unwrap_err().to_string();
+        for part in ["vigil.toml", "line 4", "receive_maxx", "receive_max"] {
+            assert!(text.contains(part), "{part} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("vigil.toml");
+        std::fs::write(&file, "data_dir = \"/tmp\"\n[ingest]\ntick_s = 0\n").unwrap();
+        assert!(server(&file).unwrap_err().to_string().contains("tick_s"));
+    }
 }

@@ -3,7 +3,40 @@
 mod add;
 mod backup;
 mod decode;
+mod judge;
+mod replay;
+mod simulate;
 
 pub use add::add;
 pub use backup::backup;
 pub use decode::decode;
+pub use judge::judge;
+pub use replay::replay;
+pub use simulate::simulate;
+
+use std::path::Path;
+
+use runtime::Clock;
+
+use crate::server::{say, stop_at_signal};
+
+/// `vigil check-config FILE`: a server's file has `data_dir` and the server's tables, a gateway's has `token`.
+pub fn check_config(file: &Path) -> anyhow::Result<()> {
+    match config::any(file)? {
+        config::Any::Server(server) => say(&format!(
+            "{} is a good server configuration: data in {}, front door on {}, console on http://{}",
+            file.display(),
+            server.data_dir.display(),
+            server.mqtt.listen,
+            server.console.listen,
+        )),
+        config::Any::Gateway(gateway) => say(&format!("{} is a good gateway configuration: {gateway:?}", file.display())),
+    }
+    Ok(())
+}
+
+/// `vigil gateway`: runs the edge until a signal.
+pub async fn gateway(config: gateway::Config) -> anyhow::Result<()> {
+    say(&format!("{config:?}"));
+    Ok(gateway::run(config, Clock::system(), stop_at_signal()).await?)
+}
