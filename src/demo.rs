@@ -11,7 +11,6 @@ use gateway::sim::{self, Planned, Scenario};
 use model::people::Role;
 use model::rule::{RuleSet, Test};
 use model::{ElderId, Name};
-use rand::{Rng, RngCore};
 use runtime::{Clock, Tasks};
 use store::records::{Dialect, Records};
 
@@ -44,10 +43,10 @@ pub async fn run(args: cli::Demo) -> anyhow::Result<()> {
     prepare(&args.data_dir, args.keep)?;
     let data = args.data_dir.join("server");
     let records = Records::open(&data, Clock::system())?;
-    let password = password();
+    let password = password()?;
     let gateways = populate(&records, &args, &password)?;
     drop(records);
-    let secret = secret();
+    let secret = secret()?;
     let server = Server::start(
         server_config(&data, listen, args.mqtt, &secret)?,
         Some(console::Demo { webhook_secret: secret }),
@@ -109,7 +108,9 @@ fn populate(records: &Records, args: &cli::Demo, password: &str) -> anyhow::Resu
             records.set_password(person.id, password)?;
         }
         let gateways = records.gateways()?;
-        return gateways.into_iter().map(|g| gateway_config(args, g.site_name, g.name, records.rotate_token(g.id)?)).collect();
+        let known =
+            gateways.into_iter().map(|g| Ok(gateway_config(args, g.site_name, g.name, records.rotate_token(g.id)?)));
+        return known.collect();
     }
     let teams = TEAMS.iter().map(|name| records.create_team(name)).collect::<Result<Vec<_>, _>>()?;
     for (login, name, role, team) in PEOPLE {
@@ -123,16 +124,16 @@ fn populate(records: &Records, args: &cli::Demo, password: &str) -> anyhow::Resu
     for i in 0..args.elders {
         elders.push(seed::elder(records, args.seed * 1_000 + u64::from(i), Some(teams[i as usize % teams.len()]))?);
     }
-    let config = gateway_config(args, home, name, token)?;
-    for (device, person) in config.sim_devices() {
+    for (device, person) in sim_config(args, &name).devices() {
         let device = records.ensure_device(id, &device)?;
         records.bind(device, elders[person as usize - 1], seed::BOUND_SINCE, None)?;
     }
+    let home = gateway_config(args, home, name, token);
     quicken(records, &elders)?;
     let site = records.create_site(&cabin)?;
     let name = Name::new("cabin-1")?;
     let (_, token) = records.create_gateway(site, &name, Dialect::Vigil)?;
-    Ok(vec![config, gateway_config(args, cabin, name, token)?])
+    Ok(vec![home, gateway_config(args, cabin, name, token)])
 }
 
 /// Shorter hold times for two elders, saved as a doctor would save them: visible on their pages, with the reason.
@@ -154,25 +155,28 @@ fn quicken(records: &Records, elders: &[ElderId]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn gateway_config(args: &cli::Demo, site: Name, name: Name, token: String) -> anyhow::Result<gateway::Config> {
-    let cabin = name.as_str().starts_with("cabin");
-    let sim = sim::Config {
+fn gateway_config(args: &cli::Demo, site: Name, name: Name, token: String) -> gateway::Config {
+    gateway::Config {
+        data_dir: args.data_dir.join(name.as_str()),
+        host: "127.0.0.1".into(),
+        links: vec![gateway::Link::Sim(sim_config(args, &name))],
+        site,
+        name,
+        token,
+        ..gateway::Config::default()
+    }
+}
+
+fn sim_config(args: &cli::Demo, gateway: &Name) -> sim::Config {
+    let cabin = gateway.as_str().starts_with("cabin");
+    sim::Config {
         elders: if cabin { CABIN_ELDERS } else { args.elders },
         seed: args.seed,
         interval_s: if cabin { 30 } else { 5 },
         cuff_interval_s: 600,
         backfill_h: if cabin { 0 } else { PAST_H },
         scenarios: if cabin { Vec::new() } else { scenarios() },
-    };
-    Ok(gateway::Config {
-        data_dir: args.data_dir.join(name.as_str()),
-        host: "127.0.0.1".into(),
-        site,
-        name,
-        token,
-        links: vec![gateway::Link::Sim(sim)],
-        ..gateway::Config::default()
-    })
+    }
 }
 
 /// What a visitor sees in the first minutes; most of it comes again.
@@ -188,18 +192,22 @@ fn scenarios() -> Vec<Planned> {
     ]
 }
 
-/// Nobody can guess it, and the rules for passwords are met: letters of both kinds and digits.
-fn password() -> String {
-    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz";
-    let mut rng = rand::rng();
-    let word: String = (0..6).map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())])).collect();
-    format!("Vigil-{word}-{:03}", rng.random_range(0..1_000))
+/// Made anew at every start; the rules for passwords are met: letters of both kinds and digits.
+fn password() -> anyhow::Result<String> {
+    const LETTERS: &[u8; 16] = b"abcdefghjkmnprst";
+    let random: [u8; 10] = random()?;
+    let word: String = random.iter().map(|byte| char::from(LETTERS[usize::from(byte & 15)])).collect();
+    Ok(format!("Vigil-{word}-{}", 10 + random[0] % 90))
 }
 
-fn secret() -> String {
-    let mut key = [0_u8; 32];
-    rand::rng().fill_bytes(&mut key);
-    format!("whsec_{}", BASE64.encode(key))
+fn secret() -> anyhow::Result<String> {
+    Ok(format!("whsec_{}", BASE64.encode(random::<32>()?)))
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(bytes)
 }
 
 fn welcome(server: &Server, password: &str) {

@@ -30,7 +30,9 @@ pub fn check_config(file: &Path) -> anyhow::Result<()> {
             server.mqtt.listen,
             server.console.listen,
         )),
-        config::Any::Gateway(gateway) => say(&format!("{} is a good gateway configuration: {gateway:?}", file.display())),
+        config::Any::Gateway(gateway) => {
+            say(&format!("{} is a good gateway configuration: {gateway:?}", file.display()))
+        }
     }
     Ok(())
 }

@@ -52,7 +52,8 @@ pub async fn replay(args: &cli::Replay) -> anyhow::Result<()> {
     say(&serde_json::json!({
         "rows": played.rows, "samples": played.samples, "acked": played.acked, "refused": played.refused,
         "complete": played.complete,
-    }).to_string());
+    })
+    .to_string());
     if played.complete { Ok(()) } else { bail!("stopped before the end") }
 }
 
@@ -65,7 +66,14 @@ fn base(args: &cli::Replay, recording: &gateway::recording::Recording, now: Time
 }
 
 /// The replay's gateway with a new token, and the elder's own device on it.
-fn register(records: &Records, elder: ElderId, site: &Name, name: &Name, device: &Name, base: Time) -> anyhow::Result<String> {
+fn register(
+    records: &Records,
+    elder: ElderId,
+    site: &Name,
+    name: &Name,
+    device: &Name,
+    base: Time,
+) -> anyhow::Result<String> {
     let (id, token) = match records.gateway_by_name(name)? {
         Some(known) => (known.id, records.rotate_token(known.id)?),
         None => {
