@@ -66,7 +66,8 @@ pub async fn run(args: cli::Demo) -> anyhow::Result<()> {
     let failed = wait(&server).await;
     edge.stop(std::time::Duration::from_secs(5)).await;
     server.stop().await;
-    if failed { bail!("a part of the server ended by itself; the log above says which") } else { Ok(()) }
+    anyhow::ensure!(!failed, "a part of the server ended by itself; the log above says which");
+    Ok(())
 }
 
 /// An address with port 0 becomes one with a free port: the pages' address is needed before the console is bound.

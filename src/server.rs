@@ -184,7 +184,8 @@ pub async fn serve(config: config::Server) -> anyhow::Result<()> {
     say(&server.listening());
     let failed = wait(&server).await;
     server.stop().await;
-    if failed { bail!("a part of the server ended by itself; the log above says which") } else { Ok(()) }
+    anyhow::ensure!(!failed, "a part of the server ended by itself; the log above says which");
+    Ok(())
 }
 
 /// Waits for the end. True when it was not asked for.

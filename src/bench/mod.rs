@@ -19,7 +19,7 @@ use plan::Plan;
 use watch::Watch;
 
 /// How long the writer and the engine may take to finish what was acknowledged, after the load has ended.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 
 /// What `vigil bench --json` prints.
 #[derive(Debug, Serialize)]

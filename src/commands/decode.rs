@@ -52,7 +52,9 @@ fn things(bytes: &[u8]) -> Result<Decoded, String> {
 /// True when the frame decoded; otherwise `{"error":..}` was printed.
 pub fn decode(args: &cli::Decode) -> anyhow::Result<bool> {
     if args.list {
-        CODECS.iter().for_each(|codec| say(&format!("{:<12} {}", codec.name, codec.about)));
+        for codec in CODECS {
+            say(&format!("{:<12} {}", codec.name, codec.about));
+        }
         return Ok(true);
     }
     let name = args.codec.as_deref().unwrap_or_default();

@@ -31,7 +31,7 @@ pub fn check_config(file: &Path) -> anyhow::Result<()> {
             server.console.listen,
         )),
         config::Any::Gateway(gateway) => {
-            say(&format!("{} is a good gateway configuration: {gateway:?}", file.display()))
+            say(&format!("{} is a good gateway configuration: {gateway:?}", file.display()));
         }
     }
     Ok(())

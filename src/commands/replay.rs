@@ -74,12 +74,10 @@ fn register(
     device: &Name,
     base: Time,
 ) -> anyhow::Result<String> {
-    let (id, token) = match records.gateway_by_name(name)? {
-        Some(known) => (known.id, records.rotate_token(known.id)?),
-        None => {
-            let site = records.create_site(site)?;
-            records.create_gateway(site, name, Dialect::Vigil)?
-        }
+    let (id, token) = if let Some(known) = records.gateway_by_name(name)? {
+        (known.id, records.rotate_token(known.id)?)
+    } else {
+        records.create_gateway(records.create_site(site)?, name, Dialect::Vigil)?
     };
     let device = records.ensure_device(id, device)?;
     let bound = records.bindings()?.into_iter().any(|binding| binding == (device, elder));

@@ -3,6 +3,9 @@
 
 mod arrows;
 mod clients;
+mod demo;
+mod judge;
 mod kill;
+mod replay;
 mod store_down;
 mod world;

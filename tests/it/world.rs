@@ -140,7 +140,6 @@ pub(crate) fn frame(
 }
 
 /// The shared recordings, if they are there. Says so when not.
-#[allow(dead_code, reason = "used by the replay story")]
 pub(crate) fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("VIGIL_SHARED_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);

@@ -1,0 +1,51 @@
+//! `vigil judge` and `vigil decode` as a person at a terminal uses them.
+
+use crate::world::{shared, vigil};
+
+#[test]
+fn judge_prints_one_json_line_an_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let csv = dir.path().join("crisis.csv");
+    let mut text = String::from("t_s,systolic,spo2\n");
+    for minute in 0..30 {
+        // Ten minutes of crisis; the oximeter is off all the time.
+        let systolic = if (10..20).contains(&minute) { 190 } else { 130 };
+        text += &format!("{},{systolic},0\n", minute * 60);
+    }
+    std::fs::write(&csv, text).unwrap();
+    let output = vigil(&["judge", "--csv", csv.to_str().unwrap()]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert_eq!((&lines[0]["rule"], &lines[0]["priority"]), (&"systolic_high".into(), &"P1".into()));
+    assert!(!lines[0]["cleared_at"].is_null());
+}
+
+#[test]
+fn judge_finds_no_low_oxygen_in_absent_values_of_a_real_patient() {
+    let Some(csv) = shared("vitals/mimic2_s00001_numerics_1min.csv") else { return };
+    let output = vigil(&["judge", "--csv", csv.to_str().unwrap(), "--age", "70"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in text.lines().filter(|line| line.contains("spo2_low")) {
+        let alarm: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(alarm["worst"].as_f64().unwrap() > 40.0, "{line}");
+    }
+}
+
+#[test]
+fn decode_answers_json_and_says_why_not() {
+    let frame = br#"{"heartRate":71,"spo2":null,"sos":true}"#;
+    let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    let output = vigil(&["decode", "thingsboard", "--hex", &hex]).output().unwrap();
+    assert!(output.status.success());
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["readings"][0]["metric"], "heart_rate");
+    assert_eq!(told["events"][0]["kind"], "sos");
+    let output = vigil(&["decode", "vigil", "--hex", "7b7d"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["error"].as_str().unwrap().contains("missing"), "{told}");
+    assert_eq!(vigil(&["decode", "nonsense", "--hex", "00"]).output().unwrap().status.code(), Some(1));
+}
