@@ -104,7 +104,7 @@ impl Server {
         match control {
             Ok(control) => server.outer.spawn("control", move |stop| control.run(parts, stop)),
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped")
+                tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped");
             }
         }
         server.outer.spawn("mqtt.door", move |stop| door.run(stop));

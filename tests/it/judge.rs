@@ -1,5 +1,7 @@
 //! `vigil judge` and `vigil decode` as a person at a terminal uses them.
 
+use std::fmt::Write;
+
 use crate::world::{shared, vigil};
 
 #[test]
@@ -10,7 +12,7 @@ fn judge_prints_one_json_line_an_alarm() {
     for minute in 0..30 {
         // Ten minutes of crisis; the oximeter is off all the time.
         let systolic = if (10..20).contains(&minute) { 190 } else { 130 };
-        text += &format!("{},{systolic},0\n", minute * 60);
+        writeln!(text, "{},{systolic},0", minute * 60).unwrap();
     }
     std::fs::write(&csv, text).unwrap();
     let output = vigil(&["judge", "--csv", csv.to_str().unwrap()]).output().unwrap();
@@ -37,7 +39,10 @@ fn judge_finds_no_low_oxygen_in_absent_values_of_a_real_patient() {
 #[test]
 fn decode_answers_json_and_says_why_not() {
     let frame = br#"{"heartRate":71,"spo2":null,"sos":true}"#;
-    let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::new();
+    for byte in frame {
+        write!(hex, "{byte:02x}").unwrap();
+    }
     let output = vigil(&["decode", "thingsboard", "--hex", &hex]).output().unwrap();
     assert!(output.status.success());
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
