@@ -92,11 +92,14 @@ async fn round(script: &Script, world: &World, server: &Process, next: &mut [u64
     }
 }
 
+/// Time, bits of the value, quality.
+type Row = (i64, Option<u64>, u8);
+
 /// What a run leaves behind.
 #[derive(Debug, PartialEq)]
 struct Result {
     /// Per elder and metric: every reading.
-    readings: BTreeMap<(u32, u16), Vec<(i64, Option<u64>, u8)>>,
+    readings: BTreeMap<(u32, u16), Vec<Row>>,
     /// Alarm id -> what it is and how often it was repeated.
     alarms: BTreeMap<String, String>,
 }
@@ -118,14 +121,14 @@ async fn result(world: &World, server: Process) -> Result {
         if lag("writer") <= 1 && judged {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(120), "the readers do not catch up:\n{text}");
+        assert!(begun.elapsed() < Duration::from_mins(2), "the readers do not catch up:\n{text}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     server.stop();
     Result { readings: readings(&world.data_dir(), world), alarms: alarms(world) }
 }
 
-fn readings(dir: &Path, world: &World) -> BTreeMap<(u32, u16), Vec<(i64, Option<u64>, u8)>> {
+fn readings(dir: &Path, world: &World) -> BTreeMap<(u32, u16), Vec<Row>> {
     let store = Readings::open(dir, &store::readings::Config::default()).unwrap();
     assert!(store.cursor() > Seq(0));
     let mut all = BTreeMap::new();
