@@ -22,6 +22,8 @@ pub enum Error {
         "migration {0} was changed after it had been applied; use the program that wrote these data (nothing was changed)"
     )]
     MigrationChanged(i64),
+    #[error("{0} is damaged or no database; move it away and restore the last backup")]
+    Damaged(PathBuf),
     #[error("the disk is full; free space, then it goes on by itself")]
     Full,
     #[error("{0} is not known here")]

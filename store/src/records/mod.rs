@@ -279,11 +279,14 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// Turns SQLite's code for a refused open into the sentence an operator needs.
 fn explain(error: Error, path: &Path) -> Error {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, PermissionDenied, ReadOnly};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, NotADatabase, PermissionDenied, ReadOnly,
+    };
     let Error::Database(cause) = &error else { return error };
     match cause.sqlite_error_code() {
         Some(DatabaseBusy | DatabaseLocked) => Error::Locked(path.to_owned()),
         Some(ReadOnly | CannotOpen | PermissionDenied) => Error::ReadOnly(path.to_owned()),
+        Some(NotADatabase | DatabaseCorrupt) => Error::Damaged(path.to_owned()),
         _ => error,
     }
 }
