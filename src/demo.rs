@@ -14,7 +14,7 @@ use model::{ElderId, Name};
 use runtime::{Clock, Tasks};
 use store::records::{Dialect, Records};
 
-use crate::server::{Server, say, wait};
+use crate::server::{Server, say, terminated, wait};
 use crate::{cli, seed};
 
 /// Says that a folder was made by the demo and may be made anew.
@@ -61,9 +61,10 @@ pub async fn run(args: cli::Demo) -> anyhow::Result<()> {
             }
         });
     }
+    let terminated = terminated();
     welcome(&server, &password);
     say(&server.listening());
-    let failed = wait(&server).await;
+    let failed = wait(&server, terminated).await;
     edge.stop(std::time::Duration::from_secs(5)).await;
     server.stop().await;
     anyhow::ensure!(!failed, "a part of the server ended by itself; the log above says which");

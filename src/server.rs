@@ -66,15 +66,27 @@ impl std::fmt::Debug for Parts {
 impl Server {
     /// Starts everything. `demo` opens the demo's phone inbox.
     pub async fn start(config: config::Server, demo: Option<console::Demo>) -> anyhow::Result<Self> {
+        Self::start_on(config, demo, |config| Journal::open(&config.data_dir, "journal", &config.journal)).await
+    }
+
+    /// As [`Server::start`], on a journal that the caller opens: for tests that watch the file underneath.
+    #[doc(hidden)]
+    pub async fn start_on(
+        config: config::Server,
+        demo: Option<console::Demo>,
+        open_journal: impl FnOnce(&config::Server) -> Result<Journal, journal::Error>,
+    ) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let dir = config.data_dir.clone();
         let lock = lock(&dir)?;
         let control = Control::bind(&dir);
         // Doors first: a busy port should be said before anything else happens.
         let console = console::bind(config.console.clone()).await?;
-        let journal = Journal::open(&dir, "journal", &config.journal)?;
-        let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())?;
-        let readings = Readings::open(&dir, &config.readings)?;
+        let journal = open_journal(&config)?;
+        let cannot_use = |name| format!("cannot use {}", dir.join(name).display());
+        let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())
+            .with_context(|| cannot_use("records.db"))?;
+        let readings = Readings::open(&dir, &config.readings).with_context(|| cannot_use("readings.db"))?;
         let (outer, inner) = (Tasks::new(), Tasks::new());
         // Alerting first: the rules stand in a new journal before anything that they judge.
         let deps = alerting::Deps {
@@ -152,6 +164,7 @@ impl Server {
                 tracing::error!(group, ?late, "these did not finish in time");
             }
         }
+        self.parts.ingest.detach();
         let journal = self.parts.journal.clone();
         let closed = tokio::task::spawn_blocking(move || journal.close()).await;
         if closed.is_err() {
@@ -181,41 +194,46 @@ fn save_rules(
 /// Runs a server until a signal, or until a part fails.
 pub async fn serve(config: config::Server) -> anyhow::Result<()> {
     let server = Server::start(config, None).await?;
+    // Heard from here on: whoever reads the line below may stop us at once.
+    let terminated = terminated();
     say(&server.listening());
-    let failed = wait(&server).await;
+    let failed = wait(&server, terminated).await;
     server.stop().await;
     anyhow::ensure!(!failed, "a part of the server ended by itself; the log above says which");
     Ok(())
 }
 
 /// Waits for the end. True when it was not asked for.
-pub async fn wait(server: &Server) -> bool {
+pub async fn wait(server: &Server, asked: impl Future<Output = ()>) -> bool {
     tokio::select! {
-        () = terminated() => false,
+        () = asked => false,
         () = server.broken() => true,
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-pub async fn terminated() {
+/// Resolves at SIGINT or SIGTERM. Signals are caught from the call on, not only from the first poll.
+pub fn terminated() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match signals {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            _ => std::future::pending().await,
         }
-        _ => std::future::pending().await,
     }
 }
 
 /// A stop signal that follows SIGINT and SIGTERM.
 pub fn stop_at_signal() -> Stop {
     let stop = Stop::new();
-    let asked = stop.clone();
+    let (asked, terminated) = (stop.clone(), terminated());
     tokio::spawn(async move {
-        terminated().await;
+        terminated.await;
         asked.request();
     });
     stop

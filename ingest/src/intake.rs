@@ -198,7 +198,7 @@ impl Shared {
 
     /// Tells a gateway that a frame was refused: MQTT 3.1.1 has no other way to say it.
     fn reject(&self, from: &Identity, code: &str) {
-        if let Some(door) = self.door.get() {
+        if let Some(door) = &*self.door.load() {
             let payload = serde_json::json!({ "rej": [{ "code": code }] }).to_string();
             door.down(from.gateway, "ack", payload.into(), 1);
         }

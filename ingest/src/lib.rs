@@ -16,10 +16,10 @@ pub mod writer;
 
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use journal::Journal;
 use model::entry::Entry;
@@ -65,7 +65,7 @@ struct Shared {
     view: ArcSwap<View>,
     retained: retained::Map,
     counters: Counters,
-    door: OnceLock<DoorHandle>,
+    door: ArcSwapOption<DoorHandle>,
 }
 
 /// The front door's other side. Cheap to clone.
@@ -115,7 +115,7 @@ impl Ingest {
             view: ArcSwap::default(),
             retained: Mutex::new(retained),
             counters: Counters::default(),
-            door: OnceLock::new(),
+            door: ArcSwapOption::empty(),
         });
         shared.view.store(Arc::new(View::new(records.registry()?)));
         let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
@@ -131,8 +131,12 @@ impl Ingest {
 
     /// Lets refused frames be reported to gateways. Called once, when the door is bound.
     pub fn attach(&self, door: DoorHandle) {
-        // A second door would be a bug of the caller's; the first one stays.
-        let _already = self.shared.door.set(door);
+        self.shared.door.store(Some(Arc::new(door)));
+    }
+
+    /// Lets the door go when the server has stopped: door and ingest hold each other, and with them the open databases.
+    pub fn detach(&self) {
+        self.shared.door.store(None);
     }
 
     pub fn counters(&self) -> &Counters {
