@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod bad_input;
 mod bench;
 mod clients;
 mod demo;
+mod disk_full;
 mod judge;
 mod kill;
+mod load;
+mod power_cut;
 mod replay;
 mod store_down;
 mod world;

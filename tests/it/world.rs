@@ -51,8 +51,13 @@ impl World {
 
     /// Writes the configuration as a file and returns its path.
     pub(crate) fn config_file(&self) -> PathBuf {
+        self.write_config(&self.config())
+    }
+
+    /// The same for another configuration.
+    pub(crate) fn write_config(&self, config: &config::Server) -> PathBuf {
         let file = self.dir.path().join("vigil.toml");
-        std::fs::write(&file, toml::to_string(&self.config()).unwrap()).unwrap();
+        std::fs::write(&file, toml::to_string(config).unwrap()).unwrap();
         file
     }
 
@@ -81,7 +86,12 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command that says where it listens.
     pub(crate) fn start(words: &[&str]) -> Self {
-        let mut child = vigil(words).stdout(Stdio::piped()).spawn().unwrap();
+        Self::run(vigil(words))
+    }
+
+    /// As [`Process::start`], with a command that was prepared.
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let mut lines = stdout.lines();
         let line = lines
