@@ -36,17 +36,21 @@ impl Meters {
             ("logins", door.logins),
             ("publishes", door.publishes),
             ("publishes_refused", door.publishes_refused),
+            ("publishes_ignored", door.publishes_ignored),
+            ("taken_over", door.taken_over),
             ("bytes_in", door.bytes_in),
             ("bytes_out", door.bytes_out),
             ("down_sent", door.down_sent),
             ("down_dropped", door.down_dropped),
             ("down_too_large", door.down_too_large),
             ("wills", door.wills),
+            ("wills_refused", door.wills_refused),
             ("paused", door.paused),
         ] {
             counter(&mut out, &format!("vigil_mqtt_{name}_total"), value);
         }
         gauge(&mut out, "vigil_mqtt_links", door.links as f64);
+        gauge(&mut out, "vigil_mqtt_tasks", door.tasks as f64);
         let _ = writeln!(out, "# TYPE vigil_mqtt_closed_total counter");
         for (reason, count) in &door.closed {
             let _ = writeln!(out, "vigil_mqtt_closed_total{{reason=\"{}\"}} {count}", reason.as_str());

@@ -25,7 +25,6 @@ impl Host for FuzzHost {
     fn admit(&mut self, _: &Arc<Identity>, _: Option<Will>, _: bool) -> Result<Vec<u16>, CloseReason> {
         Ok(Vec::new())
     }
-    fn retain(&mut self, _: &Arc<Identity>, _: &str, _: &Bytes) {}
     fn retained(&mut self, filter: &str) -> Vec<Retained> {
         vec![Retained { topic: filter.to_owned(), payload: Bytes::new() }]
     }
@@ -50,7 +49,7 @@ fuzz_target!(|input: &[u8]| {
         if count > 0 {
             let batch = machine.batch();
             if choice & 4 != 0 {
-                machine.verdicts(batch, &vec![Verdict::Stored; count], &mut FuzzHost, &mut out);
+                machine.verdicts(batch, &vec![Verdict::Stored; count], &mut out);
             }
         }
         if used == 0 && machine.is_paused() {

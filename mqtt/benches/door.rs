@@ -4,7 +4,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use model::{GatewayId, Name, Time};
 use vigil_mqtt::door::protocol::{Host, Limits, Machine, Output, Will};
@@ -24,7 +23,6 @@ impl Host for BenchHost {
     fn admit(&mut self, _: &Arc<Identity>, _: Option<Will>, _: bool) -> Result<Vec<u16>, CloseReason> {
         Ok(Vec::new())
     }
-    fn retain(&mut self, _: &Arc<Identity>, _: &str, _: &Bytes) {}
     fn retained(&mut self, _: &str) -> Vec<Retained> {
         Vec::new()
     }
@@ -70,7 +68,7 @@ fn door(c: &mut Criterion) {
                 assert_eq!(out.publishes.len(), usize::from(BATCH));
                 out.publishes.clear();
                 let batch = machine.batch();
-                machine.verdicts(batch, &verdicts, &mut BenchHost, &mut out);
+                machine.verdicts(batch, &verdicts, &mut out);
                 assert_eq!(out.write.len(), 4 * usize::from(BATCH));
             });
         });

@@ -15,7 +15,7 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// Clients logged in at most, both listeners together. One more is told so (CONNACK 0x89 or 3).
     pub links_max: usize,
-    /// Sockets at most that are not logged in (yet). One more is closed at once.
+    /// Sockets at most that are not logged in (yet). One more, and the one that has waited longest is closed.
     pub strangers_max: usize,
     /// Time for the TLS handshake, and then again for the CONNECT. Milliseconds.
     pub login_timeout_ms: u64,

@@ -73,7 +73,8 @@ pub struct Retained {
     pub payload: Bytes,
 }
 
-/// Retained `st` messages. Called on the connection's task after the publish was stored: must not block.
+/// Retained `st` messages. `put` and `remove` are called after the publish was stored and before it is acknowledged, from
+/// any thread: must not block. What must survive a restart is the intake's business, before it says `Stored`.
 pub trait RetainedStore: Send + Sync + 'static {
     /// Replaces the retained message of this topic.
     fn put(&self, from: &Arc<Identity>, topic: &str, payload: &Bytes);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-/// Addresses remembered. When full, those that are quiet are forgotten; if none is, everyone starts anew.
+/// Addresses remembered. When full, those that are quiet are forgotten; if too few are, everyone starts anew.
 const ADDRESSES_MAX: usize = 65_536;
 /// Links at once, as a multiple of the rate.
 const BURST: f64 = 4.0;
@@ -26,12 +26,14 @@ impl Limiter {
         if self.per_s == 0.0 {
             return true;
         }
+        let address = house(address);
         let (now, per_s, burst) = (Instant::now(), self.per_s, self.per_s * BURST);
         let filled =
             |tokens: f64, since: Instant| (now.duration_since(since).as_secs_f64().mul_add(per_s, tokens)).min(burst);
         if self.buckets.len() >= ADDRESSES_MAX && !self.buckets.contains_key(&address) {
             self.buckets.retain(|_, (tokens, since)| filled(*tokens, *since) < burst);
-            if self.buckets.len() >= ADDRESSES_MAX {
+            // Half at least, so that a flood from everywhere does not make every newcomer sweep the table.
+            if self.buckets.len() > ADDRESSES_MAX / 2 {
                 self.buckets.clear();
             }
         }
@@ -43,6 +45,14 @@ impl Limiter {
             *tokens -= 1.0;
         }
         allowed
+    }
+}
+
+/// Whom an address stands for: one customer line has a whole /64 of IPv6 addresses.
+fn house(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() >> 64 << 64).to_be_bytes()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -60,5 +70,9 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(allowed(&mut limiter), 2);
         assert!(limiter.allows(IpAddr::from([10, 0, 0, 2])), "others are not affected");
+        // All addresses of one /64 are one; a mapped IPv4 address is itself.
+        let six = |last| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
+        assert_eq!((0..20).filter(|last| limiter.allows(six(*last))).count(), 8);
+        assert!(!limiter.allows("::ffff:10.0.0.1".parse().unwrap()));
     }
 }

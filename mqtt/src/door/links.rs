@@ -3,9 +3,9 @@
 //! A gateway has one seat. A newer link takes it at once: the old link's will is fired before the newcomer's CONNACK,
 //! so that its birth message follows the will in the journal, never the other way round.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use model::GatewayId;
@@ -96,6 +96,15 @@ impl Link {
         }
     }
 
+    /// Resolves when someone wants this link to end. For its own task, while no session reads the mailbox yet.
+    pub(super) async fn asked_to_end(&self) -> CloseReason {
+        let asked = |cx: &mut std::task::Context<'_>| match self.collect(cx.waker(), false).close {
+            Some(reason) => Poll::Ready(reason),
+            None => Poll::Pending,
+        };
+        std::future::poll_fn(asked).await
+    }
+
     fn post(&self, letter: impl FnOnce(&mut Inbox)) {
         let waker = {
             let mut inbox = self.inbox();
@@ -132,6 +141,8 @@ pub(super) struct Links(Mutex<Table>);
 struct Table {
     last_serial: u64,
     sockets: HashMap<u64, Arc<Link>>,
+    /// Sockets that are not logged in, oldest first.
+    strangers: BTreeMap<u64, Arc<Link>>,
     seats: HashMap<GatewayId, Arc<Link>>,
     /// QoS 2 packet ids without PUBREL, of gateways that asked to keep their session. Sets are never empty.
     qos2: HashMap<GatewayId, Vec<u16>>,
@@ -157,7 +168,24 @@ impl Links {
         let inbox = Inbox { close: table.closing.then_some(CloseReason::ShuttingDown), ..Inbox::default() };
         let link = Arc::new(Link { serial: table.last_serial, identity: OnceLock::new(), inbox: Mutex::new(inbox) });
         table.sockets.insert(link.serial, Arc::clone(&link));
+        table.strangers.insert(link.serial, Arc::clone(&link));
         link
+    }
+
+    /// Sends the strangers away that have waited longest, until there is room for one more. An honest client logs in
+    /// within a round trip or two, so those who block the entrance go first and nobody is locked out by idle sockets.
+    pub(super) fn make_room(&self, strangers_max: usize) {
+        let mut gone = Vec::new();
+        {
+            let mut table = self.table();
+            while table.strangers.len() >= strangers_max.max(1) {
+                let Some((_, oldest)) = table.strangers.pop_first() else { break };
+                gone.push(oldest);
+            }
+        }
+        for link in gone {
+            link.close(CloseReason::TooManyLinks);
+        }
     }
 
     /// Gives the identity's seat to this link.
@@ -179,6 +207,7 @@ impl Links {
         }
         // An identity is set once: a second CONNECT on a link never gets here.
         let _first = link.identity.set(Arc::clone(identity));
+        table.strangers.remove(&link.serial);
         link.inbox().will = will;
         let old = table.seats.insert(gateway, Arc::clone(link));
         let kept = table.qos2.remove(&gateway).unwrap_or_default();
@@ -189,6 +218,7 @@ impl Links {
     pub(super) fn leave(&self, link: &Link, qos2: Vec<u16>) -> bool {
         let mut table = self.table();
         table.sockets.remove(&link.serial);
+        table.strangers.remove(&link.serial);
         let Some(identity) = link.identity() else { return false };
         let seated = table.seats.get(&identity.gateway).is_some_and(|seat| seat.serial == link.serial);
         if seated {
@@ -214,12 +244,6 @@ impl Links {
 
     pub(super) fn sockets_len(&self) -> usize {
         self.table().sockets.len()
-    }
-
-    /// Sockets that are not logged in.
-    pub(super) fn strangers_len(&self) -> usize {
-        let table = self.table();
-        table.sockets.len().saturating_sub(table.seats.len())
     }
 
     /// Nobody gets in any more, and everyone is asked to end.

@@ -192,7 +192,7 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>, tls: bool, stop: &S
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => start(stream, peer, shared, tls, stop),
+            Ok((stream, peer)) => start(stream, peer, shared, tls),
             Err(error) => {
                 add(&shared.counters.accept_errors, 1);
                 tracing::warn!(%error, "cannot accept a connection; trying again");
@@ -205,16 +205,14 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>, tls: bool, stop: &S
     }
 }
 
-/// Starts a connection's task, or drops the socket when there are too many.
-fn start(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, tls: bool, stop: &Stop) {
+/// Starts a connection's task, or drops the socket of an address that comes too often.
+fn start(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, tls: bool) {
     add(&shared.counters.accepted, 1);
     let allowed = shared.limiter.lock().unwrap_or_else(PoisonError::into_inner).allows(peer.ip());
     if !allowed {
         return shared.counters.closed(CloseReason::TooFast);
     }
-    if shared.links.strangers_len() >= shared.config.strangers_max {
-        return shared.counters.closed(CloseReason::TooManyLinks);
-    }
+    shared.links.make_room(shared.config.strangers_max);
     // Neither is worth losing a link over.
     let _best_effort = stream.set_nodelay(true);
     let keep_alive = socket2::TcpKeepalive::new().with_time(TCP_IDLE).with_interval(TCP_PROBE);
@@ -227,23 +225,25 @@ fn start(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, tls: bool, s
         });
         return;
     }
-    let stop = stop.clone();
     tokio::spawn(async move {
         let _count = count;
-        handshake(stream, seat, peer, &stop).await;
+        handshake(stream, seat, peer).await;
     });
 }
 
-async fn handshake(stream: TcpStream, mut seat: Seat, peer: SocketAddr, stop: &Stop) {
+async fn handshake(stream: TcpStream, mut seat: Seat, peer: SocketAddr) {
     let limit = Duration::from_millis(seat.door.config.login_timeout_ms);
     let Some(acceptor) = seat.door.tls.as_ref().map(Tls::acceptor) else { return };
     let accepted = tokio::select! {
-        () = stop.requested() => return seat.leave(CloseReason::ShuttingDown, Vec::new()),
-        accepted = tokio::time::timeout(limit, acceptor.accept(stream)) => accepted,
+        reason = seat.link.asked_to_end() => Err(reason),
+        accepted = tokio::time::timeout(limit, acceptor.accept(stream)) => match accepted {
+            Ok(Ok(stream)) => Ok(stream),
+            _ => Err(CloseReason::TlsHandshake),
+        },
     };
     match accepted {
-        Ok(Ok(stream)) => session::serve(stream, seat, peer, true).await,
-        _ => seat.leave(CloseReason::TlsHandshake, Vec::new()),
+        Ok(stream) => session::serve(stream, seat, peer, true).await,
+        Err(reason) => seat.leave(reason, Vec::new()),
     }
 }
 

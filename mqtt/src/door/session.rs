@@ -15,8 +15,9 @@ use model::Time;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::acl;
 use super::identity::{Identity, Login, LoginError};
-use super::intake::{LinkChange, Retained, Verdict};
+use super::intake::{LinkChange, Publish, Retained, Verdict};
 use super::links::Link;
 use super::protocol::{Host, Machine, Output, Will};
 use super::server::Shared;
@@ -48,7 +49,8 @@ where
     let mut session = Session::new(io, machine, &seat);
     let reason = std::future::poll_fn(|cx| session.poll(cx)).await;
     seat.leave(reason, session.machine.qos2_ids());
-    if !matches!(reason, CloseReason::Reset | CloseReason::WriteTimeout) {
+    // Who was told nothing has nothing to read; such a socket is given back at once.
+    if session.spoke && !matches!(reason, CloseReason::Reset | CloseReason::WriteTimeout) {
         farewell(&mut session.io).await;
     }
 }
@@ -117,14 +119,6 @@ impl Host for Desk<'_> {
         Ok(admitted.qos2)
     }
 
-    fn retain(&mut self, identity: &Arc<Identity>, topic: &str, payload: &Bytes) {
-        if payload.is_empty() {
-            self.door.retained.remove(identity, topic);
-        } else {
-            self.door.retained.put(identity, topic, payload);
-        }
-    }
-
     fn retained(&mut self, filter: &str) -> Vec<Retained> {
         self.door.retained.matching(filter, self.door.config.retained_max)
     }
@@ -138,13 +132,52 @@ impl Host for Desk<'_> {
 struct Answer {
     link: Arc<Link>,
     batch: u32,
+    /// Retained states among the publishes: rare, so mostly absent.
+    states: Option<Box<States>>,
     given: bool,
 }
 
 impl Answer {
     fn give(mut self, verdicts: Vec<Verdict>) {
         self.given = true;
+        if let Some(states) = self.states.take() {
+            states.keep(&verdicts);
+        }
         self.link.verdicts(self.batch, verdicts);
+    }
+}
+
+/// Retained states of one batch. Kept here and not by the session, because a client that says its last state and hangs up
+/// has no session any more when the state is stored.
+struct States {
+    door: Arc<Shared>,
+    identity: Arc<Identity>,
+    /// Place in the batch, topic, payload.
+    list: Vec<(usize, String, Bytes)>,
+}
+
+impl States {
+    fn of(door: &Arc<Shared>, identity: &Arc<Identity>, publishes: &[Publish]) -> Option<Box<Self>> {
+        let is_state = |publish: &Publish| {
+            publish.retain && acl::publish(identity, &publish.topic) == acl::Right::Store { state: true }
+        };
+        let found = publishes.iter().enumerate().filter(|(_, publish)| is_state(publish));
+        let list: Vec<_> =
+            found.map(|(place, publish)| (place, publish.topic.clone(), publish.payload.clone())).collect();
+        let of = |list| Box::new(Self { door: Arc::clone(door), identity: Arc::clone(identity), list });
+        (!list.is_empty()).then(|| of(list))
+    }
+
+    fn keep(&self, verdicts: &[Verdict]) {
+        for (place, topic, payload) in &self.list {
+            match verdicts.get(*place) {
+                Some(Verdict::Stored | Verdict::Duplicate) if payload.is_empty() => {
+                    self.door.retained.remove(&self.identity, topic);
+                }
+                Some(Verdict::Stored | Verdict::Duplicate) => self.door.retained.put(&self.identity, topic, payload),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -164,6 +197,8 @@ struct Session<S> {
     out: Output,
     written: usize,
     unflushed: bool,
+    /// We have written something.
+    spoke: bool,
     /// Bytes read but not used: the link is paused.
     held: Vec<u8>,
     paused: bool,
@@ -188,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             out: Output::default(),
             written: 0,
             unflushed: false,
+            spoke: false,
             held: Vec::new(),
             paused: false,
             draining: false,
@@ -201,9 +237,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..TURNS {
-            self.letters(cx);
+            // Decided once a turn: what is left out now for want of room is taken up in the next turn, see below.
+            let crowded = self.backlog() > WRITE_BACKLOG_BYTES;
+            self.letters(cx, crowded);
             self.use_held();
-            let read = match self.read(cx) {
+            let read = match self.read(cx, crowded) {
                 Ok(read) => read,
                 Err(reason) => {
                     self.submit();
@@ -226,7 +264,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     return Poll::Ready(self.machine.closed().unwrap_or(CloseReason::WriteTimeout));
                 }
                 Some(reason) => self.machine.close(reason, &mut self.out),
-                None if read => {}
+                // Nobody would wake us for what was left out while it was crowded: neither bytes nor letters.
+                None if read || (crowded && self.backlog() <= WRITE_BACKLOG_BYTES) => {}
                 None => return Poll::Pending,
             }
         }
@@ -234,14 +273,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Poll::Pending
     }
 
+    /// Bytes that wait for the socket.
+    fn backlog(&self) -> usize {
+        self.out.write.len() - self.written
+    }
+
     /// Verdicts, messages for the client, and the wish that this link ends.
-    fn letters(&mut self, cx: &Context<'_>) {
-        let letters = self.link.collect(cx.waker(), self.machine.queued() == 0);
-        if !letters.verdicts.is_empty() {
-            let mut desk = Desk { door: &self.door, link: &self.link, now: Time::default() };
-            for (batch, verdicts) in &letters.verdicts {
-                self.machine.verdicts(*batch, verdicts, &mut desk, &mut self.out);
-            }
+    fn letters(&mut self, cx: &Context<'_>, crowded: bool) {
+        let letters = self.link.collect(cx.waker(), !crowded && self.machine.queued() == 0);
+        for (batch, verdicts) in &letters.verdicts {
+            self.machine.verdicts(*batch, verdicts, &mut self.out);
         }
         if self.machine.closed().is_none() {
             for (topic, payload, qos) in letters.down {
@@ -288,8 +329,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Reads once. `Ok(true)`: bytes came.
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, CloseReason> {
-        if !self.may_feed() || !self.held.is_empty() || self.out.write.len() - self.written > WRITE_BACKLOG_BYTES {
+    fn read(&mut self, cx: &mut Context<'_>, crowded: bool) -> Result<bool, CloseReason> {
+        if !self.may_feed() || !self.held.is_empty() {
+            return Ok(false);
+        }
+        if crowded {
+            // The keep-alive is suspended while we do not read; a client that takes nothing meets `write_due`.
+            self.heard = Instant::now();
             return Ok(false);
         }
         READ.with_borrow_mut(|buffer| {
@@ -328,13 +374,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let publishes = std::mem::take(&mut self.out.publishes);
         add(&self.door.counters.publishes, publishes.len() as u64);
         let identity = Arc::clone(identity);
-        let answer = Answer { link: Arc::clone(&self.link), batch: self.machine.batch(), given: false };
+        let states = States::of(&self.door, &identity, &publishes);
+        let answer = Answer { link: Arc::clone(&self.link), batch: self.machine.batch(), states, given: false };
         self.door.intake.submit(&identity, publishes, Box::new(move |verdicts| answer.give(verdicts)));
     }
 
     fn count(&mut self) {
         let counters = &self.door.counters;
         add(&counters.publishes_refused, std::mem::take(&mut self.out.refused));
+        add(&counters.publishes_ignored, std::mem::take(&mut self.out.ignored));
         add(&counters.down_sent, std::mem::take(&mut self.out.down_sent));
         add(&counters.down_too_large, std::mem::take(&mut self.out.down_too_large));
     }
@@ -345,6 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.written += count;
                     self.unflushed = true;
+                    self.spoke = true;
                     self.write_due = None;
                     add(&self.door.counters.bytes_out, count as u64);
                 }
@@ -383,7 +432,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// The earliest deadline and what it means.
     fn next_due(&self) -> Option<(Instant, CloseReason)> {
-        let login = (self.machine.identity().is_none()).then_some((self.login_due, CloseReason::ConnectTimeout));
+        let waiting = self.machine.identity().is_none() && self.machine.closed().is_none();
+        let login = waiting.then_some((self.login_due, CloseReason::ConnectTimeout));
         let keep_alive_s = u64::from(self.machine.keep_alive_s());
         // Suspended while we do not read.
         let listening = keep_alive_s > 0 && !self.paused && !self.draining && self.machine.closed().is_none();

@@ -88,6 +88,7 @@ pub(crate) struct Counters {
     pub(crate) taken_over: AtomicU64,
     pub(crate) publishes: AtomicU64,
     pub(crate) publishes_refused: AtomicU64,
+    pub(crate) publishes_ignored: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) down_sent: AtomicU64,
@@ -109,6 +110,7 @@ impl Default for Counters {
             taken_over: AtomicU64::new(0),
             publishes: AtomicU64::new(0),
             publishes_refused: AtomicU64::new(0),
+            publishes_ignored: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             down_sent: AtomicU64::new(0),
@@ -137,6 +139,7 @@ impl Counters {
             taken_over: get(&self.taken_over),
             publishes: get(&self.publishes),
             publishes_refused: get(&self.publishes_refused),
+            publishes_ignored: get(&self.publishes_ignored),
             bytes_in: get(&self.bytes_in),
             bytes_out: get(&self.bytes_out),
             down_sent: get(&self.down_sent),
@@ -175,6 +178,8 @@ pub struct Stats {
     pub publishes: u64,
     /// Publishes answered with an error instead.
     pub publishes_refused: u64,
+    /// Publishes acknowledged that hold nothing to store: what ThingsBoard devices say beside telemetry.
+    pub publishes_ignored: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// Down-link messages written to a socket's buffer.

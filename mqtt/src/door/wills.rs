@@ -21,12 +21,28 @@ const TRIES_MAX: u32 = 60;
 
 /// Fires wills. One gateway has at most one waiting.
 pub(super) struct Wills {
-    waiting: Mutex<HashMap<GatewayId, Waiting>>,
+    table: Mutex<Table>,
     changed: Notify,
     intake: Arc<dyn Intake>,
     retained: Arc<dyn RetainedStore>,
     counters: Arc<Counters>,
     clock: Clock,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Until they are due, or are to be tried again.
+    waiting: HashMap<GatewayId, Waiting>,
+    /// With the intake, and whether the gateway has come back meanwhile.
+    firing: HashMap<GatewayId, Firing>,
+    /// Nobody tries again any more.
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Firing {
+    count: u32,
+    void: bool,
 }
 
 struct Waiting {
@@ -44,8 +60,8 @@ impl Wills {
         counters: Arc<Counters>,
         clock: Clock,
     ) -> Arc<Self> {
-        let waiting = Mutex::new(HashMap::new());
-        Arc::new(Self { waiting, changed: Notify::new(), intake, retained, counters, clock })
+        let table = Mutex::default();
+        Arc::new(Self { table, changed: Notify::new(), intake, retained, counters, clock })
     }
 
     /// The link is gone: its will goes out now, or after its delay.
@@ -56,38 +72,52 @@ impl Wills {
     }
 
     /// The gateway is back in time: its delayed will is void.
+    ///
+    /// So is one that the intake was too busy to take: fired later, it would overwrite what the gateway says now.
     pub(super) fn cancel(&self, gateway: GatewayId) {
-        self.map().remove(&gateway);
+        let mut table = self.table();
+        let waited = table.waiting.remove(&gateway);
+        if let Some(firing) = table.firing.get_mut(&gateway) {
+            firing.void = true;
+        }
+        drop(table);
+        if waited.is_some_and(|waiting| waiting.tries > 0) {
+            add(&self.counters.wills_refused, 1);
+        }
     }
 
     /// Waits for due wills until `stop`; then fires those that still wait, for their links were lost while we ran.
     pub(super) async fn run(self: &Arc<Self>, stop: &Stop) {
         while !stop.is_requested() {
-            let next = self.map().values().map(|waiting| waiting.due).min();
+            let next = self.table().waiting.values().map(|waiting| waiting.due).min();
             tokio::select! {
                 () = stop.requested() => {}
                 () = self.changed.notified() => {}
                 () = sleep_until(next) => self.fire_due(Instant::now()),
             }
         }
-        let rest: Vec<_> = self.map().drain().map(|(_, waiting)| waiting).collect();
+        let rest: Vec<_> = {
+            let mut table = self.table();
+            table.stopped = true;
+            table.waiting.drain().map(|(_, waiting)| waiting).collect()
+        };
         for waiting in rest {
             self.fire(waiting);
         }
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<GatewayId, Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait(&self, waiting: Waiting) {
-        self.map().insert(waiting.identity.gateway, waiting);
+        self.table().waiting.insert(waiting.identity.gateway, waiting);
         self.changed.notify_one();
     }
 
     fn fire_due(self: &Arc<Self>, now: Instant) {
         let due: Vec<_> = {
-            let mut map = self.map();
+            let map = &mut self.table().waiting;
             let due: Vec<_> = map.iter().filter(|(_, one)| one.due <= now).map(|(gateway, _)| *gateway).collect();
             due.into_iter().filter_map(|gateway| map.remove(&gateway)).collect()
         };
@@ -100,12 +130,28 @@ impl Wills {
         let mut publish = waiting.will.publish.clone();
         publish.will = Some(waiting.cause);
         publish.received_at = self.clock.now();
-        let (wills, identity) = (Arc::clone(self), Arc::clone(&waiting.identity));
-        let done = move |verdicts: Vec<Verdict>| wills.fired(waiting, verdicts.first().copied());
+        self.table().firing.entry(waiting.identity.gateway).or_default().count += 1;
+        let identity = Arc::clone(&waiting.identity);
+        let mut flight = Flight { wills: Arc::clone(self), waiting: Some(waiting) };
+        let done = move |verdicts: Vec<Verdict>| flight.land(verdicts.first().copied());
         self.intake.submit(&identity, vec![publish], Box::new(done));
     }
 
+    /// The intake has answered for one will. Whether it may be tried again.
+    fn landed(&self, gateway: GatewayId) -> bool {
+        let mut table = self.table();
+        let mut void = false;
+        if let Some(firing) = table.firing.get_mut(&gateway) {
+            (firing.count, void) = (firing.count.saturating_sub(1), firing.void);
+            if firing.count == 0 {
+                table.firing.remove(&gateway);
+            }
+        }
+        !void && !table.stopped
+    }
+
     fn fired(self: &Arc<Self>, mut waiting: Waiting, verdict: Option<Verdict>) {
+        let may_wait = self.landed(waiting.identity.gateway);
         match verdict {
             Some(Verdict::Stored | Verdict::Duplicate) => {
                 add(&self.counters.wills, 1);
@@ -116,7 +162,7 @@ impl Wills {
                     (true, true) => self.retained.remove(&waiting.identity, &publish.topic),
                 }
             }
-            Some(Verdict::Busy) if waiting.tries < TRIES_MAX => {
+            Some(Verdict::Busy) if may_wait && waiting.tries < TRIES_MAX => {
                 waiting.tries += 1;
                 waiting.due = Instant::now() + RETRY;
                 self.wait(waiting);
@@ -126,6 +172,26 @@ impl Wills {
                 tracing::warn!(gateway.id = waiting.identity.gateway.0, verdict = ?other, "a last will was not stored");
             }
         }
+    }
+}
+
+/// A will with the intake. Dropped without an answer, it counts as not stored.
+struct Flight {
+    wills: Arc<Wills>,
+    waiting: Option<Waiting>,
+}
+
+impl Flight {
+    fn land(&mut self, verdict: Option<Verdict>) {
+        if let Some(waiting) = self.waiting.take() {
+            self.wills.fired(waiting, verdict);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.land(None);
     }
 }
 

@@ -29,7 +29,6 @@ impl Host for FuzzHost {
     fn admit(&mut self, _: &Arc<Identity>, _: Option<Will>, _: bool) -> Result<Vec<u16>, CloseReason> {
         Ok(vec![9])
     }
-    fn retain(&mut self, _: &Arc<Identity>, _: &str, _: &Bytes) {}
     fn retained(&mut self, filter: &str) -> Vec<Retained> {
         vec![Retained { topic: filter.to_owned(), payload: Bytes::from_static(b"up") }]
     }
@@ -122,7 +121,7 @@ fn run(v5: bool, count: usize, seed: u64) -> usize {
                 let (batch, count) = submitted.swap_remove(random.random_range(0..submitted.len()));
                 let verdicts = [Verdict::Stored, Verdict::Stored, Verdict::Malformed("x"), Verdict::Duplicate];
                 let verdicts: Vec<_> = (0..count).map(|_| *verdicts.choose(&mut random).unwrap()).collect();
-                machine.verdicts(batch, &verdicts, &mut FuzzHost, &mut out);
+                machine.verdicts(batch, &verdicts, &mut out);
             }
             if random.random_bool(0.05) {
                 machine.send("vigil/1/s1/gw1/d/cmd".to_owned(), Bytes::from_static(b"x"), 1, &mut out);
@@ -132,7 +131,7 @@ fn run(v5: bool, count: usize, seed: u64) -> usize {
             }
             if machine.is_paused() {
                 for (batch, count) in std::mem::take(&mut submitted) {
-                    machine.verdicts(batch, &vec![Verdict::Stored; count], &mut FuzzHost, &mut out);
+                    machine.verdicts(batch, &vec![Verdict::Stored; count], &mut out);
                 }
             }
             assert!(machine.pending() <= 300);

@@ -153,12 +153,21 @@ async fn g3_over_the_limit_is_told_so_and_works_later() {
 }
 
 #[tokio::test]
-async fn strangers_are_limited_apart_from_clients() {
+async fn idle_strangers_give_way_to_newcomers() {
     let house = House::with(Config { strangers_max: 8, ..test_config() }).await;
     let mut inside = house.client(&Connect::v3("gw1")).await;
-    let idle: Vec<_> = futures_join((0..8).map(|_| house.socket())).await;
+    let mut idle = futures_join((0..8).map(|_| house.socket())).await;
     house.stats("eight strangers", |stats| stats.tasks == 9).await;
-    house.socket().await.closed().await;
+    // The entrance is full, and still everyone who says who they are gets in.
+    for n in 2..6 {
+        let id = format!("gw{n}");
+        let mut client = house.client(&Connect::v3(&id)).await;
+        client.send(&[0xE0, 0]).await;
+        client.closed().await;
+    }
+    // Those who waited longest went, one for each newcomer while there were too many.
+    idle[0].closed().await;
+    house.stats("the oldest went", |stats| stats.closed(CloseReason::TooManyLinks) == 1).await;
     inside.ping().await;
     drop(idle);
     house.stats("strangers gone", |stats| stats.tasks == 1).await;

@@ -8,6 +8,7 @@ mod closing;
 mod disk;
 mod down;
 mod fuzz;
+mod hostile;
 mod keep_alive;
 mod login;
 mod memory;

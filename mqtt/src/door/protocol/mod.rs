@@ -15,7 +15,6 @@ mod subscribe;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use model::Time;
 use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::{PacketBuildResult, PacketBuilder, PacketData, RawPacket};
@@ -45,8 +44,6 @@ pub trait Host {
     fn identify(&mut self, login: &Login<'_>) -> Result<Identity, LoginError>;
     /// The identity fits the CONNECT: take a seat. Gives the packet ids of QoS 2 publishes that still wait for PUBREL.
     fn admit(&mut self, identity: &Arc<Identity>, will: Option<Will>, clean: bool) -> Result<Vec<u16>, CloseReason>;
-    /// A publish with the retain flag is stored.
-    fn retain(&mut self, identity: &Arc<Identity>, topic: &str, payload: &Bytes);
     /// Retained messages that match.
     fn retained(&mut self, filter: &str) -> Vec<Retained>;
     /// The time that `Publish::received_at` gets.
@@ -64,6 +61,8 @@ pub struct Output {
     pub subscriptions_changed: bool,
     /// Publishes answered with an error or dropped, since last taken.
     pub refused: u64,
+    /// Publishes acknowledged that hold nothing to store (ThingsBoard attributes), since last taken.
+    pub ignored: u64,
     /// Down-link messages written, since last taken.
     pub down_sent: u64,
     /// Down-link messages above the client's Maximum Packet Size, since last taken.

@@ -17,8 +17,6 @@ pub(super) struct Pending {
     batch: u32,
     /// `None` until the verdict is in; then the v5 reason.
     answer: Option<u8>,
-    /// To retain once it is stored.
-    retain: Option<Box<(String, Bytes)>>,
 }
 
 impl Pending {
@@ -123,10 +121,11 @@ impl Machine {
         }
         let Some(identity) = self.identity.clone() else { return Err(CloseReason::Protocol) };
         let right = if acl::is_topic(topic) { acl::publish(&identity, topic) } else { Right::Refused };
-        let state = match right {
-            Right::Store { state } => state,
+        match right {
+            Right::Store { .. } => {}
             Right::Ignore => {
-                self.push(qos, id, Some(0), None);
+                out.ignored += 1;
+                self.push(qos, id, Some(0));
                 self.acknowledge(out);
                 return Ok(());
             }
@@ -140,17 +139,16 @@ impl Machine {
                 if !self.v5 {
                     return Err(reason);
                 }
-                self.push(qos, id, Some(code), None);
+                self.push(qos, id, Some(code));
                 self.acknowledge(out);
                 return Ok(());
             }
-        };
+        }
         if qos == 2 && self.seen_before(packet, out)? {
             return Ok(());
         }
         let payload = Bytes::from_owner(Shared(packet.payload.clone()));
-        let retain = (packet.retain && state).then(|| Box::new((topic.to_owned(), payload.clone())));
-        self.push(qos, id, None, retain);
+        self.push(qos, id, None);
         out.publishes.push(Publish {
             topic: topic.to_owned(),
             payload,
@@ -169,7 +167,7 @@ impl Machine {
         let known = self.qos2.contains(&packet.id);
         if known && packet.dup {
             if !self.pending.iter().any(|pending| pending.is_qos2(packet.id)) {
-                self.push(2, packet.id, Some(0), None);
+                self.push(2, packet.id, Some(0));
                 self.acknowledge(out);
             }
             return Ok(true);
@@ -208,7 +206,7 @@ impl Machine {
     }
 
     /// The intake's answer for one batch. Writes the acknowledgements whose turn has come.
-    pub fn verdicts(&mut self, batch: u32, verdicts: &[Verdict], host: &mut dyn Host, out: &mut Output) {
+    pub fn verdicts(&mut self, batch: u32, verdicts: &[Verdict], out: &mut Output) {
         let mut verdicts = verdicts.iter().copied();
         let mut close = None;
         for pending in &mut self.pending {
@@ -221,12 +219,7 @@ impl Machine {
                 out.refused += 1;
             }
             pending.answer = Some(match verdict {
-                Verdict::Stored | Verdict::Duplicate => {
-                    if let (Some(retain), Some(identity)) = (pending.retain.take(), &self.identity) {
-                        host.retain(identity, &retain.0, &retain.1);
-                    }
-                    0x00
-                }
+                Verdict::Stored | Verdict::Duplicate => 0x00,
                 Verdict::Malformed(_) => 0x99,
                 Verdict::NotAuthorised if self.v5 => 0x87,
                 Verdict::Busy if self.v5 => 0x97,
@@ -273,9 +266,9 @@ impl Machine {
         }
     }
 
-    fn push(&mut self, qos: u8, id: u16, answer: Option<u8>, retain: Option<Box<(String, Bytes)>>) {
+    fn push(&mut self, qos: u8, id: u16, answer: Option<u8>) {
         self.unacked += usize::from(qos > 0);
-        self.pending.push_back(Pending { qos, id, batch: self.batch, answer, retain });
+        self.pending.push_back(Pending { qos, id, batch: self.batch, answer });
     }
 
     fn alias(&self, alias: u16) -> Result<Box<str>, CloseReason> {
