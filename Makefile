@@ -34,8 +34,7 @@ check: need-build web
 
 test: need-test check
 	cd $(WEB) && npm test
-	cargo build --release --bin vigil
-	VIGIL_BIN=$(CURDIR)/target/release/vigil cargo $(NEXTEST) --workspace
+	cargo $(NEXTEST) --workspace
 
 bench: need-build web
 	cargo build --release --bin vigil
