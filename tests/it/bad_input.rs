@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::world::{World, vigil};
 
 /// A server that does not refuse by then has started.
-const REFUSED_WITHIN: Duration = Duration::from_secs(60);
+const REFUSED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Starts a server that must refuse: status 1, nothing on standard output, no panic. What it says on standard error.
 pub(crate) fn refusal(config_file: &Path) -> String {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod arrows;
+mod backup;
 mod bad_input;
 mod bench;
 mod clients;
@@ -12,5 +13,7 @@ mod kill;
 mod load;
 mod power_cut;
 mod replay;
+mod restart;
 mod store_down;
+mod strangers;
 mod world;
