@@ -7,8 +7,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use journal::Journal;
 use runtime::Stop;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -18,6 +20,10 @@ use crate::server::Parts;
 const SOCKET: &str = "vigil.sock";
 /// Longest request, bytes.
 const REQUEST_BYTES_MAX: u64 = 8_192;
+/// Time a caller has to send its request, and then to take each line of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The journal's cursor of a running backup.
+const HOLD: &str = "backup";
 
 /// A bound socket, and the file to remove at the end.
 #[derive(Debug)]
@@ -43,14 +49,16 @@ impl Control {
             tokio::select! {
                 () = stop.requested() => break,
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        if let Err(error) = answer(stream, &parts).await {
+                    Ok((stream, _)) => tokio::select! {
+                        // A copy under way is left unfinished: its folder says so by lacking files.
+                        () = stop.requested() => break,
+                        answered = answer(stream, &parts) => if let Err(error) = answered {
                             tracing::warn!(error = format!("{error:#}"), "a control request failed");
-                        }
-                    }
+                        },
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "the control socket cannot accept");
-                        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                 },
             }
@@ -63,7 +71,8 @@ impl Control {
 async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await?;
+    let mut read = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
+    tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await.context("no request came")??;
     let Some(target) = line.trim_end().strip_prefix("backup ") else {
         write.write_all(b"error unknown request\n").await?;
         return Ok(());
@@ -76,20 +85,29 @@ async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
         let (line, rest) = tokio::task::spawn_blocking(move || (lines.recv(), lines)).await?;
         lines = rest;
         let Ok(line) = line else { break };
-        write.write_all(format!("{line}\n").as_bytes()).await?;
+        // The copy goes on when nobody listens any more.
+        let _unheard = tokio::time::timeout(PATIENCE, write.write_all(format!("{line}\n").as_bytes())).await;
     }
     let last = match work.await? {
         Ok(()) => "ok\n".to_owned(),
         Err(error) => format!("error {error:#}\n"),
     };
-    write.write_all(last.as_bytes()).await?;
+    tokio::time::timeout(PATIENCE, write.write_all(last.as_bytes())).await.context("the answer was not taken")??;
+    Ok(())
+}
+
+/// Forgets the cursor of a backup that ended with its process: it would hold the journal's entries back until it is full.
+pub fn forget_unfinished_backup(journal: &Journal) -> Result<(), journal::Error> {
+    if journal.stats().cursors.iter().any(|(name, _)| name == HOLD) {
+        tracing::warn!("a backup did not finish before the last stop: start it again into a new folder");
+        journal.remove_cursor(HOLD)?;
+    }
     Ok(())
 }
 
 /// Copies the three databases of a running server. While it lasts, a cursor of its own keeps the journal from trimming what
 /// the copies of the stores have not seen: journal entries between their cursors and its end are all in the copy.
 fn copy(parts: &Parts, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
-    const HOLD: &str = "backup";
     parts.journal.register_cursor(HOLD)?;
     let copied = copy_held(parts, target, progress);
     parts.journal.remove_cursor(HOLD)?;

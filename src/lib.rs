@@ -6,6 +6,7 @@ pub mod commands;
 pub mod control;
 pub mod cpus;
 pub mod demo;
+pub mod limits;
 pub mod metrics;
 pub mod seed;
 pub mod server;

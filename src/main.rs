@@ -1,6 +1,8 @@
 //! The one binary: parse, call, and turn an error into one sentence and exit status 1.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use vigil::cli::{Cli, Command};
@@ -8,6 +10,8 @@ use vigil::{bench, commands, cpus, demo, server};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What this process writes holds names, phones and readings: it is nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     log();
     match run(cli.command) {
         Ok(true) => ExitCode::SUCCESS,
@@ -32,38 +36,50 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Backup(args) => commands::backup(&args)?,
         Command::Serve(args) => {
             let config = config::server(&args.config)?;
-            runtime()?.block_on(server::serve(config))?;
+            run_async(server::serve(config))?;
         }
         Command::Gateway(args) => {
             let config = config::gateway(&args.config)?;
-            runtime()?.block_on(commands::gateway(config))?;
+            run_async(commands::gateway(config))?;
         }
-        Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
-        Command::Replay(args) => runtime()?.block_on(commands::replay(&args))?,
-        Command::Simulate(args) => runtime()?.block_on(commands::simulate(&args))?,
+        Command::Demo(args) => run_async(demo::run(args))?,
+        Command::Replay(args) => run_async(commands::replay(&args))?,
+        Command::Simulate(args) => run_async(commands::simulate(&args))?,
         Command::Bench(args) => {
-            let report = runtime()?.block_on(bench::run(&args))?;
+            let report = run_async(bench::run(&args))?;
             let text = if args.json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
             server::say(&text);
         }
         Command::BenchLoad(args) => {
             let load = serde_json::from_slice(&std::fs::read(&args.plan)?)?;
-            let outcome = runtime()?.block_on(bench::load::run(load))?;
+            let outcome = run_async(bench::load::run(load))?;
             server::say(&format!("outcome {}", serde_json::to_string(&outcome)?));
         }
     }
     Ok(true)
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// Time that blocking work left over (a backup under way) has once the command itself has ended.
+const LEFT_OVER: Duration = Duration::from_secs(2);
+
+/// Runs a command to its end, which does not wait for blocking work that will not end.
+fn run_async<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LEFT_OVER);
+    outcome
 }
 
 /// Logs go to standard error; `VIGIL_LOG` chooses what (`info` by default).
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("VIGIL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colours are for people; in a file or the system's journal they would stand in the way of searching.
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 }
 
 #[expect(clippy::print_stderr, reason = "the answer to whoever typed the command")]

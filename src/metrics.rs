@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use console::Check;
 
+use crate::limits;
 use crate::server::Parts;
 
 /// Reads the parts' counters when asked.
@@ -29,6 +30,8 @@ impl Meters {
             counter(&mut out, &format!("vigil_ingest_{name}_total"), value);
         }
         self.alerting(&mut out);
+        counter(&mut out, "vigil_records_quarantine_dropped_total", self.parts.records.quarantine_dropped());
+        process(&mut out);
         let door = self.parts.door.stats();
         for (name, value) in [
             ("accepted", door.accepted),
@@ -131,7 +134,7 @@ impl Meters {
         };
         let journal = match (&stats.failure, stats.pressure.full) {
             (Some(failure), _) => (false, failure.clone()),
-            (None, true) => (false, "full: its readers are behind, new frames are refused".to_owned()),
+            (None, true) => (false, full(&stats)),
             (None, false) => (true, format!("{} entries, {} bytes kept", stats.head.0, stats.pressure.disk_bytes)),
         };
         let writer = lag(ingest::writer::CURSOR).unwrap_or(0);
@@ -153,6 +156,33 @@ impl Meters {
             Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
         ]
     }
+}
+
+/// Which reader holds the journal back, and what to look at.
+fn full(stats: &journal::Stats) -> String {
+    let slowest = stats.cursors.iter().min_by_key(|(_, seq)| *seq);
+    match slowest.map(|(name, seq)| (name.as_str(), stats.head.0.saturating_sub(seq.0))) {
+        Some((name, behind)) if stats.pressure.disk_bytes > stats.pressure.disk_bytes_max / 2 => {
+            format!("full: new frames are refused because {name} is {behind} entries behind")
+        }
+        _ => "full: new frames are refused because the disk has no space or does not keep up".to_owned(),
+    }
+}
+
+/// The process's own figures, under the names every dashboard knows.
+fn process(out: &mut String) {
+    let usage = limits::usage();
+    for (name, value) in [
+        ("process_open_fds", usage.open_files),
+        ("process_max_fds", usage.open_files_max),
+        ("process_resident_memory_bytes", usage.resident_bytes),
+    ] {
+        if let Some(value) = value {
+            gauge(out, name, value as f64);
+        }
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let _ = writeln!(out, "# TYPE vigil_build_info gauge\nvigil_build_info{{version=\"{version}\"}} 1");
 }
 
 /// Entries the readings store may be behind before the server calls itself degraded.

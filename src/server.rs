@@ -18,7 +18,8 @@ use runtime::{Clock, Stop, Tasks};
 use store::readings::Readings;
 use store::records::Records;
 
-use crate::control::Control;
+use crate::control::{self, Control};
+use crate::limits;
 use crate::metrics::Meters;
 
 /// Held as long as a server uses a data directory.
@@ -77,12 +78,14 @@ impl Server {
         open_journal: impl FnOnce(&config::Server) -> Result<Journal, journal::Error>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
+        limits::raise_open_files(config.mqtt.links_max + config.mqtt.strangers_max + config.console.connections_max);
         let dir = config.data_dir.clone();
         let lock = lock(&dir)?;
         let control = Control::bind(&dir);
         // Doors first: a busy port should be said before anything else happens.
         let console = console::bind(config.console.clone()).await?;
         let journal = open_journal(&config)?;
+        control::forget_unfinished_backup(&journal)?;
         let cannot_use = |name| format!("cannot use {}", dir.join(name).display());
         let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())
             .with_context(|| cannot_use("records.db"))?;

@@ -23,9 +23,31 @@ pub(crate) enum Prepared {
     /// The registry does not know this device of the gateway yet.
     UnknownDevice(Name),
     /// Does not decode. Goes to quarantine.
-    Malformed { code: &'static str, detail: String },
+    Malformed(Refused),
+    /// An entry for the journal; the frame holds more than this version stores, so it goes to quarantine too.
+    Partly(Ready, Refused),
     /// A topic that carries no frames.
     WrongTopic,
+}
+
+impl Prepared {
+    pub(crate) const fn too_many_devices(detail: String) -> Self {
+        Self::Malformed(Refused::new("too_many_devices", detail))
+    }
+}
+
+/// Why a frame goes to quarantine, and its name if it told one.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+    pub(crate) key: Option<FrameKey>,
+}
+
+impl Refused {
+    const fn new(code: &'static str, detail: String) -> Self {
+        Self { code, detail, key: None }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -35,6 +57,8 @@ pub(crate) struct Ready {
     /// `None` for dialects without numbers.
     pub(crate) key: Option<FrameKey>,
     pub(crate) tally: Tally,
+    /// A gateway's birth: it is told the time once this is durable.
+    pub(crate) birth: Option<GatewayId>,
 }
 
 /// What the entry adds to the counters once it is durable.
@@ -45,6 +69,7 @@ pub(crate) struct Tally {
     pub(crate) unattributed: bool,
     out_of_range: u64,
     clock_suspect: u64,
+    clock_suspect_events: u64,
     unknown_metrics: u64,
 }
 
@@ -56,6 +81,7 @@ impl Tally {
         add(&counters.unattributed_frames, u64::from(self.unattributed));
         add(&counters.out_of_range_readings, self.out_of_range);
         add(&counters.clock_suspect_readings, self.clock_suspect);
+        add(&counters.clock_suspect_events, self.clock_suspect_events);
         add(&counters.unknown_metrics, self.unknown_metrics);
     }
 }
@@ -65,10 +91,20 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
     match Topic::parse(&publish.topic) {
         Ok(Topic::Up { lane, device, .. }) => {
             let mut frame = wire::WireFrame::default();
-            if let Err(bad) = wire::decode_into(&publish.payload, &mut frame) {
-                return Prepared::Malformed { code: bad.code(), detail: bad.to_string() };
-            }
+            let decoded = wire::decode_into(&publish.payload, &mut frame);
             let key = FrameKey { gateway: from.gateway, lane, epoch: frame.epoch, seq: frame.seq };
+            if let Err(bad) = decoded {
+                // Numbers read before the fault only help whoever looks for the frame.
+                let key = (frame.epoch != 0 && frame.seq != 0).then_some(key);
+                return Prepared::Malformed(Refused { key, ..Refused::new(bad.code(), bad.to_string()) });
+            }
+            let waveform = frame.has_waveform.then(|| waveform(key));
+            if let Some(refused) = waveform.as_ref()
+                && frame.samples.is_empty()
+                && frame.events.is_empty()
+            {
+                return Prepared::Malformed(Refused { detail: refused.detail.clone(), ..*refused });
+            }
             let content = Content {
                 lane,
                 flags: frame.flags,
@@ -77,10 +113,13 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 events: frame.events,
                 unknown: frame.unknown_metrics + frame.unknown_events,
             };
-            content.prepare(view, from.gateway, device, publish.received_at, future_max)
+            match (content.prepare(view, from.gateway, device, publish.received_at, future_max), waveform) {
+                (Prepared::Entry(ready), Some(refused)) => Prepared::Partly(ready, refused),
+                (prepared, _) => prepared,
+            }
         }
         Ok(Topic::Telemetry) => match thingsboard::decode(&publish.payload, publish.received_at) {
-            Err(bad) => Prepared::Malformed { code: bad.code(), detail: bad.to_string() },
+            Err(bad) => Prepared::Malformed(Refused::new(bad.code(), bad.to_string())),
             Ok(told) => {
                 let lane = told.events.iter().map(|event| event.kind.lane()).min().unwrap_or(Lane::Vit);
                 let content = Content {
@@ -97,6 +136,12 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
         Ok(Topic::State { .. }) => link(from.gateway, publish),
         Ok(Topic::Down { .. }) | Err(_) => Prepared::WrongTopic,
     }
+}
+
+/// Waveforms are not stored by this version: the frame is kept whole until one that does replays it.
+fn waveform(key: FrameKey) -> Refused {
+    let detail = "the frame carries a waveform, which this version keeps only here".to_owned();
+    Refused { key: Some(key), ..Refused::new("waveform", detail) }
 }
 
 struct Content {
@@ -123,8 +168,10 @@ impl Content {
             self.samples.into_iter().map(|s| guard(s, received_at, latest, &mut tally)).collect();
         let mut events = self.events;
         for event in &mut events {
-            if event.at > latest {
+            // An SOS of a gateway whose clock was never set is an SOS of now, not of 1970.
+            if event.at > latest || event.at < EARLIEST {
                 event.at = received_at;
+                tally.clock_suspect_events += 1;
             }
         }
         let at = samples.iter().map(|sample| sample.taken_at).chain(events.iter().map(|event| event.at)).min();
@@ -140,15 +187,16 @@ impl Content {
         let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples };
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
-        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally })
+        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally, birth: None })
     }
 }
+
+/// 2001-01-01: before it, a clock that was never set.
+const EARLIEST: Time = Time::from_secs(978_307_200);
 
 /// A time that cannot be (year 1970, the future) is replaced by the time of arrival and said to be suspect; a value that
 /// cannot be is kept and marked.
 fn guard(sample: Sample, received_at: Time, latest: Time, tally: &mut Tally) -> Sample {
-    /// 2001-01-01: before it, a clock that was never set.
-    const EARLIEST: Time = Time::from_secs(978_307_200);
     let mut sample = sample.guarded();
     tally.out_of_range += u64::from(sample.quality == Quality::OutOfRange);
     if sample.taken_at > latest || sample.taken_at < EARLIEST {
@@ -172,16 +220,17 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
     }
     let state = match serde_json::from_slice::<State>(&publish.payload) {
         Ok(state) => state.state,
-        Err(error) => return Prepared::Malformed { code: "state", detail: format!("the state is not JSON: {error}") },
+        Err(error) => return Prepared::Malformed(Refused::new("state", format!("the state is not JSON: {error}"))),
     };
     let state = match state.as_str() {
         "up" => LinkState::Up,
         "sleeping" => LinkState::Sleeping,
         "lost" => LinkState::Lost,
-        _ => return Prepared::Malformed { code: "state", detail: "state must be up, sleeping or lost".into() },
+        _ => return Prepared::Malformed(Refused::new("state", "state must be up, sleeping or lost".into())),
     };
     let bytes = Entry::Link { gateway, state, at: publish.received_at }.to_bytes();
-    Prepared::Entry(Ready { bytes, lane: Lane::Evt, key: None, tally: Tally::default() })
+    let birth = (state == LinkState::Up).then_some(gateway);
+    Prepared::Entry(Ready { bytes, lane: Lane::Evt, key: None, tally: Tally::default(), birth })
 }
 
 /// A publish made of a quarantined frame, to try it again.

@@ -2,19 +2,21 @@
 //!
 //! The quick way (known devices, frames that decode) runs on the connection's task: decode, look for duplicates, attribute,
 //! append to the journal. Anything that needs the records store (a device never seen, a frame for the quarantine) goes to
-//! the desk, a thread of its own; there a client's later publishes may overtake, which event time puts right again.
+//! the desk, a thread of its own; there a client's later publishes may overtake, which event time puts right again. The
+//! other publishes of the same socket read do not wait for it: an SOS beside a rubbish frame is durable at once.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use journal::AppendError;
 use model::entry::{Entry, LinkState};
-use model::{Lane, Time};
+use model::{GatewayId, Lane, Time};
 use mqtt::door::{Done, Identity, Intake, LinkChange, Publish, Verdict};
+use mqtt::topic::Topic;
 use store::records;
 
-use crate::frame::{Prepared, Ready, again, prepare};
+use crate::frame::{Prepared, Ready, Refused, again, prepare};
 use crate::stats::add;
 use crate::{Ingest, Shared};
 
@@ -32,13 +34,23 @@ impl Intake for Ingest {
         let future_max = Duration::from_secs(shared.config.future_max_s);
         let prepared: Vec<Prepared> =
             publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
-        let quick = |one: &Prepared| !matches!(one, Prepared::UnknownDevice(_) | Prepared::Malformed { .. });
-        if prepared.iter().all(quick) {
-            let slots = prepared.into_iter().map(|one| Slot::of(one, shared)).collect();
-            append(shared, slots, done);
-        } else {
-            to_desk(&self.desk, shared, Job::Publishes { from: Arc::clone(from), publishes, done });
+        let is_slow =
+            |one: &Prepared| matches!(one, Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..));
+        let slow: Vec<bool> = prepared.iter().map(is_slow).collect();
+        let slots = |prepared: Vec<Prepared>| {
+            prepared.into_iter().filter(|one| !is_slow(one)).map(|one| Slot::of(one, shared)).collect()
+        };
+        if !slow.contains(&true) {
+            return append(shared, slots(prepared), done);
         }
+        let from = Arc::clone(from);
+        if !slow.contains(&false) {
+            return to_desk(&self.desk, shared, Job::Publishes { from, publishes, done });
+        }
+        let (quick_done, slow_done) = join(slow.clone(), done);
+        append(shared, slots(prepared), quick_done);
+        let publishes = publishes.into_iter().zip(slow).filter_map(|(publish, slow)| slow.then_some(publish)).collect();
+        to_desk(&self.desk, shared, Job::Publishes { from, publishes, done: slow_done });
     }
 
     fn link(&self, from: &Arc<Identity>, change: LinkChange) {
@@ -52,9 +64,35 @@ impl Intake for Ingest {
     }
 }
 
-/// One publish on its way: an entry to append, or a verdict that is certain already.
+/// Splits one answer in two: the first for the quick publishes, the second for the slow ones, each called once. When both
+/// have come the verdicts are put in the order of arrival. A half that is dropped uncalled drops `done` uncalled.
+fn join(slow: Vec<bool>, done: Done) -> (Done, Done) {
+    type Halves = [Option<Vec<Verdict>>; 2];
+    let state: Arc<Mutex<(Halves, Option<Done>)>> = Arc::new(Mutex::new(([None, None], Some(done))));
+    let slow = Arc::new(slow);
+    let half = |index: usize| -> Done {
+        let (state, slow) = (Arc::clone(&state), Arc::clone(&slow));
+        Box::new(move |verdicts| {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.0[index] = Some(verdicts);
+            if state.0.iter().any(Option::is_none) {
+                return;
+            }
+            let [quick, late] = std::mem::take(&mut state.0).map(|half| half.unwrap_or_default().into_iter());
+            let Some(done) = state.1.take() else { return };
+            drop(state);
+            let mut halves = [quick, late];
+            // Each half has a verdict for each of its publishes; a missing one would be a bug and counts as not stored.
+            let next = |slow: &bool| halves[usize::from(*slow)].next().unwrap_or(Verdict::Failed);
+            done(slow.iter().map(next).collect());
+        })
+    };
+    (half(0), half(1))
+}
+
+/// One publish on its way: an entry to append and the verdict once it is durable, or a verdict that is certain already.
 enum Slot {
-    Entry(Ready),
+    Entry(Ready, Verdict),
     Certain(Verdict),
 }
 
@@ -66,15 +104,16 @@ impl Slot {
                     add(&shared.counters.duplicate_frames, 1);
                     Self::Certain(Verdict::Duplicate)
                 }
-                _ => Self::Entry(ready),
+                _ => Self::Entry(ready, Verdict::Stored),
             },
             Prepared::Nothing => Self::Certain(Verdict::Stored),
             Prepared::WrongTopic => {
                 add(&shared.counters.refused_topics, 1);
                 Self::Certain(Verdict::NotAuthorised)
             }
-            Prepared::Malformed { code, .. } => Self::Certain(Verdict::Malformed(code)),
-            Prepared::UnknownDevice(_) => Self::Certain(Verdict::Busy),
+            Prepared::Malformed(refused) => Self::Certain(Verdict::Malformed(refused.code)),
+            // Only the desk can deal with these.
+            Prepared::UnknownDevice(_) | Prepared::Partly(..) => Self::Certain(Verdict::Busy),
         }
     }
 }
@@ -88,10 +127,10 @@ fn append(shared: &Arc<Shared>, slots: Vec<Slot>, done: Done) {
     for slot in slots {
         match slot {
             Slot::Certain(verdict) => verdicts.push(verdict),
-            Slot::Entry(ready) => {
+            Slot::Entry(ready, verdict) => {
                 urgent |= matches!(ready.lane, Lane::Sos | Lane::Evt);
-                verdicts.push(Verdict::Stored);
-                notes.push((verdicts.len() - 1, ready.key, ready.tally));
+                verdicts.push(verdict);
+                notes.push((verdicts.len() - 1, ready.key, ready.tally, ready.birth));
                 entries.push(ready.bytes);
             }
         }
@@ -104,9 +143,12 @@ fn append(shared: &Arc<Shared>, slots: Vec<Slot>, done: Done) {
         let shared = shared_then;
         match result {
             Ok(_) => {
-                shared.ledger.mark(notes.iter().filter_map(|(_, key, _)| *key));
-                for (_, _, tally) in &notes {
+                shared.ledger.mark(notes.iter().filter_map(|(_, key, ..)| *key));
+                for (_, _, tally, birth) in &notes {
                     tally.count(&shared.counters);
+                    if let Some(gateway) = birth {
+                        shared.tell_time(*gateway);
+                    }
                 }
             }
             Err(error) => {
@@ -127,11 +169,15 @@ fn append(shared: &Arc<Shared>, slots: Vec<Slot>, done: Done) {
 
 /// Hands a job to the desk; a full desk answers "busy", and the client keeps what it sent.
 pub(crate) fn to_desk(desk: &SyncSender<Job>, shared: &Shared, job: Job) {
-    if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = desk.try_send(job)
-        && let Job::Publishes { publishes, done, .. } = job
-    {
-        add(&shared.counters.busy, publishes.len() as u64);
-        done(vec![Verdict::Busy; publishes.len()]);
+    let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = desk.try_send(job) else { return };
+    match job {
+        Job::Publishes { publishes, done, .. } => {
+            add(&shared.counters.busy, publishes.len() as u64);
+            done(vec![Verdict::Busy; publishes.len()]);
+        }
+        // In memory it is; the gateway's next birth writes it again.
+        Job::Retain { .. } => add(&shared.counters.retained_unsaved, 1),
+        Job::Stop => {}
     }
 }
 
@@ -145,7 +191,10 @@ pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             }
             Job::Retain { from, topic, payload } => {
                 if let Err(error) = shared.records.retained_put(from.gateway, &topic, &payload, shared.clock.now()) {
-                    tracing::warn!(gateway.id = from.gateway.0, %error, "a retained state was not kept");
+                    add(&shared.counters.retained_unsaved, 1);
+                    if let Some(silent) = shared.quiet.due("retained", from.gateway) {
+                        tracing::warn!(gateway.id = from.gateway.0, %error, silent, "a retained state was not kept");
+                    }
                 }
             }
             Job::Stop => return,
@@ -161,46 +210,100 @@ impl Shared {
         if let Prepared::UnknownDevice(name) = &prepared {
             match self.records.ensure_device(from.gateway, name).map_err(Refusal::from).and_then(|_| self.refresh()) {
                 Ok(()) => prepared = prepare(&self.view.load(), from, publish, future_max),
-                Err(Refusal::TooMany(detail)) => prepared = Prepared::Malformed { code: "too_many_devices", detail },
+                Err(Refusal::TooMany(detail)) => prepared = Prepared::too_many_devices(detail),
                 Err(Refusal::Later(error)) => {
-                    tracing::warn!(
-                        gateway.id = from.gateway.0,
-                        error,
-                        "a new device could not be registered; the client keeps its frame"
-                    );
+                    if let Some(silent) = self.quiet.due("device", from.gateway) {
+                        tracing::warn!(
+                            gateway.id = from.gateway.0,
+                            error,
+                            silent,
+                            "a new device could not be registered; the client keeps its frame"
+                        );
+                    }
                     add(&self.counters.busy, 1);
                 }
             }
         }
-        match &prepared {
-            Prepared::Malformed { code, detail } => self.quarantine(from, publish, code, detail),
-            _ => Slot::of(prepared, self),
+        match prepared {
+            Prepared::Malformed(refused) => Slot::Certain(self.quarantine(from, publish, &refused)),
+            Prepared::Partly(ready, refused) => {
+                // What is known is used whatever becomes of the rest; until that is kept too, the client sends it again.
+                let verdict = match self.quarantine(from, publish, &refused) {
+                    Verdict::Malformed(_) => Verdict::Stored,
+                    other => other,
+                };
+                match Slot::of(Prepared::Entry(ready), self) {
+                    Slot::Entry(ready, _) => Slot::Entry(ready, verdict),
+                    Slot::Certain(_) if verdict == Verdict::Busy => Slot::Certain(verdict),
+                    certain @ Slot::Certain(_) => certain,
+                }
+            }
+            prepared => Slot::of(prepared, self),
         }
     }
 
-    fn quarantine(&self, from: &Identity, publish: &Publish, code: &'static str, detail: &str) -> Slot {
+    /// Keeps a frame with its cause. `Malformed` once that is durable, `Busy` when it cannot be.
+    fn quarantine(&self, from: &Identity, publish: &Publish, refused: &Refused) -> Verdict {
+        let Refused { code, detail, .. } = refused;
         let cause = format!("{code}: {detail}");
         let at = publish.received_at;
         match self.records.quarantine_put(from.gateway, &publish.topic, &publish.payload, &cause, at) {
             Ok(id) => {
                 add(&self.counters.quarantined_frames, 1);
-                tracing::info!(gateway.id = from.gateway.0, quarantine.id = id, code, "a frame went into quarantine");
-                self.reject(from, code);
-                Slot::Certain(Verdict::Malformed(code))
+                add(&self.counters.waveform_frames, u64::from(*code == "waveform"));
+                if let Some(silent) = self.quiet.due("quarantine", from.gateway) {
+                    let gateway = from.gateway.0;
+                    tracing::info!(
+                        gateway.id = gateway,
+                        quarantine.id = id,
+                        code,
+                        silent,
+                        "a frame went into quarantine"
+                    );
+                }
+                self.reject(from, &publish.topic, refused);
+                Verdict::Malformed(code)
             }
             Err(error) => {
-                tracing::error!(gateway.id = from.gateway.0, %error, "the quarantine cannot be written; the client keeps its frame");
+                if let Some(silent) = self.quiet.due("unkept", from.gateway) {
+                    let gateway = from.gateway.0;
+                    tracing::error!(gateway.id = gateway, %error, silent, "the quarantine cannot be written; the client keeps its frame");
+                }
                 add(&self.counters.busy, 1);
-                Slot::Certain(Verdict::Busy)
+                Verdict::Busy
             }
         }
     }
 
-    /// Tells a gateway that a frame was refused: MQTT 3.1.1 has no other way to say it.
-    fn reject(&self, from: &Identity, code: &str) {
+    /// Tells a gateway that a frame was refused (`d/ack`): MQTT 3.1.1 has no other way to say it. `upto` is the ledger's; it
+    /// names no holes, because frames under way look like holes here.
+    fn reject(&self, from: &Identity, topic: &str, refused: &Refused) {
+        let door = self.door.load();
+        let Some(door) = &*door else { return };
+        let known = match Topic::parse(topic) {
+            Ok(Topic::Up { lane, .. }) => self.ledger.track(from.gateway, lane).map(|track| (lane, track)),
+            _ => None,
+        };
+        let lane = match Topic::parse(topic) {
+            Ok(Topic::Up { lane, .. }) => lane.as_str(),
+            Ok(Topic::State { .. }) => "st",
+            // Other dialects have no down-link of ours.
+            _ => return,
+        };
+        let epoch = refused.key.map(|key| key.epoch).or(known.as_ref().map(|(_, track)| track.epoch)).unwrap_or(0);
+        let upto = known.filter(|(_, track)| track.epoch == epoch).map_or(0, |(_, track)| track.upto());
+        let seq = refused.key.map_or(0, |key| key.seq);
+        let payload = serde_json::json!({
+            "e": epoch, "lane": lane, "upto": upto, "holes": [], "rej": [{ "seq": seq, "code": refused.code }],
+        });
+        door.down(from.gateway, "ack", payload.to_string().into(), 1);
+    }
+
+    /// Gives a gateway that was just born the server's time (`d/time`), milliseconds since 1970.
+    fn tell_time(&self, gateway: GatewayId) {
         if let Some(door) = &*self.door.load() {
-            let payload = serde_json::json!({ "rej": [{ "code": code }] }).to_string();
-            door.down(from.gateway, "ack", payload.into(), 1);
+            let payload = serde_json::json!({ "ms": self.clock.now().millis() });
+            door.down(gateway, "time", payload.to_string().into(), 1);
         }
     }
 
@@ -217,7 +320,7 @@ impl Shared {
         let from = self.view.load().identity(row.gateway).ok_or("the frame's gateway is not registered any more")?;
         match self.at_desk_again(&from, &again(row.topic, payload, row.at))? {
             Slot::Certain(Verdict::Stored | Verdict::Duplicate) => {}
-            Slot::Entry(ready) => {
+            Slot::Entry(ready, _) => {
                 self.journal.append_blocking(vec![ready.bytes]).map_err(|error| error.to_string())?;
                 self.ledger.mark(ready.key);
                 ready.tally.count(&self.counters);
@@ -230,7 +333,9 @@ impl Shared {
     fn at_desk_again(&self, from: &Identity, publish: &Publish) -> Result<Slot, String> {
         let future_max = Duration::from_secs(self.config.future_max_s);
         match prepare(&self.view.load(), from, publish, future_max) {
-            Prepared::Malformed { detail, .. } => Err(format!("still does not decode: {detail}")),
+            Prepared::Malformed(Refused { detail, .. }) => Err(format!("still does not decode: {detail}")),
+            // Its readings were journalled when it came.
+            Prepared::Partly(_, Refused { detail, .. }) => Err(format!("still does not decode in full: {detail}")),
             Prepared::UnknownDevice(_) => Ok(self.at_desk(from, publish)),
             prepared => Ok(Slot::of(prepared, self)),
         }

@@ -57,6 +57,11 @@ impl Track {
         }
     }
 
+    /// All below it, from the first number seen on, is durable.
+    pub fn upto(&self) -> u64 {
+        self.runs.first_key_value().map_or(0, |(_, end)| *end)
+    }
+
     /// Numbers missing between the first and the newest seen.
     pub fn holes(&self) -> u64 {
         let ends = self.runs.values();

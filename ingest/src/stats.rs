@@ -34,6 +34,8 @@ counters! {
     unattributed_frames;
     /// Frames that did not decode and were put into quarantine.
     quarantined_frames;
+    /// Of these, frames that carry a waveform: kept whole, their other readings are journalled.
+    waveform_frames;
     /// Publishes to topics that carry no frames.
     refused_topics;
     /// Publishes answered "busy": journal or desk full.
@@ -44,6 +46,10 @@ counters! {
     out_of_range_readings;
     /// Readings with an impossible time: stored at their arrival, not judged.
     clock_suspect_readings;
+    /// Events with an impossible time: taken at their arrival.
+    clock_suspect_events;
+    /// Retained states that were not written through: the desk was full or the records refused.
+    retained_unsaved;
     /// Values of metrics this version does not know.
     unknown_metrics;
     /// Readings stored by the writer.
@@ -56,6 +62,8 @@ counters! {
     writer_retries;
     /// Journal entries that do not decode.
     bad_entries;
+    /// Journal entries damaged on disk or gone, which the writer left out.
+    damaged_entries;
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

@@ -27,18 +27,25 @@ const WAIT: Duration = Duration::from_millis(200);
 pub fn run(config: &Config, journal: &Journal, readings: &Readings, counters: &Counters, stop: &Stop) {
     let mut reader = journal.reader(readings.cursor());
     let mut batch = Batch::default();
+    let (mut delay, mut tidy_at) = (RETRY_FIRST, Instant::now());
     while !stop.is_requested() {
         if let Err(error) = batch.fill(config, &mut reader, counters) {
-            tracing::error!(%error, "the writer cannot read the journal; trying again");
-            pause(RETRY_FIRST, stop);
-            reader = journal.reader(readings.cursor());
+            if matches!(error, journal::Error::Closed) {
+                return;
+            }
             batch.clear();
+            reader = journal.reader(reader_after(&error, readings.cursor(), counters));
+            pause(delay, stop);
+            delay = (delay * 2).min(RETRY_MAX);
             continue;
         }
         let Some(last) = batch.last else {
-            maintain(readings);
+            if tidy_at <= Instant::now() && !maintain(readings) {
+                tidy_at = Instant::now() + RETRY_MAX;
+            }
             continue;
         };
+        delay = RETRY_FIRST;
         if !store(&batch, last, readings, counters, stop) {
             return;
         }
@@ -70,7 +77,12 @@ impl Batch {
         let linger = Duration::from_millis(config.writer_linger_ms);
         let mut until: Option<Instant> = None;
         while self.rows.len() < config.writer_rows_max {
-            let read = reader.read(READ_BYTES_MAX, wait)?;
+            let read = match reader.read(READ_BYTES_MAX, wait) {
+                Ok(read) => read,
+                // What was read before the trouble is stored first; the trouble comes again.
+                Err(_) if self.last.is_some() => break,
+                Err(error) => return Err(error),
+            };
             if read.is_empty() {
                 break;
             }
@@ -125,10 +137,32 @@ fn store(batch: &Batch, last: Seq, readings: &Readings, counters: &Counters, sto
     }
 }
 
-fn maintain(readings: &Readings) {
-    if let Err(error) = readings.maintain() {
+/// Where to read on after an error. Entries that are damaged on disk or gone are given up, loudly: waiting for them would
+/// hold the cursor, and with it the whole journal, for ever.
+fn reader_after(error: &journal::Error, stored: Seq, counters: &Counters) -> Seq {
+    let (lost, next) = match error {
+        journal::Error::Corrupt { seq, last } => ((last.0 + 1).saturating_sub(seq.0), *last),
+        journal::Error::Trimmed { first } => {
+            let next = Seq(first.0.saturating_sub(1));
+            (next.0.saturating_sub(stored.0), next)
+        }
+        _ => {
+            tracing::error!(%error, "the writer cannot read the journal; trying again");
+            return stored;
+        }
+    };
+    add(&counters.damaged_entries, lost);
+    tracing::error!(%error, lost, "readings of these journal entries are not stored");
+    next
+}
+
+/// Seals what is due. False when the store could not.
+fn maintain(readings: &Readings) -> bool {
+    let sealed = readings.maintain();
+    if let Err(error) = &sealed {
         tracing::warn!(%error, "the readings store cannot seal; trying again when idle");
     }
+    sealed.is_ok()
 }
 
 /// Sleeps in small steps. False when asked to stop.

@@ -245,3 +245,119 @@ async fn logins_and_retained_states() {
     assert_eq!(world.ingest.matching("vigil/1/+/+/st", 10).len(), 1, "it survives a restart");
     assert_eq!(world.clock.now(), NOON);
 }
+
+fn wave(seq: u64, rest: &str) -> Publish {
+    let up = topic::up(&name("home"), &name("gw1"), Lane::Wav, &name("band"));
+    let at = NOON.millis();
+    publish(up, format!(r#"{{"v":1,"e":1,"s":{seq},"gt":{at},"w":{{"hz":250}}{rest}}}"#).into_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waveform_is_kept_whole_and_its_frame_s_other_readings_are_used() {
+    let world = World::new();
+    assert_eq!(world.submit(vec![wave(1, "")]).await, [Verdict::Malformed("waveform")]);
+    assert_eq!(world.journalled(), [], "nothing of it can be stored yet");
+    assert_eq!(world.submit(vec![wave(2, r#","ev":[["sos",0]]"#)]).await, [Verdict::Stored]);
+    let [Entry::Frame(kept)] = &world.journalled()[..] else { panic!() };
+    assert_eq!(kept.events, [Event { kind: EventKind::Sos, at: NOON }]);
+    let kept = world.records.quarantine_list(10).unwrap();
+    assert_eq!(kept.len(), 2);
+    assert!(kept.iter().all(|frame| frame.cause.starts_with("waveform: ")), "{kept:?}");
+    assert_eq!(world.ingest.counters().get("waveform_frames"), Some(2));
+    let error = world.ingest.replay_quarantined(kept[0].id).unwrap_err();
+    assert!(error.contains("waveform"), "{error}");
+    assert!(world.records.quarantine_list(1).unwrap()[0].replayed_at.is_none(), "still waiting for a version that can");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sos_does_not_wait_for_the_rubbish_beside_it() {
+    let world = World::new();
+    // Another process holds the records: the desk cannot put anything into quarantine.
+    let mut other = rusqlite::Connection::open(world.dir.path().join(store::records::FILE)).unwrap();
+    let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let up = |lane| topic::up(&name("home"), &name("gw1"), lane, &name("band"));
+    let events = vec![Event { kind: EventKind::Sos, at: NOON }];
+    let sos = wire::WireFrame { epoch: 1, seq: 1, gateway_time: NOON, events, ..wire::WireFrame::default() };
+    let publishes = vec![
+        publish(up(Lane::Vit), b"rubbish".to_vec()),
+        publish(up(Lane::Sos), wire::encode_cbor(&sos)),
+        publish(up(Lane::Vit), Vec::new()),
+    ];
+    let (done, mut verdicts) = tokio::sync::oneshot::channel();
+    world.ingest.submit(&world.gateway, publishes, Box::new(move |got| done.send(got).unwrap()));
+    while world.journalled().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(verdicts.try_recv().is_err(), "the whole is answered when the quarantine has the rest");
+    drop(held);
+    let verdicts = verdicts.await.unwrap();
+    assert_eq!(verdicts, [Verdict::Malformed("shape"), Verdict::Stored, Verdict::Malformed("empty")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sos_of_a_gateway_without_a_clock_is_an_sos_of_now() {
+    let world = World::new();
+    let events = vec![Event { kind: EventKind::Sos, at: Time::from_secs(40) }];
+    let sos =
+        wire::WireFrame { epoch: 1, seq: 1, gateway_time: Time::from_secs(40), events, ..wire::WireFrame::default() };
+    let up = topic::up(&name("home"), &name("gw1"), Lane::Sos, &name("band"));
+    assert_eq!(world.submit(vec![publish(up, wire::encode_cbor(&sos))]).await, [Verdict::Stored]);
+    let [Entry::Frame(kept)] = &world.journalled()[..] else { panic!() };
+    assert_eq!(kept.events[0].at, NOON);
+    assert_eq!(world.ingest.counters().get("clock_suspect_events"), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_is_told_the_time_after_its_birth_and_what_was_refused() {
+    let world = World::new();
+    let at_door = Arc::new(world.ingest.clone());
+    let config = mqtt::door::Config { listen: ([127, 0, 0, 1], 0).into(), ..mqtt::door::Config::default() };
+    let (gate, intake, states) = (at_door.clone(), at_door.clone(), at_door);
+    let door = mqtt::door::Door::bind(&config, gate, intake, states, world.clock.clone()).await.unwrap();
+    world.ingest.attach(door.handle());
+    let address = door.local_addr();
+    world.tasks.spawn("mqtt.door", move |stop| door.run(stop));
+    let token = world.token.clone();
+    // A client of a few lines: the two messages must be what a gateway's own reader takes (gateway/src/down.rs).
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut wire = std::net::TcpStream::connect(address).unwrap();
+        let text = |text: &str| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+        let login = [text("gw1"), text("gw1"), text(&token)].concat();
+        send(&mut wire, 0x10, &[text("MQTT"), vec![4, 0xc2, 0, 60], login].concat());
+        assert_eq!(packet(&mut wire), (0x20, vec![0, 0]));
+        send(&mut wire, 0x82, &[vec![0, 1], text("vigil/1/home/gw1/d/#"), vec![1]].concat());
+        assert_eq!(packet(&mut wire).0, 0x90);
+        send(&mut wire, 0x30, &[text("vigil/1/home/gw1/st"), br#"{"state":"up"}"#.to_vec()].concat());
+        let time = packet(&mut wire);
+        send(&mut wire, 0x30, &[text("vigil/1/home/gw1/u/wav/band"), wave(7, "").payload.to_vec()].concat());
+        [time, packet(&mut wire)].map(|(_, body)| {
+            let (topic, rest) = body[2..].split_at(usize::from(body[1]));
+            let json: serde_json::Value = serde_json::from_slice(&rest[2..]).unwrap();
+            (String::from_utf8(topic.to_vec()).unwrap(), json)
+        })
+    });
+    let [(time_topic, time), (ack_topic, ack)] = heard.await.unwrap();
+    assert_eq!((&*time_topic, &*ack_topic), ("vigil/1/home/gw1/d/time", "vigil/1/home/gw1/d/ack"));
+    assert_eq!(time, serde_json::json!({ "ms": NOON.millis() }));
+    let rejected = serde_json::json!([{ "seq": 7, "code": "waveform" }]);
+    assert_eq!(ack, serde_json::json!({ "e": 1, "lane": "wav", "upto": 0, "holes": [], "rej": rejected }));
+    assert!(world.tasks.stop(Duration::from_secs(10)).await.is_empty());
+}
+
+fn send(wire: &mut std::net::TcpStream, kind: u8, body: &[u8]) {
+    let length = [(body.len() % 128) as u8 | if body.len() > 127 { 0x80 } else { 0 }, (body.len() / 128) as u8];
+    let length = &length[..if body.len() > 127 { 2 } else { 1 }];
+    std::io::Write::write_all(wire, &[&[kind], length, body].concat()).unwrap();
+}
+
+/// The next packet of fewer than 16 KiB: its type (without flags) and its body.
+fn packet(wire: &mut std::net::TcpStream) -> (u8, Vec<u8>) {
+    let mut byte = || {
+        let mut one = [0];
+        std::io::Read::read_exact(wire, &mut one).unwrap();
+        one[0]
+    };
+    let (kind, low) = (byte(), byte());
+    let length = usize::from(low & 0x7f) + if low & 0x80 == 0 { 0 } else { 128 * usize::from(byte()) };
+    (kind & 0xf0, std::iter::repeat_with(byte).take(length).collect())
+}

@@ -28,7 +28,7 @@ mod tests;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ struct Inner {
     next_reader: AtomicUsize,
     alarm_events: watch::Sender<i64>,
     pages: Arc<Notify>,
+    /// Frames that the full quarantine gave up.
+    quarantine_dropped: AtomicU64,
     /// Hash checked when the login is unknown, so that the answer takes as long as for a known one.
     decoy_password: String,
 }
@@ -142,6 +144,7 @@ impl Records {
             next_reader: AtomicUsize::new(0),
             alarm_events: watch::Sender::new(last_event),
             pages: Arc::new(Notify::new()),
+            quarantine_dropped: AtomicU64::new(0),
             decoy_password: people::hash_password("decoy: nobody's password")?,
             path,
         })))

@@ -1,14 +1,18 @@
 //! Frames that could not be decoded, kept with their cause so that they can be replayed after a repair.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use model::{GatewayId, Time};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use super::error::{Error, Result};
 use super::{Records, limit_of, rows};
 
-/// Frames kept. When there are more, the oldest go: replayed ones first.
+/// Frames kept at most. When there are more, the oldest go: replayed ones first.
 pub const QUARANTINE_ROWS_MAX: usize = 10_000;
+/// Frames that go at once then, so that a flood of bad frames does not search the table at each of them.
+const DROP_ROWS: usize = 100;
 /// Bytes of one frame kept; the rest is cut off and the cause says so.
 const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
 
@@ -43,17 +47,14 @@ impl Records {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL)",
                 params![id, gateway.0, topic, kept, cause, at.0],
             )?;
-            let count: i64 = tx.query_row("SELECT COUNT(*) FROM quarantine", [], |row| row.get(0))?;
-            if count > QUARANTINE_ROWS_MAX as i64 {
-                tracing::warn!(limit = QUARANTINE_ROWS_MAX, "quarantine is full; the oldest frame goes");
-                tx.execute(
-                    "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine \
-                     ORDER BY CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END, id LIMIT ?1)",
-                    [count - QUARANTINE_ROWS_MAX as i64],
-                )?;
-            }
+            make_room(&tx.sql, id, &self.0.quarantine_dropped)?;
             Ok(id)
         })
+    }
+
+    /// Frames that left the quarantine unreplayed because it was full, since this store was opened.
+    pub fn quarantine_dropped(&self) -> u64 {
+        self.0.quarantine_dropped.load(Ordering::Relaxed)
     }
 
     /// Newest first.
@@ -87,6 +88,31 @@ impl Records {
             found.map(drop).ok_or(Error::NotFound("quarantined frame"))
         })
     }
+}
+
+/// Deletes the oldest frames when there are too many.
+fn make_room(tx: &Transaction<'_>, newest: i64, dropped: &AtomicU64) -> Result<()> {
+    // Numbers grow by one, so the span of numbers bounds the count without counting.
+    let oldest: i64 = tx.prepare_cached("SELECT MIN(id) FROM quarantine")?.query_row([], |row| row.get(0))?;
+    if newest - oldest < QUARANTINE_ROWS_MAX as i64 {
+        return Ok(());
+    }
+    let count: i64 = tx.query_row("SELECT COUNT(*) FROM quarantine", [], |row| row.get(0))?;
+    if count <= QUARANTINE_ROWS_MAX as i64 {
+        return Ok(());
+    }
+    let going = "SELECT id FROM quarantine ORDER BY CASE WHEN replayed_at IS NULL THEN 1 ELSE 0 END, id LIMIT ?1";
+    let mut delete =
+        tx.prepare(&format!("DELETE FROM quarantine WHERE id IN ({going}) RETURNING replayed_at IS NULL"))?;
+    let lost = rows(delete.query([DROP_ROWS as i64])?, |row| Ok(row.get::<_, bool>(0)?))?;
+    let lost = lost.into_iter().filter(|unreplayed| *unreplayed).count() as u64;
+    if lost > 0 && dropped.fetch_add(lost, Ordering::Relaxed) == 0 {
+        tracing::error!(
+            limit = QUARANTINE_ROWS_MAX,
+            "the quarantine is full; its oldest frames go (counted, said once)"
+        );
+    }
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> Result<QuarantinedFrame> {

@@ -121,3 +121,23 @@ fn a_quarantined_frame_can_be_read_and_marked() {
     assert_eq!((frame.replayed_at, bytes.as_slice()), (Some(Time(5)), b"\xff\x00".as_slice()));
     assert!(matches!(records.quarantine_mark_replayed(99, Time(5)), Err(Error::NotFound(_))));
 }
+
+#[test]
+fn a_full_quarantine_gives_up_the_oldest_and_counts_them() {
+    let house = house();
+    let records = &house.records;
+    // The bulk by hand: ten thousand durable commits would only test the disk.
+    let conn = rusqlite::Connection::open(&records.0.path).unwrap();
+    conn.execute_batch(&format!(
+        "INSERT INTO counter (name, last) VALUES ('quarantine', {QUARANTINE_ROWS_MAX});
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {QUARANTINE_ROWS_MAX})
+         INSERT INTO quarantine (id, gateway, topic, payload, cause, at, replayed_at)
+         SELECT i, 1, 't', x'00', 'c', 1, CASE WHEN i = 70 THEN 5 END FROM n"
+    ))
+    .unwrap();
+    let newest = records.quarantine_put(GatewayId(1), "t", b"x", "c", START).unwrap();
+    let kept = records.quarantine_list(QUARANTINE_ROWS_MAX).unwrap();
+    assert_eq!((kept.len(), kept[0].id), (QUARANTINE_ROWS_MAX - 99, newest), "100 went for one that came");
+    assert_eq!(records.quarantine_dropped(), 99, "the replayed one went first and is no loss");
+    assert_eq!(kept.last().unwrap().id, 101);
+}
