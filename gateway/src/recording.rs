@@ -346,7 +346,8 @@ mod tests {
     #[test]
     fn the_intensive_care_recording_has_363_rows_without_a_finger() {
         // Tests run in the crate's folder; the data lie beside the project.
-        let folder = std::env::var("VIGIL_SHARED_DATA").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned());
+        let folder = std::env::var("VIGIL_SHARED_DATA")
+            .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned());
         let path = std::path::Path::new(&folder).join("vitals/mimic2_s00001_numerics_1min.csv");
         let Ok(file) = std::fs::File::open(path) else {
             eprintln!("SKIPPED: mimic2_s00001_numerics_1min.csv is not there (VIGIL_SHARED_DATA, ../shared/data)");

@@ -3,14 +3,19 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
 use runtime::Clock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use vigil::seed::Gateway;
 use vigil::server::Server;
 
 use crate::bad_input::Mount;
 use crate::load::{self, Session, base, calm, caught_up, figure, metrics_until, publish, readings_of, sos, stored};
+use crate::strangers::{packet, text};
 use crate::world::{Process, World, vigil};
 
 /// The whole disk of the test, MiB.
@@ -18,6 +23,8 @@ const DISK_MIB: u32 = 48;
 const MIB: u64 = 1024 * 1024;
 /// Free space below which ordinary frames are refused, bytes.
 const FREE_MIN: u64 = 8 * MIB;
+/// PUBACK reason of MQTT 5: try again later.
+const QUOTA_EXCEEDED: u8 = 0x97;
 /// Ordinary frames of one step.
 const STEP: u64 = 100;
 
@@ -36,6 +43,33 @@ fn fill(dir: &Path, leave: u64) {
         // Somebody else was quicker: full is full.
         if ballast.write_all(&block).is_err() {
             break;
+        }
+    }
+}
+
+/// Logs in with MQTT 5, publishes once with QoS 1, and returns the reason code of the PUBACK.
+async fn puback_of_v5(addr: SocketAddr, gateway: &Gateway, (topic, payload): &(String, Vec<u8>)) -> u8 {
+    // Clean start, name and password, no keep-alive, no properties.
+    let mut connect = vec![0, 4, b'M', b'Q', b'T', b'T', 5, 0b1100_0010, 0, 0, 0];
+    for word in [gateway.name.as_str(), gateway.name.as_str(), &gateway.token] {
+        text(&mut connect, word);
+    }
+    let mut publish = Vec::new();
+    text(&mut publish, topic);
+    publish.extend_from_slice(&[0, 7, 0]);
+    publish.extend_from_slice(payload);
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    stream.write_all(&[packet(0x10, &connect), packet(0x32, &publish)].concat()).await.unwrap();
+    let mut heard = Vec::new();
+    loop {
+        let read = tokio::time::timeout(load::STUCK, stream.read_buf(&mut heard)).await.expect("no PUBACK");
+        assert!(read.unwrap() > 0, "closed instead: {heard:?}");
+        // PUBACK, its length, packet id 7, and a reason unless it is 0.
+        let found = heard.windows(4).position(|bytes| bytes[0] == 0x40 && bytes[2..] == [0, 7]);
+        if let Some(puback) = found.map(|at| &heard[at..])
+            && puback.len() >= 2 + usize::from(puback[1])
+        {
+            return if puback[1] == 2 { 0 } else { puback[4] };
         }
     }
 }
@@ -136,9 +170,17 @@ async fn a_full_journal_pushes_back_and_keeps_room_for_an_sos() {
     let (gateway, presser, base) = (&world.gateways[0], &world.gateways[1], base());
     let frames = |from: u64| (from..2_000).map(|seq| (seq, calm(gateway, base, seq))).collect::<Vec<_>>();
     let acked = publish(server.mqtt_addr, gateway, frames(0)).await;
-    let taken = acked.len() as u64;
+    let mut taken = acked.len() as u64;
     assert!((100..2_000).contains(&taken), "{taken} frames were taken by 64 KiB");
     assert_eq!(acked, (0..taken).collect::<Vec<_>>(), "up to the limit all were");
+    // What did not fit as a group may still fit alone; the last one is told why, and keeps its link, in MQTT 5.
+    let reason = loop {
+        match puback_of_v5(server.mqtt_addr, gateway, &calm(gateway, base, taken)).await {
+            0 => taken += 1,
+            reason => break reason,
+        }
+    };
+    assert_eq!(reason, QUOTA_EXCEEDED);
     assert!(publish(server.mqtt_addr, gateway, frames(taken)).await.is_empty(), "and then nothing");
     assert_eq!(publish(server.mqtt_addr, presser, vec![(0, sos(presser, 0, 0))]).await, [0]);
     server.parts.readings.pause_writes(false);

@@ -36,7 +36,7 @@ fn closed(text: &str) -> BTreeMap<String, u64> {
 }
 
 /// An MQTT 3.1.1 packet: first byte, length, the rest.
-fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     let (mut out, mut left) = (vec![first], body.len());
     loop {
         let more = left >= 128;
@@ -49,7 +49,8 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     }
 }
 
-fn text(out: &mut Vec<u8>, text: &str) {
+/// A string as MQTT writes it.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&(text.len() as u16).to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
