@@ -230,7 +230,8 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
     };
     let bytes = Entry::Link { gateway, state, at: publish.received_at }.to_bytes();
     let birth = (state == LinkState::Up).then_some(gateway);
-    Prepared::Entry(Ready { bytes, lane: Lane::Evt, key: None, tally: Tally::default(), birth })
+    // Not the lane of events: a state may not use what the journal keeps free for alarms.
+    Prepared::Entry(Ready { bytes, lane: Lane::Vit, key: None, tally: Tally::default(), birth })
 }
 
 /// A publish made of a quarantined frame, to try it again.

@@ -12,18 +12,18 @@ use std::time::Duration;
 use journal::AppendError;
 use model::entry::{Entry, LinkState};
 use model::{GatewayId, Lane, Time};
-use mqtt::door::{Done, Identity, Intake, LinkChange, Publish, Verdict};
+use mqtt::door::{CloseReason, Done, Identity, Intake, LinkChange, Publish, Verdict};
 use mqtt::topic::Topic;
 use store::records;
 
 use crate::frame::{Prepared, Ready, Refused, again, prepare};
+use crate::retained::is_state;
 use crate::stats::add;
 use crate::{Ingest, Shared};
 
 /// What the desk has to do.
 pub(crate) enum Job {
     Publishes { from: Arc<Identity>, publishes: Vec<Publish>, done: Done },
-    Retain { from: Arc<Identity>, topic: String, payload: Vec<u8> },
     Stop,
 }
 
@@ -36,9 +36,11 @@ impl Intake for Ingest {
             publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
         let is_slow =
             |one: &Prepared| matches!(one, Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..));
-        let slow: Vec<bool> = prepared.iter().map(is_slow).collect();
+        let slow: Vec<bool> =
+            prepared.iter().zip(&publishes).map(|(one, publish)| is_slow(one) || is_state(publish)).collect();
         let slots = |prepared: Vec<Prepared>| {
-            prepared.into_iter().filter(|one| !is_slow(one)).map(|one| Slot::of(one, shared)).collect()
+            let quick = prepared.into_iter().zip(&slow).filter(|(_, slow)| !**slow);
+            quick.map(|(one, _)| Slot::of(one, shared)).collect()
         };
         if !slow.contains(&true) {
             return append(shared, slots(prepared), done);
@@ -59,8 +61,15 @@ impl Intake for Ingest {
             LinkChange::Lost { .. } => LinkState::Lost,
         };
         let entry = Entry::Link { gateway: from.gateway, state, at: self.shared.clock.now() };
-        // A full journal loses this line only: the gateway's own birth and will say the same.
-        self.shared.journal.append_urgent(vec![entry.to_bytes()], |_| ());
+        // A full journal loses this line only: the gateway's own birth and will say the same. Not urgent: whoever connects
+        // over and over must not eat what is kept free for SOS.
+        let shared = Arc::clone(&self.shared);
+        let counted = move |result: Result<model::Seq, AppendError>| {
+            if result.is_err() {
+                add(&shared.counters.link_lines_lost, 1);
+            }
+        };
+        self.shared.journal.append(vec![entry.to_bytes()], counted);
     }
 }
 
@@ -97,6 +106,11 @@ enum Slot {
 }
 
 impl Slot {
+    /// Will be acknowledged as stored, if the journal takes it.
+    fn is_good(&self) -> bool {
+        matches!(self, Self::Entry(_, Verdict::Stored) | Self::Certain(Verdict::Stored | Verdict::Duplicate))
+    }
+
     fn of(prepared: Prepared, shared: &Shared) -> Self {
         match prepared {
             Prepared::Entry(ready) => match ready.key {
@@ -168,41 +182,76 @@ fn append(shared: &Arc<Shared>, slots: Vec<Slot>, done: Done) {
 }
 
 /// Hands a job to the desk; a full desk answers "busy", and the client keeps what it sent.
-pub(crate) fn to_desk(desk: &SyncSender<Job>, shared: &Shared, job: Job) {
+fn to_desk(desk: &SyncSender<Job>, shared: &Shared, job: Job) {
     let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = desk.try_send(job) else { return };
-    match job {
-        Job::Publishes { publishes, done, .. } => {
-            add(&shared.counters.busy, publishes.len() as u64);
-            done(vec![Verdict::Busy; publishes.len()]);
-        }
-        // In memory it is; the gateway's next birth writes it again.
-        Job::Retain { .. } => add(&shared.counters.retained_unsaved, 1),
-        Job::Stop => {}
+    if let Job::Publishes { publishes, done, .. } = job {
+        add(&shared.counters.busy, publishes.len() as u64);
+        done(vec![Verdict::Busy; publishes.len()]);
     }
 }
 
-/// The desk's thread: one job at a time, until told to stop.
+/// Jobs the desk takes in one go: their retained states are one transaction.
+const JOBS_MAX: usize = 256;
+
+/// A job at the desk: its publishes with what became of each.
+struct Batch {
+    from: Arc<Identity>,
+    publishes: Vec<Publish>,
+    slots: Vec<Slot>,
+    done: Done,
+}
+
+/// The desk's thread: takes what waits, until told to stop.
 pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Publishes { from, publishes, done } => {
-                let slots = publishes.iter().map(|publish| shared.at_desk(&from, publish)).collect();
-                append(shared, slots, done);
-            }
-            Job::Retain { from, topic, payload } => {
-                if let Err(error) = shared.records.retained_put(from.gateway, &topic, &payload, shared.clock.now()) {
-                    add(&shared.counters.retained_unsaved, 1);
-                    if let Some(silent) = shared.quiet.due("retained", from.gateway) {
-                        tracing::warn!(gateway.id = from.gateway.0, %error, silent, "a retained state was not kept");
-                    }
+    let mut stopped = false;
+    while !stopped {
+        let Ok(first) = jobs.recv() else { return };
+        let mut batches = Vec::new();
+        for job in std::iter::once(first).chain(jobs.try_iter().take(JOBS_MAX - 1)) {
+            match job {
+                Job::Publishes { from, publishes, done } => {
+                    let slots = publishes.iter().map(|publish| shared.at_desk(&from, publish)).collect();
+                    batches.push(Batch { from, publishes, slots, done });
                 }
+                Job::Stop => stopped = true,
             }
-            Job::Stop => return,
+        }
+        shared.keep_states(&mut batches);
+        for Batch { slots, done, .. } in batches {
+            append(shared, slots, done);
         }
     }
 }
 
 impl Shared {
+    /// Writes the retained states among the publishes. What cannot be written is answered "busy": the client keeps it.
+    fn keep_states(&self, batches: &mut [Batch]) {
+        let mut states = Vec::new();
+        for batch in &*batches {
+            for (publish, slot) in batch.publishes.iter().zip(&batch.slots) {
+                if is_state(publish) && slot.is_good() {
+                    states.push((batch.from.gateway, publish.topic.as_str(), &*publish.payload));
+                }
+            }
+        }
+        if states.is_empty() {
+            return;
+        }
+        let Err(error) = self.records.retained_put_all(&states, self.clock.now()) else { return };
+        add(&self.counters.retained_unsaved, states.len() as u64);
+        if let Some(silent) = states.first().and_then(|(gateway, ..)| self.quiet.due("retained", *gateway)) {
+            tracing::warn!(states = states.len(), %error, silent, "retained states cannot be kept; the clients keep them");
+        }
+        for batch in batches {
+            for (publish, slot) in batch.publishes.iter().zip(&mut batch.slots) {
+                if is_state(publish) && slot.is_good() {
+                    add(&self.counters.busy, 1);
+                    *slot = Slot::Certain(Verdict::Busy);
+                }
+            }
+        }
+    }
+
     /// The slow way for one publish: register its device, or keep the frame in quarantine.
     fn at_desk(&self, from: &Identity, publish: &Publish) -> Slot {
         let future_max = Duration::from_secs(self.config.future_max_s);
@@ -344,7 +393,13 @@ impl Shared {
     /// Reads the registry again, after a change in the records store.
     pub(crate) fn refresh(&self) -> Result<(), Refusal> {
         let snapshot = self.records.registry()?;
-        self.view.store(Arc::new(crate::view::View::new(snapshot)));
+        let before = self.view.swap(Arc::new(crate::view::View::new(snapshot)));
+        let Some(door) = self.door.load_full() else { return Ok(()) };
+        for gateway in before.revoked(&self.view.load()) {
+            if door.kick(gateway, CloseReason::Kicked) {
+                tracing::info!(gateway.id = gateway.0, "its rights have changed: the link is ended");
+            }
+        }
         Ok(())
     }
 

@@ -1,31 +1,42 @@
-//! Retained `st` messages: in memory for the door, written through to the records store by the desk.
+//! Retained `st` messages: in memory for the door. On disk they are before their publish is acknowledged: the desk writes
+//! them into the records store.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use mqtt::door::{Identity, Retained, RetainedStore};
+use mqtt::door::{Identity, Publish, Retained, RetainedStore};
+use mqtt::topic::Topic;
 
 use crate::Ingest;
-use crate::intake::{Job, to_desk};
 
 /// Topic -> payload.
 pub(crate) type Map = Mutex<BTreeMap<String, Bytes>>;
 
+/// A publish that must be among the retained ones before it is acknowledged.
+pub(crate) fn is_state(publish: &Publish) -> bool {
+    publish.retain && matches!(Topic::parse(&publish.topic), Ok(Topic::State { .. }))
+}
+
 impl RetainedStore for Ingest {
-    fn put(&self, from: &Arc<Identity>, topic: &str, payload: &Bytes) {
+    fn put(&self, _: &Arc<Identity>, topic: &str, payload: &Bytes) {
         self.lock().insert(topic.to_owned(), payload.clone());
-        self.persist(from, topic, payload.to_vec());
     }
 
-    fn remove(&self, from: &Arc<Identity>, topic: &str) {
+    fn remove(&self, _: &Arc<Identity>, topic: &str) {
         self.lock().remove(topic);
-        self.persist(from, topic, Vec::new());
     }
 
     fn matching(&self, filter: &str, limit: usize) -> Vec<Retained> {
+        // Only what begins like the filter is looked at: a client may ask with thousands of filters in one packet.
+        let start = filter.split(['+', '#']).next().unwrap_or_default();
+        // `a/#` also means `a`.
+        let start = if filter.len() == start.len() { start } else { start.trim_end_matches('/') };
         let map = self.lock();
-        let hits = map.iter().filter(|(topic, _)| matches(filter, topic)).take(limit);
+        let near = map.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        let near = near.take_while(|(topic, _)| topic.starts_with(start));
+        let hits = near.filter(|(topic, _)| matches(filter, topic)).take(limit);
         hits.map(|(topic, payload)| Retained { topic: topic.clone(), payload: payload.clone() }).collect()
     }
 }
@@ -33,10 +44,6 @@ impl RetainedStore for Ingest {
 impl Ingest {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.shared.retained.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn persist(&self, from: &Arc<Identity>, topic: &str, payload: Vec<u8>) {
-        to_desk(&self.desk, &self.shared, Job::Retain { from: Arc::clone(from), topic: topic.to_owned(), payload });
     }
 }
 

@@ -42,13 +42,15 @@ counters! {
     busy;
     /// Publishes lost to a failed journal; never acknowledged.
     failed;
+    /// Lines about a link that came or went which the full journal did not take.
+    link_lines_lost;
     /// Readings outside the plausible range: stored, not judged.
     out_of_range_readings;
     /// Readings with an impossible time: stored at their arrival, not judged.
     clock_suspect_readings;
     /// Events with an impossible time: taken at their arrival.
     clock_suspect_events;
-    /// Retained states that were not written through: the desk was full or the records refused.
+    /// Retained states the records refused; answered "busy", so the client keeps them.
     retained_unsaved;
     /// Values of metrics this version does not know.
     unknown_metrics;

@@ -57,12 +57,19 @@ impl View {
         self.by_id.get(&gateway).and_then(|token| self.by_token.get(token)).map(identity_of)
     }
 
+    /// Gateways that may not go on as they logged in with this picture: gone, disabled, renamed, or with another token.
+    pub(crate) fn revoked(&self, newer: &Self) -> Vec<GatewayId> {
+        let stands = |gateway: &Gateway| newer.by_token.get(&gateway.token_sha256).is_some_and(|now| now == gateway);
+        self.by_token.values().filter(|gateway| !stands(gateway)).map(|gateway| gateway.id).collect()
+    }
+
     /// A Vigil gateway gives its token as the password and its name as the client id. A ThingsBoard device gives its token as
     /// the user name, with any client id, as it always did.
     pub(crate) fn login(&self, login: &Login<'_>) -> Result<Identity, LoginError> {
         let token = match (login.password, login.username) {
+            // Some devices send an empty password beside the token.
+            (Some([]) | None, Some(username)) => username,
             (Some(password), _) => std::str::from_utf8(password).map_err(|_| LoginError::BadCredentials)?,
-            (None, Some(username)) => username,
             (None, None) => return Err(LoginError::BadCredentials),
         };
         let gateway = self.by_token.get(&records::token_sha256(token)).ok_or(LoginError::BadCredentials)?;

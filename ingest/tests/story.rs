@@ -238,11 +238,23 @@ async fn logins_and_retained_states() {
     assert_eq!(refuse("gw1", "wrong"), LoginError::BadCredentials);
     assert_eq!(refuse("gw2", &world.token), LoginError::BadClientId);
     let topic = topic::state(&name("home"), &name("gw1"));
-    assert_eq!(world.submit(vec![publish(topic.clone(), br#"{"state":"up"}"#.to_vec())]).await, [Verdict::Stored]);
-    world.ingest.put(&world.gateway, &topic, &bytes::Bytes::from_static(b"{}"));
-    assert_eq!(world.ingest.matching("vigil/1/+/+/st", 10).len(), 1);
+    let state = |payload: &[u8]| Publish { retain: true, ..publish(topic.clone(), payload.to_vec()) };
+    let kept = || world.records.retained_all().unwrap().into_iter().map(|one| one.payload).collect::<Vec<_>>();
+    // Once "stored" is said it is on disk, in whatever order the rest comes.
+    let up = br#"{"state":"up"}"#;
+    assert_eq!(world.submit(vec![frame("band", 1, 70.0), state(up)]).await, [Verdict::Stored; 2]);
+    assert_eq!(kept(), [up.to_vec()]);
+    // Without the flag, or what does not decode, changes nothing.
+    assert_eq!(world.submit(vec![publish(topic.clone(), br#"{"state":"lost"}"#.to_vec())]).await, [Verdict::Stored]);
+    assert!(matches!(world.submit(vec![state(b"rubbish")]).await[..], [Verdict::Malformed(_)]));
+    assert_eq!(kept(), [up.to_vec()]);
     let world = world.restart().await;
-    assert_eq!(world.ingest.matching("vigil/1/+/+/st", 10).len(), 1, "it survives a restart");
+    let filters = ["vigil/1/+/+/st", "vigil/1/home/gw1/st", "#", "vigil/1/home/gw1/st/#", "vigil/1/home/gw2/st", "w/#"];
+    let found = filters.map(|filter| world.ingest.matching(filter, 10).len());
+    assert_eq!(found, [1, 1, 1, 1, 0, 0], "it survives a restart");
+    let kept = || world.records.retained_all().unwrap().len();
+    assert_eq!(world.submit(vec![Publish { retain: true, ..publish(topic.clone(), vec![]) }]).await, [Verdict::Stored]);
+    assert_eq!(kept(), 0, "an empty one with the flag removes it");
     assert_eq!(world.clock.now(), NOON);
 }
 
@@ -360,4 +372,40 @@ fn packet(wire: &mut std::net::TcpStream) -> (u8, Vec<u8>) {
     let (kind, low) = (byte(), byte());
     let length = usize::from(low & 0x7f) + if low & 0x80 == 0 { 0 } else { 128 * usize::from(byte()) };
     (kind & 0xf0, std::iter::repeat_with(byte).take(length).collect())
+}
+
+/// A door in front of the world, and a socket of the world's gateway that is logged in.
+async fn connected(world: &World) -> (mqtt::door::DoorHandle, tokio::net::TcpStream) {
+    let at_door = Arc::new(world.ingest.clone());
+    let config = mqtt::door::Config { listen: ([127, 0, 0, 1], 0).into(), ..mqtt::door::Config::default() };
+    let door = mqtt::door::Door::bind(&config, at_door.clone(), at_door.clone(), at_door, world.clock.clone());
+    let door = door.await.unwrap();
+    let (handle, addr) = (door.handle(), door.local_addr());
+    world.ingest.attach(door.handle());
+    world.tasks.spawn("door", move |stop| door.run(stop));
+    let mut socket = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let mut body = b"\0\x04MQTT\x04\xC2\0\x3C\0\x03gw1\0\x03gw1\0".to_vec();
+    body.push(u8::try_from(world.token.len()).unwrap());
+    body.extend_from_slice(world.token.as_bytes());
+    let connect = [&[0x10, u8::try_from(body.len()).unwrap()], &body[..]].concat();
+    tokio::io::AsyncWriteExt::write_all(&mut socket, &connect).await.unwrap();
+    let mut connack = [0; 4];
+    tokio::io::AsyncReadExt::read_exact(&mut socket, &mut connack).await.unwrap();
+    assert_eq!(connack, [0x20, 2, 0, 0]);
+    (handle, socket)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_rights_change_is_put_out() {
+    let world = World::new();
+    let (door, mut socket) = connected(&world).await;
+    world.ingest.refresh().unwrap();
+    assert!(door.is_connected(world.gateway.gateway), "an unchanged registry disturbs nobody");
+    world.records.rotate_token(world.gateway.gateway).unwrap();
+    world.ingest.refresh().unwrap();
+    // The link ends without waiting for the device.
+    let mut rest = [0; 8];
+    let ended = tokio::io::AsyncReadExt::read(&mut socket, &mut rest);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap().unwrap(), 0);
+    assert_eq!(door.stats().closed(mqtt::door::CloseReason::Kicked), 1);
 }

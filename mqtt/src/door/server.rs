@@ -152,8 +152,8 @@ impl Door {
             async move { wills.run(&stop).await }
         });
         tokio::join!(accept(plain, &shared, false, &stop), async {
-            if let Some(listener) = tls {
-                accept(listener, &shared, true, &stop).await;
+            if let (Some(listener), Some(tls)) = (tls, &shared.tls) {
+                tokio::join!(accept(listener, &shared, true, &stop), tls.watch(&stop));
             }
         });
         shared.links.close_all();

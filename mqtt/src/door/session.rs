@@ -189,6 +189,7 @@ impl Drop for Answer {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one socket, not states of one thing")]
 struct Session<S> {
     io: S,
     door: Arc<Shared>,

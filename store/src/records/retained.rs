@@ -4,7 +4,7 @@ use model::{GatewayId, Time};
 use rusqlite::params;
 
 use super::error::{Error, Result};
-use super::{Records, limit_of, rows};
+use super::{Records, Tx, limit_of, rows};
 
 /// Retained topics one gateway may hold.
 pub const RETAINED_PER_GATEWAY_MAX: usize = 100;
@@ -22,35 +22,15 @@ pub struct Retained {
 impl Records {
     /// Replaces the retained message of a topic. An empty payload removes it, as MQTT has it.
     pub fn retained_put(&self, gateway: GatewayId, topic: &str, payload: &[u8], at: Time) -> Result<()> {
-        if payload.is_empty() {
-            return self.retained_remove(topic);
-        }
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(Error::TooMany { what: "bytes of a retained payload", limit: PAYLOAD_BYTES_MAX });
-        }
-        self.write(|tx| {
-            let others: i64 = tx.query_row(
-                "SELECT COUNT(*) FROM retained WHERE gateway = ?1 AND topic <> ?2",
-                params![gateway.0, topic],
-                |row| row.get(0),
-            )?;
-            if others >= RETAINED_PER_GATEWAY_MAX as i64 {
-                return Err(Error::TooMany { what: "retained topics", limit: RETAINED_PER_GATEWAY_MAX });
-            }
-            tx.execute(
-                "INSERT INTO retained (topic, gateway, payload, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (topic) DO \
-                 UPDATE SET gateway = excluded.gateway, payload = excluded.payload, at = excluded.at",
-                params![topic, gateway.0, payload, at.0],
-            )?;
-            Ok(())
-        })
+        self.retained_put_all(&[(gateway, topic, payload)], at)
     }
 
-    pub fn retained_remove(&self, topic: &str) -> Result<()> {
-        self.write(|tx| {
-            tx.execute("DELETE FROM retained WHERE topic = ?1", [topic])?;
-            Ok(())
-        })
+    /// As [`Records::retained_put`] for many, in one transaction: all or nothing.
+    pub fn retained_put_all(&self, messages: &[(GatewayId, &str, &[u8])], at: Time) -> Result<()> {
+        if messages.iter().any(|(_, _, payload)| payload.len() > PAYLOAD_BYTES_MAX) {
+            return Err(Error::TooMany { what: "bytes of a retained payload", limit: PAYLOAD_BYTES_MAX });
+        }
+        self.write(|tx| messages.iter().try_for_each(|(gateway, topic, payload)| put(tx, *gateway, topic, payload, at)))
     }
 
     /// All of them, by topic. Read once at start.
@@ -68,4 +48,25 @@ impl Records {
             })
         })
     }
+}
+
+fn put(tx: &Tx<'_>, gateway: GatewayId, topic: &str, payload: &[u8], at: Time) -> Result<()> {
+    if payload.is_empty() {
+        tx.execute("DELETE FROM retained WHERE topic = ?1", [topic])?;
+        return Ok(());
+    }
+    let others: i64 = tx.query_row(
+        "SELECT COUNT(*) FROM retained WHERE gateway = ?1 AND topic <> ?2",
+        params![gateway.0, topic],
+        |row| row.get(0),
+    )?;
+    if others >= RETAINED_PER_GATEWAY_MAX as i64 {
+        return Err(Error::TooMany { what: "retained topics", limit: RETAINED_PER_GATEWAY_MAX });
+    }
+    tx.execute(
+        "INSERT INTO retained (topic, gateway, payload, at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (topic) DO UPDATE SET \
+         gateway = excluded.gateway, payload = excluded.payload, at = excluded.at",
+        params![topic, gateway.0, payload, at.0],
+    )?;
+    Ok(())
 }
