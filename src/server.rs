@@ -101,9 +101,14 @@ impl Server {
         let alerting = alerting::start(&config.alerting, &deps, &inner)?;
         let ingest = Ingest::start(config.ingest.clone(), &dir, &journal, &records, &readings, clock.clone(), &inner)?;
         let at_door: Arc<Ingest> = Arc::new(ingest.clone());
-        let door = Door::bind(&config.mqtt, at_door.clone(), at_door.clone(), at_door, clock.clone())
-            .await
-            .with_context(|| format!("cannot open the front door on {}", config.mqtt.listen))?;
+        let door = match Door::bind(&config.mqtt, at_door.clone(), at_door.clone(), at_door, clock.clone()).await {
+            Ok(door) => door,
+            Err(error) => {
+                // The readers end in order, so that the reason is the only thing said.
+                let _late = inner.stop(STOP_WITHIN).await;
+                return Err(error).with_context(|| format!("cannot open the front door on {}", config.mqtt.listen));
+            }
+        };
         ingest.attach(door.handle());
         let parts = Parts { journal, records, readings, ingest, alerting, door: door.handle() };
         let server = Self {
