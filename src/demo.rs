@@ -175,7 +175,7 @@ fn sim_config(args: &cli::Demo, gateway: &Name) -> sim::Config {
         elders: if cabin { CABIN_ELDERS } else { args.elders },
         seed: args.seed,
         interval_s: if cabin { 30 } else { 5 },
-        cuff_interval_s: 600,
+        cuff_interval_s: 1_800,
         backfill_h: if cabin { 0 } else { PAST_H },
         scenarios: if cabin { Vec::new() } else { scenarios() },
     }
@@ -212,15 +212,21 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// Filled up to `width` columns of a terminal, where a Chinese character takes two.
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(2 * text.chars().count())))
+}
+
 fn welcome(server: &Server, password: &str) {
     let url = format!("http://{}", server.console_addr);
     say("");
     say(&format!("  Vigil 守望 演示已就绪 / demo is ready:  {url}"));
     say("");
-    say("  登录 login    姓名 name   角色 role          页面 page");
+    say("  登录 login    姓名 name  角色 role               页面 page");
     for (login, name, role, _) in PEOPLE {
         let page = if role.accepts_pages() { "/phone" } else { "/" };
-        say(&format!("  {login:<12}  {name}\t    {} {:<14} {url}{page}", role.zh(), role.slug()));
+        let (name, role_zh) = (padded(name, 8), padded(role.zh(), 9));
+        say(&format!("  {login:<12}  {name}  {role_zh}{:<14} {url}{page}", role.slug()));
     }
     say(&format!("  密码 password (全部 / all):  {password}"));
     say(&format!("  MQTT {}   Ctrl-C 结束 to stop", server.mqtt_addr));

@@ -15,6 +15,15 @@ const FAMILY_NAMES: [&str; 16] =
     ["王", "李", "张", "刘", "陈", "杨", "赵", "黄", "周", "吴", "徐", "孙", "胡", "朱", "高", "林"];
 const GIVEN_NAMES_F: [&str; 10] = ["秀英", "桂兰", "玉珍", "淑芬", "秀兰", "桂英", "凤英", "玉梅", "素珍", "春花"];
 const GIVEN_NAMES_M: [&str; 10] = ["建国", "志强", "国庆", "德明", "永福", "长江", "文斌", "保田", "振华", "金山"];
+/// History, medicine, allergies and who holds the key: what a dispatcher reads to the ambulance.
+const NOTES: [&str; 6] = [
+    "高血压 2 级,服氨氯地平 5 mg 每日一次。独居,邻居存有钥匙。",
+    "2 型糖尿病,服二甲双胍。青霉素过敏。与老伴同住。",
+    "冠心病,支架术后,服阿司匹林。独居,女儿住同一小区。",
+    "慢性阻塞性肺疾病,家中有制氧机。无药物过敏。",
+    "脑梗死后遗症,右侧肢体乏力,用助行器。护工白天在家。",
+    "骨质疏松,曾有髋部骨折。听力差,电话请多响几声。",
+];
 const STREETS: [&str; 6] = ["幸福里社区", "向阳村", "东关街", "沐浴阳光公寓", "塔中社区", "南沟村"];
 
 /// A made-up gateway: what a client needs to publish for it.
@@ -60,6 +69,8 @@ pub fn elder(records: &Records, seed: u64, team: Option<TeamId>) -> anyhow::Resu
     let given = given.choose(&mut rng).copied().unwrap_or("平");
     let street = STREETS.choose(&mut rng).copied().unwrap_or("东关街");
     let address = format!("{street} {} 号楼 {} 室", rng.random_range(1..30), rng.random_range(101..600));
+    // Any quality of the seed will do; drawing it from `rng` would change everybody's name.
+    let notes = NOTES[(seed % NOTES.len() as u64) as usize];
     let born =
         format!("{}-{:02}-{:02}", rng.random_range(1932..1960), rng.random_range(1..=12), rng.random_range(1..=28));
     Ok(records.create_elder(&NewElder {
@@ -68,7 +79,7 @@ pub fn elder(records: &Records, seed: u64, team: Option<TeamId>) -> anyhow::Resu
         birth_date: Some(born),
         phone: format!("1380000{:04}", rng.random_range(2_000..9_999)),
         address,
-        notes: String::new(),
+        notes: notes.to_owned(),
         team,
     })?)
 }

@@ -119,7 +119,8 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
 
 async function pages({ state }, request, response, [, id, verb], me, body) {
   const mine = state.pages.filter((page) => page.person === me.name);
-  if (!id) return say(response, 200, { pages: mine.filter((page) => !["accepted", "declined", "superseded"].includes(page.state)).map((page) => state.pageRow(page)) });
+  const all = request.url.includes("state=all");
+  if (!id) return say(response, 200, { pages: mine.filter((page) => all || !["accepted", "declined", "superseded"].includes(page.state)).map((page) => state.pageRow(page)) });
   const page = mine.find((one) => one.id === Number(id));
   if (!page) return refuse(response, 404, "not_found", "没有这条寻呼", "No such page");
   const alarm = state.alarms.get(page.alarm);

@@ -41,7 +41,7 @@ export class State {
     this.alarms.set(id, alarm);
     this.change(alarm, "raised", null, null, at);
     if (page && (priority === "P1" || priority === "P2")) {
-      this.pages.push({ id: this.pages.length + 1, alarm: id, person: "李医生", channel: "webhook", state: "provider_accepted", queued_at: at, repeat: 1, attempts: [{ at, result: "accepted", detail: "HTTP 204" }] });
+      this.pages.push({ id: this.pages.length + 1, alarm: id, person: "李医生", channel: "webhook", state: "provider_accepted", queued_at: at, repeat: 0, attempts: [{ at, result: "accepted", detail: "HTTP 204" }] });
       alarm.page_state = "provider_accepted";
       this.change(alarm, "page_sent", null, { person: "李医生", channel: "webhook" }, at);
     }

@@ -126,6 +126,8 @@ pub struct Person {
     band_every_s: i64,
     cuff_every_s: i64,
     steps: f64,
+    /// Local day the steps are counted for.
+    day: i64,
     battery: f64,
 }
 
@@ -168,6 +170,7 @@ impl Person {
             band_every_s: i64::from(band_every_s.max(1)),
             cuff_every_s: i64::from(cuff_every_s.max(1)),
             steps: 0.0,
+            day: i64::MIN,
             battery,
         }
     }
@@ -250,10 +253,13 @@ impl Person {
         for (i, sd) in [1.5, 2.2, 1.4, 0.25, 0.4, 0.04].into_iter().enumerate() {
             noise[i] = self.own[i].step(&mut self.rng, dt, sd, 60.0);
         }
+        // The band counts anew at midnight, as bands do.
+        let today = (now.secs() + ZONE_S).div_euclid(86_400);
+        if today != self.day {
+            (self.day, self.steps) = (today, 0.0);
+        }
         if awake {
             self.steps += activity * dt * 0.4;
-        } else {
-            self.steps = 0.0;
         }
         self.battery -= dt / 86_400.0 * 12.0;
         if self.battery < 12.0 {
@@ -366,6 +372,17 @@ mod tests {
             sum / n
         };
         assert!(mean(1, 5) + 3.0 < mean(13, 18), "{} {}", mean(1, 5), mean(13, 18));
+    }
+
+    #[test]
+    fn steps_are_counted_from_midnight_to_midnight() {
+        let mut person = Person::new(5, 1, 60, 1_800);
+        let said = run(&mut person, START, 3 * 86_400, 60);
+        let steps: Vec<&Sample> = said.iter().flat_map(|s| &s.samples).filter(|s| s.metric == Metric::Steps).collect();
+        let day = |sample: &Sample| (sample.taken_at.secs() + ZONE_S).div_euclid(86_400);
+        let fell = |pair: &[&Sample]| pair[1].value() < pair[0].value();
+        assert!(steps.windows(2).all(|pair| fell(pair) == (day(pair[0]) != day(pair[1]))), "falls at midnight only");
+        assert!(steps.iter().filter_map(|s| s.value()).fold(0.0, f64::max) > 1_000.0);
     }
 
     #[test]

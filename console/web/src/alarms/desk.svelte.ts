@@ -3,7 +3,7 @@ import { ApiError, get, post } from "../lib/api";
 import { serverClock } from "../lib/clock.svelte";
 import type { Alarm, AlarmList, Counts, Outcome, Priority } from "../lib/types";
 import { Book } from "./book";
-import { compare, count, isUnclaimed, passes, place } from "./order";
+import { compare, count, isOpen, isUnclaimed, passes, place, sameMeasurement } from "./order";
 import { Stream } from "./stream";
 
 /** Alarms asked for at once. */
@@ -13,6 +13,11 @@ const CHECK_MS = 60_000;
 const CHECK_DOWN_MS = 5_000;
 /** Held-back alarms go into the list this long after the hand has left it: time to reach the strip and its buttons. */
 const LET_GO_MS = 3_000;
+
+/** A companion that somebody else was quicker with shows that in its row; only our own mistakes go on. */
+function unlessBug(error: unknown): void {
+  if (!(error instanceof ApiError)) throw error;
+}
 
 export class Desk {
   private readonly book = new Book();
@@ -170,7 +175,16 @@ export class Desk {
     }
   }
 
-  claim = (id: string): Promise<Alarm> => this.act(id, "claim");
+  /** Other open alarms of the same measurement: one incident, handled by one person. */
+  others(id: string): Alarm[] {
+    const alarm = this.book.alarms.get(id);
+    return alarm ? [...this.book.alarms.values()].filter((other) => isOpen(other) && sameMeasurement(alarm, other)) : [];
+  }
+  claim = async (id: string): Promise<Alarm> => {
+    const claimed = await this.act(id, "claim");
+    for (const other of this.others(id).filter(isUnclaimed)) await this.act(other.id, "claim").catch(unlessBug);
+    return claimed;
+  };
   release = (id: string): Promise<Alarm> => this.act(id, "release");
   resolve = (id: string, outcome: Outcome, note: string): Promise<Alarm> => this.act(id, "resolve", { outcome, note });
   note = (id: string, note: string): Promise<Alarm> => this.act(id, "note", { note });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { alarm } from "../lib/fixtures";
-import { compare, count, passes, place } from "./order";
+import { compare, count, passes, place, sameMeasurement, sorted, together } from "./order";
 
 const ids = (alarms: { id: string }[]) => alarms.map((one) => one.id);
 
@@ -57,5 +57,27 @@ describe("counters and filter", () => {
     expect(passes(alarm("a", { priority: "P2" }), { ...filter, priorities: new Set(["P1"]) })).toBe(false);
     expect(passes(alarm("a"), { ...filter, text: " 和平 " })).toBe(true);
     expect(passes(alarm("a"), { ...filter, text: "nobody" })).toBe(false);
+  });
+});
+
+describe("alarms of one cuff measurement", () => {
+  const diastolic = { type: "threshold" as const, metric: "diastolic", high: true, value: 120, limit: 110 };
+  const first = alarm("a1");
+  const between = alarm("b1", { elder: { ...first.elder!, id: 2 }, raised_at: "2026-11-22T01:00:05Z" });
+  const second = alarm("c1", { kind: diastolic, raised_at: "2026-11-22T01:00:10Z" });
+  it("stand next to each other", () => {
+    expect(sorted([between, second, first]).map((one) => one.id)).toEqual(["a1", "c1", "b1"]);
+  });
+  it("are one elder's, of two metrics, and near in time", () => {
+    expect(sameMeasurement(first, second)).toBe(true);
+    expect(sameMeasurement(first, first)).toBe(false);
+    expect(sameMeasurement(first, { ...second, elder: { ...first.elder!, id: 2 } })).toBe(false);
+    expect(sameMeasurement(first, { ...second, raised_at: "2026-11-22T01:10:00Z" })).toBe(false);
+    expect(sameMeasurement(first, { ...second, kind: { type: "event", kind: "fall" } })).toBe(false);
+  });
+  it("never jump the queue of a higher priority", () => {
+    const lesser = { ...second, priority: "P2" as const };
+    expect(together(first, lesser)).toBe(false);
+    expect(sorted([lesser, between, first]).map((one) => one.id)).toEqual(["a1", "b1", "c1"]);
   });
 });

@@ -29,6 +29,36 @@ export function compare(a: Alarm, b: Alarm): number {
   return a.id < b.id ? -1 : 1;
 }
 
+const PRESSURE = new Set(["systolic", "diastolic", "mean_arterial_pressure"]);
+/** Limits of one cuff measurement may need different times to be sure: raised within this they are one incident, milliseconds. */
+export const TOGETHER_MS = 120_000;
+
+const isPressure = (alarm: Alarm): boolean => alarm.kind.type === "threshold" && PRESSURE.has(alarm.kind.metric);
+/** Both limits broken by one cuff measurement (systolic and diastolic): two alarms, one incident for people. */
+export function sameMeasurement(a: Alarm, b: Alarm): boolean {
+  return a.id !== b.id && a.elder !== null && a.elder.id === b.elder?.id
+    && a.kind.type === "threshold" && b.kind.type === "threshold" && a.kind.metric !== b.kind.metric
+    && PRESSURE.has(a.kind.metric) && PRESSURE.has(b.kind.metric) && Math.abs(raised(a) - raised(b)) <= TOGETHER_MS;
+}
+/** May stand directly under the other as a part of it: never across priorities, so that nothing jumps the queue. */
+export const together = (above: Alarm | undefined, alarm: Alarm): boolean =>
+  above !== undefined && above.priority === alarm.priority && isOpen(above) === isOpen(alarm) && sameMeasurement(above, alarm);
+
+/** In the order of the list, alarms of one measurement next to each other. */
+export function sorted(alarms: readonly Alarm[]): Alarm[] {
+  const all = [...alarms].sort(compare);
+  const pressure = all.filter(isPressure);
+  const placed = new Set<string>();
+  return all.flatMap((alarm) => {
+    if (placed.has(alarm.id)) return [];
+    placed.add(alarm.id);
+    if (!isPressure(alarm)) return [alarm];
+    const others = pressure.filter((other) => !placed.has(other.id) && together(alarm, other));
+    for (const other of others) placed.add(other.id);
+    return [alarm, ...others];
+  });
+}
+
 export interface Placed {
   /** Ids in the order shown. */
   shown: string[];
@@ -44,7 +74,7 @@ export function place(shown: readonly string[], wanted: readonly Alarm[], anchor
   const byId = new Map(wanted.map((alarm) => [alarm.id, alarm]));
   const anchorAt = anchor === null ? -1 : shown.indexOf(anchor);
   const anchored = anchorAt >= 0 ? byId.get(anchor ?? "") : undefined;
-  if (!anchored) return { shown: [...wanted].sort(compare).map((alarm) => alarm.id), held: [] };
+  if (!anchored) return { shown: sorted(wanted).map((alarm) => alarm.id), held: [] };
 
   const known = new Set(shown);
   // Rows above the anchor may not vanish under it either: the caller keeps them in `wanted` until it lets go.

@@ -1,6 +1,6 @@
 /** An alarm in the words of the screen. */
 import { i18n, word } from "../i18n/i18n.svelte";
-import { limit, number, unit } from "../lib/format";
+import { clock, limit, number, unit } from "../lib/format";
 import { session } from "../lib/session.svelte";
 import type { Alarm, Named, Sex } from "../lib/types";
 
@@ -35,6 +35,12 @@ export function elderLine(alarm: Alarm): { name: string; rest: string } {
   const elder = alarm.elder;
   if (!elder) return { name: i18n.t.no_elder, rest: "" };
   return { name: elder.name_masked, rest: `${ageOf(elder.age)} ${sexOf(elder.sex)}` };
+}
+
+/** Whether the cause is still there. An event (fall, SOS) happens once and has no such state: it says when it happened. */
+export function conditionOf(alarm: Alarm): string {
+  if (alarm.kind.type === "event") return i18n.t.happened(clock(Date.parse(alarm.started_at)));
+  return word(i18n.t.condition, alarm.condition);
 }
 
 /** Where the page stands: `已发出`, then who accepted. */

@@ -14,3 +14,15 @@ export function drawnBands(trend: Trend, metrics: readonly string[], nameOf: (me
     }));
   });
 }
+
+/** Places labels of the wanted heights so that each has `step` for itself, as near as can be, within `top..bottom`. `wanted` ascends. */
+export function spread(wanted: readonly number[], step: number, top: number, bottom: number): number[] {
+  const out: number[] = [];
+  for (const at of wanted) out.push(Math.max(at, top, (out.at(-1) ?? -Infinity) + step));
+  let limit = bottom;
+  for (let i = out.length - 1; i >= 0; i--) {
+    out[i] = Math.min(out[i] ?? 0, limit);
+    limit = (out[i] ?? 0) - step;
+  }
+  return out;
+}

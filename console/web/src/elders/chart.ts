@@ -2,6 +2,7 @@
 import uPlot from "uplot";
 import { clockShort, limit as limitText, monthDay } from "../lib/format";
 import type { Band, Priority } from "../lib/types";
+import { spread } from "./bands";
 import { ticks, type Gap, type PaneData } from "./trend";
 
 /** Line colours: calm, told apart also by the legend's words and by dashes. */
@@ -13,6 +14,10 @@ const LIMIT: Record<Priority, { line: string; wash: string }> = {
   T: { line: "#546e7a", wash: "rgba(176, 190, 197, 0.15)" },
 };
 const FONT = '12px "Noto Sans SC", "Noto Sans CJK SC", "Microsoft YaHei", sans-serif';
+
+const LABEL_FONT = FONT.replace("12px", "11px");
+/** Height of one limit's label, CSS pixels. */
+const LABEL_STEP = 13;
 
 /** A limit as drawn. In a pane of two metrics only the outer sides are tinted: the ground between belongs to both. */
 export interface DrawnBand extends Band {
@@ -31,6 +36,8 @@ export interface ChartInput {
   sync: string;
   axes: boolean;
   decimals: number;
+  /** Why an end of the chart is empty. */
+  words: { before: string; since: string };
   /** Called with the index and time (ms) under the cursor; null: the pointer left. */
   hover: (at: { index: number | null; time: number } | null) => void;
 }
@@ -97,26 +104,68 @@ function limits(u: uPlot, all: readonly DrawnBand[]): void {
   }
 }
 
+const labelOf = (band: DrawnBand): string => `${band.name}${band.priority} ${limitText(band.limit)}`;
+
+/** Room for the limits' labels on the right of the plot, CSS pixels: outside it they cover no reading. */
+function labelRoom(bands: readonly DrawnBand[]): number {
+  const ctx = document.createElement("canvas").getContext("2d");
+  if (!ctx || bands.length === 0) return 8;
+  ctx.font = LABEL_FONT;
+  return Math.ceil(Math.max(...bands.map((band) => ctx.measureText(labelOf(band)).width))) + 14;
+}
+
 function limitLines(u: uPlot, bands: readonly DrawnBand[]): void {
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio;
-  for (const band of bands) {
-    const y = u.valToPos(band.limit, "y", true);
-    if (y < bbox.top || y > bbox.top + bbox.height) continue;
-    ctx.save();
+  const [right, bottom] = [bbox.left + bbox.width, bbox.top + bbox.height];
+  const seen = bands.map((band) => ({ band, y: u.valToPos(band.limit, "y", true) })).filter(({ y }) => y >= bbox.top && y <= bottom);
+  seen.sort((a, b) => a.y - b.y);
+  const places = spread(seen.map(({ y }) => y), LABEL_STEP * ratio, bbox.top + 5 * ratio, bottom - 5 * ratio);
+  ctx.save();
+  ctx.font = LABEL_FONT.replace("11px", `${11 * ratio}px`);
+  ctx.textAlign = "left";
+  ctx.textBaseline = "middle";
+  ctx.lineWidth = ratio;
+  seen.forEach(({ band, y }, i) => {
+    const at = places[i] ?? y;
     ctx.strokeStyle = ctx.fillStyle = LIMIT[band.priority].line;
-    ctx.lineWidth = ratio;
     ctx.setLineDash([5 * ratio, 4 * ratio]);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.lineTo(right, y);
     ctx.stroke();
-    ctx.font = FONT.replace("12px", `${11 * ratio}px`);
-    ctx.textAlign = "right";
-    ctx.textBaseline = band.side === "high" ? "bottom" : "top";
-    ctx.fillText(`${band.name}${band.priority} ${limitText(band.limit)}`, bbox.left + bbox.width - 4 * ratio, y + (band.side === "high" ? -2 : 2) * ratio);
-    ctx.restore();
+    // From the line to its label, which may have moved aside for its neighbours.
+    ctx.setLineDash([]);
+    ctx.beginPath();
+    ctx.moveTo(right, y);
+    ctx.lineTo(right + 7 * ratio, at);
+    ctx.stroke();
+    ctx.fillText(labelOf(band), right + 10 * ratio, at);
+  });
+  ctx.restore();
+}
+
+/** Says in the chart itself why its first or last part is empty, where there is room for the words. */
+function edgeLabels(u: uPlot, gaps: readonly Gap[], words: ChartInput["words"]): void {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = FONT.replace("12px", `${12 * ratio}px`);
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  for (const gap of gaps) {
+    if (!gap.edge) continue;
+    const left = Math.max(bbox.left, u.valToPos(gap.from / 1000, "x", true));
+    const right = Math.min(bbox.left + bbox.width, u.valToPos(gap.to / 1000, "x", true));
+    const wide = ctx.measureText(words[gap.edge]).width + 16 * ratio;
+    if (right - left < wide) continue;
+    const [x, y] = [(left + right) / 2, bbox.top + bbox.height / 2];
+    ctx.fillStyle = "#ffffff";
+    ctx.fillRect(x - wide / 2, y - 11 * ratio, wide, 22 * ratio);
+    ctx.fillStyle = "#4b5563";
+    ctx.fillText(words[gap.edge], x, y);
   }
+  ctx.restore();
 }
 
 function series(input: ChartInput): uPlot.Series[] {
@@ -141,6 +190,7 @@ export function draw(target: HTMLElement, input: ChartInput): uPlot {
     width: input.width,
     height: input.height,
     legend: { show: false },
+    padding: [8, labelRoom(bands.filter((band) => band.limit >= low && band.limit <= high)), 0, 0],
     cursor: { sync: { key: input.sync, scales: ["x", null] }, drag: { x: false, y: false }, y: false },
     scales: { x: { time: true, range: [input.from / 1000, input.to / 1000] }, y: { range: [low, high] } },
     bands: data.lines.map((_, i) => ({ series: [1 + 3 * i, 2 + 3 * i] as [number, number], fill: fill[i % fill.length] ?? "" })),
@@ -155,7 +205,7 @@ export function draw(target: HTMLElement, input: ChartInput): uPlot {
     ],
     hooks: {
       drawClear: [(u) => { limits(u, bands); hatch(u, data.gaps); }],
-      draw: [(u) => limitLines(u, bands)],
+      draw: [(u) => { limitLines(u, bands); edgeLabels(u, data.gaps, input.words); }],
       setCursor: [(u) => {
         const left = u.cursor.left ?? -1;
         if (left < 0) return input.hover(null);

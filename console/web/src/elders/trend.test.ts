@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Trend } from "../lib/types";
-import { drawnBands } from "./bands";
+import { drawnBands, spread } from "./bands";
 import { paneData, panesFor, reason, ticks } from "./trend";
 
 const trend: Trend = {
-  from: "2026-11-22T00:00:00Z", to: "2026-11-22T01:00:00Z", bucket_s: 60,
+  from: "1970-01-01T00:00:00Z", to: "1970-01-01T01:00:00Z", bucket_s: 60,
   series: [
     { metric: "systolic", points: [[0, 2, 110, 120, 130], [600_000, 1, 140, 140, 140]], gaps: [[60_000, 600_000]], absent: [[120_000, "sensor_off"], [180_000, "sensor_off"], [240_000, "motion"]], bands: [] },
     { metric: "diastolic", points: [[0, 2, 70, 75, 80], [600_000, 1, 90, 90, 90]], gaps: [[60_000, 600_000]], absent: [], bands: [] },
@@ -32,6 +32,16 @@ describe("a pane's columns", () => {
     const other = { ...trend, series: [{ ...trend.series[0]!, gaps: [] }, { ...trend.series[1]!, points: [[300_000, 1, 80, 80, 80] as [number, number, number, number, number]], gaps: [] }] };
     expect(paneData(other, ["systolic", "diastolic"]).lines[0]?.mean).toEqual([120, undefined, 140]);
   });
+  it("say so when there is nothing before the first reading, or a stream has ended", () => {
+    const day = { ...trend, from: "2026-11-21T00:00:00Z", to: "2026-11-22T12:00:00Z" };
+    const t = Date.parse("2026-11-22T00:00:00Z");
+    const one = { ...trend.series[0]!, metric: "heart_rate", gaps: [], points: [0, 1, 2, 3].map((i) => [t + i * 60_000, 1, 70, 70, 70] as [number, number, number, number, number]) };
+    const edges = (stream: boolean) => paneData({ ...day, series: [one] }, ["heart_rate"], () => stream).gaps.map((gap) => [gap.edge, gap.from, gap.to]);
+    expect(edges(true)).toEqual([["before", t - 86_400_000, t], ["since", t + 240_000, t + 43_200_000]]);
+    expect(edges(false)).toEqual([["before", t - 86_400_000, t]]);
+    const near = { ...day, from: "2026-11-21T23:58:00Z", to: "2026-11-22T00:05:00Z", series: [one] };
+    expect(paneData(near, ["heart_rate"]).gaps).toEqual([]);
+  });
   it("are empty for a metric without a series", () => {
     expect(paneData(trend, ["glucose"])).toEqual({ xs: [], lines: [], gaps: [], count: 0 });
   });
@@ -54,4 +64,10 @@ it("a shared pane tints only its outer sides, so that one metric's limits never 
   const drawn = drawnBands(two, ["systolic", "diastolic"], (metric) => metric);
   expect(drawn.map((band) => [band.name, band.side, band.wash])).toEqual([["systolic ", "high", true], ["systolic ", "low", false], ["diastolic ", "high", false], ["diastolic ", "low", true]]);
   expect(drawnBands(two, ["systolic"], () => "").every((band) => band.wash && band.name === "")).toBe(true);
+});
+
+it("labels keep clear of each other and stay inside", () => {
+  expect(spread([10, 12, 50], 13, 5, 100)).toEqual([10, 23, 50]);
+  expect(spread([90, 95, 99], 13, 5, 100)).toEqual([74, 87, 100]);
+  expect(spread([], 13, 5, 100)).toEqual([]);
 });

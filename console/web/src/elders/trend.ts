@@ -3,8 +3,14 @@ import type { Trend, TrendSeries } from "../lib/types";
 
 export type Column = (number | null)[];
 export interface Line { metric: string; min: Column; mean: Column; max: Column; n: Column }
-export interface Gap { from: number; to: number; /** Quality slug that explains it, or null: nothing was sent. */ why: string | null }
+export interface Gap { from: number; to: number; /** Quality slug that explains it, or null: nothing was sent. */ why: string | null; /** Open on one side: nothing before the first, or nothing since the last reading. */ edge?: "before" | "since" }
 export interface PaneData { xs: number[]; lines: Line[]; gaps: Gap[]; count: number }
+
+/** A pause of a stream longer than this, and than so many usual distances, is a gap (as on the server), milliseconds. */
+const GAP_MS = 300_000;
+const GAP_FACTOR = 5;
+/** Usual distance where there is but one point. */
+const LONE_MS = 86_400_000;
 
 /** Metrics that share a pane, in the order of the page. Anything else gets a pane of its own behind them. */
 export const PANES: readonly (readonly string[])[] = [
@@ -37,7 +43,7 @@ export function reason(gap: [number, number], absent: readonly [number, string][
 }
 
 /** Milliseconds in, seconds out (what uPlot wants). Between two points with a gap between them stands a row of nulls. */
-export function paneData(trend: Trend, metrics: readonly string[]): PaneData {
+export function paneData(trend: Trend, metrics: readonly string[], isStream: (metric: string) => boolean = () => true): PaneData {
   const series = metrics.flatMap((metric) => trend.series.find((one) => one.metric === metric) ?? []);
   const half = (trend.bucket_s * 1000) / 2;
   const times = new Set<number>();
@@ -50,7 +56,7 @@ export function paneData(trend: Trend, metrics: readonly string[]): PaneData {
   const lines = series.map((one) => column(one, xs, at, half));
   const gaps = series.length === 1 ? gapsOf(series[0]) : series.flatMap(gapsOf).filter((gap) => series.every((one) => covers(one, gap)));
   const unique = gaps.filter((gap, i) => gaps.findIndex((other) => other.from === gap.from && other.to === gap.to) === i);
-  return { xs: xs.map((ms) => ms / 1000), lines, gaps: unique, count: series.reduce((sum, one) => sum + one.points.length, 0) };
+  return { xs: xs.map((ms) => ms / 1000), lines, gaps: [...unique, ...edges(trend, series, isStream)], count: series.reduce((sum, one) => sum + one.points.length, 0) };
 }
 
 function column(one: TrendSeries, xs: number[], at: Map<number, number>, half: number): Line {
@@ -66,6 +72,25 @@ function column(one: TrendSeries, xs: number[], at: Map<number, number>, half: n
     if (i !== undefined) [min[i], mean[i], max[i], n[i]] = [low, middle, high, count];
   }
   return { metric: one.metric, min: min as Column, mean: mean as Column, max: max as Column, n: n as Column };
+}
+
+/** The empty ends of a pane. The server tells of pauses between readings only: it cannot know when a device was handed out. */
+function edges(trend: Trend, series: TrendSeries[], isStream: (metric: string) => boolean): Gap[] {
+  const times = [...new Set(series.flatMap((one) => one.points.map((point) => point[0])))].sort((a, b) => a - b);
+  const [first, last] = [times[0], times.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  const apart = times.slice(1).map((at, i) => at - (times[i] ?? at)).sort((a, b) => a - b);
+  const width = trend.bucket_s * 1000;
+  const least = Math.max(GAP_MS, 2 * width, GAP_FACTOR * (apart[apart.length >> 1] ?? LONE_MS));
+  const known = series.flatMap((one) => one.gaps);
+  const [from, to] = [Date.parse(trend.from), Date.parse(trend.to)];
+  const begin = known.reduce((at, gap) => Math.min(at, gap[0]), first);
+  const end = known.reduce((at, gap) => Math.max(at, gap[1]), last + width);
+  const out: Gap[] = [];
+  if (begin - from > least) out.push({ from, to: begin, why: null, edge: "before" });
+  // A cuff waits for its next measurement: only a stream that has ended is missing.
+  if (to - end > least && series.some((one) => isStream(one.metric))) out.push({ from: end, to, why: null, edge: "since" });
+  return out;
 }
 
 const gapsOf = (one: TrendSeries | undefined): Gap[] =>

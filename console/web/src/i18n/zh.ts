@@ -22,7 +22,7 @@ export const zh = {
   col_priority: "级别", col_elapsed: "已过", col_elder: "老人", col_what: "情况", col_address: "地址", col_pages: "寻呼", col_handling: "处理", col_actions: "操作",
   claim: "接单", claiming: "接单中…", release: "放弃接单", resolve: "处置完成", open_detail: "详情", mine: "我", claimed_by: (name: string) => `${name} 已接单`, accepted_by: (name: string) => `医生已接手 ${name}`,
   limit_of: (limit: string) => `限 ${limit}`, silent_for: (text: string) => `${text}没有数据`, late_mark: "补传发现", repeats: (n: number) => `×${n}`, repeats_label: (n: number) => `共触发 ${n} 次`,
-  no_elder: "未绑定老人", said_claimed: "已接单", said_released: "已放弃接单", said_resolved: "处置已记录", said_note: "备注已记录", keys: "快捷键",
+  no_elder: "未绑定老人", said_claimed: "已接单", said_released: "已放弃接单", said_resolved: "处置已记录", said_note: "备注已记录", happened: (at: string) => `${at} 发生`, same_measurement: "同一次测量", keys: "快捷键",
   alarm_list: "告警列表", new_p1: (text: string) => `新的紧急告警:${text}`, help: "快捷键帮助", p1_waiting: (n: number) => `${n} 条紧急告警未接单,返回告警台`,
   key_move: "上一条 / 下一条", key_claim: "接单", key_open: "打开详情", key_resolve: "处置完成", key_close: "关闭详情或窗口", key_mute: "静音 60 秒", key_new: "显示新告警", key_help: "显示本帮助",
   // Detail
@@ -32,18 +32,18 @@ export const zh = {
   brief: (p: { name: string; sex: string; age: string; what: string; at: string; address: string; phone: string; notes: string }) =>
     `【120 简报】${p.name},${p.sex},${p.age}。\n情况:${p.what}(${p.at})。\n地址:${p.address}\n电话:${p.phone}\n备注:${p.notes}`,
   // Resolve
-  resolve_title: "处置完成", outcome: "处置结果", outcome_needed: "请选择处置结果", note: "备注", resolve_go: "确认处置",
+  resolve_title: "处置完成", outcome: "处置结果", outcome_needed: "请选择处置结果", note: "备注", resolve_go: "确认处置", resolve_rest: (what: string) => `同一次测量一并结束:${what}`,
   // Elders
   elders_title: "老人", elders_search: "姓名、地址或电话", elders_empty: "没有找到老人", open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
   latest: "最新读数", no_value: "无数值", taken: "测量", alarms_of: "告警记录", alarms_none: "没有告警", summary: "概览", name: "姓名", sex_age: "性别 / 年龄",
-  trends: "趋势", range_day: "24 小时", range_week: "7 天", range_month: "30 天", range_label: "时间范围", as_table: "看表格", as_chart: "看图", trend_empty: "这段时间没有数据", gap: "缺口", gap_why: (why: string) => `缺口:${why}`, no_data: "无数据",
+  trends: "趋势", range_day: "24 小时", range_week: "7 天", range_month: "30 天", range_label: "时间范围", as_table: "看表格", as_chart: "看图", trend_empty: "这段时间没有数据", gap: "缺口", gap_why: (why: string) => `缺口:${why}`, no_data: "无数据", no_data_before: "此前没有数据", no_data_since: "此后没有数据", short_metric: { systolic: "收缩", diastolic: "舒张", arterial_systolic: "收缩", arterial_diastolic: "舒张" } as Record<string, string>,
   mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段,浅色底是告警范围。",
   // Rules
   rules_title: "告警规则", rules_own: "个人规则", rules_default: "默认规则", rules_source: "依据", rules_by: (name: string, at: string) => `${name} 修改于 ${at}`, rules_why: "理由", edit: "修改阈值", col_rule: "规则", col_limit: "界限", col_hold: "持续", col_margin: "恢复余量", at_once: "立即",
   rule_high: "≥", rule_low: "≤", reason: "修改理由", reason_needed: "请写明修改理由", rules_saved: "规则已保存", hold_s: "持续秒数", version: (n: number) => `第 ${n} 版`, not_a_number: "请填写数字", silence_after: (text: string) => `${text}没有数据`, repeat_within: (text: string) => `${text}内重复算同一条`,
   // Phone
-  phone_title: "我的告警", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
-  accepted_done: "您已接手,告警台已看到。", accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", sending: "正在提交…",
+  phone_title: "我的告警", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", phone_engaged: "我已接手,处置中", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
+  ended_as: (what: string) => `已处置:${what}`, accepted_done: "您已接手,告警台已看到。", accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", sending: "正在提交…",
   // Administration
   admin_title: "管理", unattributed: "未绑定的设备", unattributed_text: "这些设备的读数已保存,但不属于任何老人,因此不会判断。", unattributed_none: "所有设备都已绑定", quarantine: "隔离的报文", quarantine_text: "无法解读的报文保存在这里,修复后可以重放。", quarantine_none: "没有隔离的报文", gateway: "网关", topic: "主题", cause: "原因", size: "大小", received: "收到", replay: "重放", replayed: "已重放", said_replayed: "已提交重放", health: "系统状态", health_ok: "正常", health_bad: "异常", check: "检查项", state: "状态", detail_col: "说明", bytes: (n: number) => `${n} 字节`,
   // Words of the model
@@ -52,6 +52,8 @@ export const zh = {
   condition: { present: "持续", cleared: "已恢复", unknown: "数据中断" } as Record<string, string>,
   handling: { open: "未接单", claimed: "已接单", engaged: "已接手", resolved: "已处置", closed: "已关闭" } as Record<string, string>,
   outcomes: { true_emergency: "真实紧急,已救助", true_handled: "属实,已处理", referred: "转诊/随访", false_alarm: "误报", test: "测试", no_answer: "无人应答,已转派" } as Record<string, string>,
+  channels: { webhook: "推送", console: "页面" } as Record<string, string>,
+  attempt_results: { sending: "发送中", accepted: "对方已收", retry: "失败,将重试", refused_person: "对方拒收", refused_config: "通道配置有误", in_doubt: "结果未知" } as Record<string, string>,
   page_states: { queued: "待发送", sending: "发送中", provider_accepted: "已发出", delivered: "已送达", read: "已查看", accepted: "已接手", declined: "无法接手", temp_failed: "重试中", perm_failed: "发送失败", in_doubt: "结果未知", superseded: "已取消" } as Record<string, string>,
   qualities: { ok: "正常", motion: "有体动", low_battery: "电量低", clock_suspect: "时间可疑", unit_suspect: "单位可疑", out_of_range: "超出合理范围", absent: "无数值", sensor_off: "探头脱落", measurement_failed: "测量失败", lead_off: "导联脱落", over_range: "高于量程", under_range: "低于量程", special_value: "特殊值" } as Record<string, string>,
 };
