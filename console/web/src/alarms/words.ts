@@ -37,11 +37,11 @@ export function elderLine(alarm: Alarm): { name: string; rest: string } {
   return { name: elder.name_masked, rest: `${ageOf(elder.age)} ${sexOf(elder.sex)}` };
 }
 
-/** Whether the cause is still there. An event (fall, SOS) happens once and has no such state: it says when it happened. */
-export function conditionOf(alarm: Alarm): string {
-  if (alarm.kind.type === "event") return i18n.t.happened(clock(Date.parse(alarm.started_at)));
-  return word(i18n.t.condition, alarm.condition);
-}
+/** Whether the cause is still there. An event (fall, SOS) happens once and has no such state. */
+export const conditionOf = (alarm: Alarm): string => (alarm.kind.type === "event" ? "" : word(i18n.t.condition, alarm.condition));
+/** The condition, or when the event happened. */
+export const stateOf = (alarm: Alarm): string =>
+  alarm.kind.type === "event" ? i18n.t.happened(clock(Date.parse(alarm.started_at))) : conditionOf(alarm);
 
 /** Where the page stands: `已发出`, then who accepted. */
 export function pageLine(alarm: Alarm): string {

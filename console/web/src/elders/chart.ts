@@ -107,11 +107,13 @@ function limits(u: uPlot, all: readonly DrawnBand[]): void {
 const labelOf = (band: DrawnBand): string => `${band.name}${band.priority} ${limitText(band.limit)}`;
 
 /** Room for the limits' labels on the right of the plot, CSS pixels: outside it they cover no reading. */
-function labelRoom(bands: readonly DrawnBand[]): number {
+function labelRoom(bands: readonly DrawnBand[], width: number): number {
+  // The same room in every pane keeps equal times under each other; a phone has none to give away.
+  const least = width > 480 ? 88 : 8;
   const ctx = document.createElement("canvas").getContext("2d");
-  if (!ctx || bands.length === 0) return 8;
+  if (!ctx || bands.length === 0) return least;
   ctx.font = LABEL_FONT;
-  return Math.ceil(Math.max(...bands.map((band) => ctx.measureText(labelOf(band)).width))) + 14;
+  return Math.max(least, Math.ceil(Math.max(...bands.map((band) => ctx.measureText(labelOf(band)).width))) + 14);
 }
 
 function limitLines(u: uPlot, bands: readonly DrawnBand[]): void {
@@ -190,7 +192,7 @@ export function draw(target: HTMLElement, input: ChartInput): uPlot {
     width: input.width,
     height: input.height,
     legend: { show: false },
-    padding: [8, labelRoom(bands.filter((band) => band.limit >= low && band.limit <= high)), 0, 0],
+    padding: [8, labelRoom(bands.filter((band) => band.limit >= low && band.limit <= high), input.width), 0, 0],
     cursor: { sync: { key: input.sync, scales: ["x", null] }, drag: { x: false, y: false }, y: false },
     scales: { x: { time: true, range: [input.from / 1000, input.to / 1000] }, y: { range: [low, high] } },
     bands: data.lines.map((_, i) => ({ series: [1 + 3 * i, 2 + 3 * i] as [number, number], fill: fill[i % fill.length] ?? "" })),

@@ -7,7 +7,7 @@ export const en: Strings = {
   nav_desk: "Alarms", nav_elders: "Elders", nav_phone: "My pages", nav_admin: "Admin", nav_label: "Main menu",
   loading: "Loading…", retry: "Try again", cancel: "Cancel", close: "Close", save: "Save", back: "Back", more: "Show more", search: "Search",
   not_found_title: "No such page", not_found_text: "The address may be wrong, or the content has moved.", go_home: "Go to the start", error_title: "That did not work",
-  not_for_role: "Your role cannot use this page.", ago: (text) => `${text} ago`, day: "d", unknown: "unknown", years: (n) => `${n} y`,
+  not_for_role_title: "Not available to you", not_for_role: "Your role cannot use this page.", ago: (text) => `${text} ago`, day: "d", unknown: "unknown", years: (n) => `${n} y`,
   seconds: (n) => `${n} s`, minutes: (n) => `${n} min`, hours: (n) => `${n} h`, days: (n) => `${n} d`,
   just_now: "just now",
   // Login
@@ -40,7 +40,7 @@ export const en: Strings = {
   mean: "Mean", min: "Lowest", max: "Highest", n_readings: "Readings", time: "Time", table_cut: (n) => `Only the latest ${n} rows are listed`, blood_pressure: "Blood pressure", trend_pane: (name) => `Trend of ${name}`, table_of: (name) => `Table of ${name}`, chart_help: "Hatched grey: no data. Tinted ground: alarm range.",
   // Rules
   rules_title: "Alarm rules", rules_own: "Own rules", rules_default: "Default rules", rules_source: "Source", rules_by: (name, at) => `Changed by ${name}, ${at}`, rules_why: "Reason", edit: "Edit thresholds", col_rule: "Rule", col_limit: "Limit", col_hold: "Hold", col_margin: "Clear margin", at_once: "at once",
-  rule_high: "≥", rule_low: "≤", reason: "Reason for the change", reason_needed: "Give a reason", rules_saved: "Rules saved", hold_s: "Hold, seconds", version: (n) => `version ${n}`, not_a_number: "Enter a number", silence_after: (text) => `no data for ${text}`, repeat_within: (text) => `same alarm within ${text}`,
+  rule_high: "≥", rule_low: "≤", reason: "Reason for the change", reason_needed: "Give a reason", rules_saved: "Rules saved", hold_s: "Hold, seconds", version: (n) => `version ${n}`, not_a_number: "Enter a number", levels_crossed: (rule) => `“${rule}”: the more urgent a level, the further its limit must be from normal`, sides_crossed: (low, high) => `The limits of “${low}” must be below those of “${high}”`, rule_wrong: (rule) => `“${rule}”:`, silence_after: (text) => `no data for ${text}`, repeat_within: (text) => `same alarm within ${text}`,
   // Phone
   phone_title: "My pages", phone_empty: "No page needs you", phone_empty_text: "New pages appear here.", phone_engaged: "Taken over by me, not finished", page_title: "Page", what_happened: "What happened", last_readings: "Last readings", accept: "I take over", decline: "I cannot", decline_title: "I cannot take over", decline_reason: "Reason", decline_reasons: ["With another patient", "Outside my area", "Needs senior support", "Cannot reach the elder"], decline_go: "Confirm", decline_needed: "Choose or write a reason",
   ended_as: (what) => `Finished: ${what}`, accepted_done: "You took over. The alarm desk sees it.", accepted_other: (name) => `${name} took over.`, declined_done: "The alarm desk knows you cannot take over.", superseded: "This page was cancelled. Nothing to do.", call: (number) => `Call ${number}`, queued: "Sent", repeat_n: (n) => `page no. ${n}`, updated: (at) => `Updated ${at}`, poll_failed: "No connection just now: this may be out of date", sending: "Sending…",

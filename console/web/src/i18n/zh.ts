@@ -6,7 +6,7 @@ export const zh = {
   nav_desk: "告警台", nav_elders: "老人", nav_phone: "我的告警", nav_admin: "管理", nav_label: "主菜单",
   loading: "正在加载…", retry: "重试", cancel: "取消", close: "关闭", save: "保存", back: "返回", more: "显示更多", search: "搜索",
   not_found_title: "没有这个页面", not_found_text: "地址可能写错了,或者内容已被移走。", go_home: "回到首页", error_title: "没有成功",
-  not_for_role: "您的角色不能使用此页面。", ago: (text: string) => `${text}前`, day: "天", unknown: "未知", years: (n: number) => `${n}岁`,
+  not_for_role_title: "不能使用此页面", not_for_role: "您的角色不能使用此页面。", ago: (text: string) => `${text}前`, day: "天", unknown: "未知", years: (n: number) => `${n}岁`,
   seconds: (n: number) => `${n} 秒`, minutes: (n: number) => `${n} 分钟`, hours: (n: number) => `${n} 小时`, days: (n: number) => `${n} 天`,
   just_now: "刚刚",
   // Login
@@ -40,7 +40,7 @@ export const zh = {
   mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段,浅色底是告警范围。",
   // Rules
   rules_title: "告警规则", rules_own: "个人规则", rules_default: "默认规则", rules_source: "依据", rules_by: (name: string, at: string) => `${name} 修改于 ${at}`, rules_why: "理由", edit: "修改阈值", col_rule: "规则", col_limit: "界限", col_hold: "持续", col_margin: "恢复余量", at_once: "立即",
-  rule_high: "≥", rule_low: "≤", reason: "修改理由", reason_needed: "请写明修改理由", rules_saved: "规则已保存", hold_s: "持续秒数", version: (n: number) => `第 ${n} 版`, not_a_number: "请填写数字", silence_after: (text: string) => `${text}没有数据`, repeat_within: (text: string) => `${text}内重复算同一条`,
+  rule_high: "≥", rule_low: "≤", reason: "修改理由", reason_needed: "请写明修改理由", rules_saved: "规则已保存", hold_s: "持续秒数", version: (n: number) => `第 ${n} 版`, not_a_number: "请填写数字", levels_crossed: (rule: string) => `「${rule}」的界限次序不对:越紧急的级别,界限要离正常值越远`, sides_crossed: (low: string, high: string) => `「${low}」的界限必须低于「${high}」的界限`, rule_wrong: (rule: string) => `规则「${rule}」:`, silence_after: (text: string) => `${text}没有数据`, repeat_within: (text: string) => `${text}内重复算同一条`,
   // Phone
   phone_title: "我的告警", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", phone_engaged: "我已接手,处置中", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
   ended_as: (what: string) => `已处置:${what}`, accepted_done: "您已接手,告警台已看到。", accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", sending: "正在提交…",
