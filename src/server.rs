@@ -73,12 +73,12 @@ impl Server {
     /// As [`Server::start`], on a journal that the caller opens: for tests that watch the file underneath.
     #[doc(hidden)]
     pub async fn start_on(
-        config: config::Server,
+        mut config: config::Server,
         demo: Option<console::Demo>,
         open_journal: impl FnOnce(&config::Server) -> Result<Journal, journal::Error>,
     ) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        limits::raise_open_files(config.mqtt.links_max + config.mqtt.strangers_max + config.console.connections_max);
+        limits::fit_open_files(&mut config);
         let dir = config.data_dir.clone();
         let lock = lock(&dir)?;
         let control = Control::bind(&dir);

@@ -35,9 +35,15 @@ impl Counts {
             ("stream_events_total", &self.stream_events),
             ("stream_resets_total", &self.stream_resets),
         ];
-        let mut text = format!("vigil_console_streams {streams}\n");
+        let mut text = format!("# TYPE vigil_console_streams gauge\nvigil_console_streams {streams}\n");
+        let mut family = "";
         for (name, counter) in rows {
+            let of = name.split('{').next().unwrap_or(name);
             // Writing to a String cannot fail.
+            if of != family {
+                let _ = writeln!(text, "# TYPE vigil_console_{of} counter");
+                family = of;
+            }
             let _ = writeln!(text, "vigil_console_{name} {}", counter.load(Relaxed));
         }
         text

@@ -27,7 +27,7 @@ const HEAD_WAIT: Duration = Duration::from_secs(30);
 /// Answer bytes hyper gathers for one connection before it waits for the client.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
 /// Pause after an accept error such as "too many open files".
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// A peer that acknowledges nothing for this long is gone.
 #[cfg(target_os = "linux")]
 const GONE_WAIT: Duration = Duration::from_mins(1);

@@ -27,6 +27,8 @@ use super::wills::Wills;
 const BACKLOG: u32 = 4_096;
 /// Pause after a failed accept (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time between two log lines about that.
+const ACCEPT_SAY: Duration = Duration::from_mins(1);
 /// TCP's own keep-alive, for 3.1.1 clients that turned MQTT's off: first probe, pause between probes.
 const TCP_IDLE: Duration = Duration::from_mins(1);
 const TCP_PROBE: Duration = Duration::from_secs(20);
@@ -185,6 +187,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts and hands over. Nothing a client does can hold this loop up.
 async fn accept(listener: TcpListener, shared: &Arc<Shared>, tls: bool, stop: &Stop) {
+    let mut said: Option<tokio::time::Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -195,7 +198,11 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>, tls: bool, stop: &S
             Ok((stream, peer)) => start(stream, peer, shared, tls),
             Err(error) => {
                 add(&shared.counters.accept_errors, 1);
-                tracing::warn!(%error, "cannot accept a connection; trying again");
+                // Out of files, this comes twenty times a second for as long as it lasts: the counter has them all.
+                if said.is_none_or(|at| at.elapsed() >= ACCEPT_SAY) {
+                    said = Some(tokio::time::Instant::now());
+                    tracing::warn!(%error, "cannot accept connections; trying again (said once a minute)");
+                }
                 tokio::select! {
                     () = stop.requested() => return,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
