@@ -41,10 +41,11 @@ pub(crate) struct Credentials {
 pub(crate) async fn login(
     State(app): State<App>,
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
     Sent(sent): Sent<Credentials>,
 ) -> Answer<Response> {
     let now = app.deps.clock.now();
-    let from = peer.ip().to_canonical();
+    let from = address_of(peer.ip().to_canonical(), &headers);
     if app.failures.is_over(from, now) {
         return Err(locked());
     }
@@ -107,6 +108,18 @@ fn cookie(token: &str, age_s: i64, secure: bool) -> Answer<HeaderValue> {
     let secure = if secure { "; Secure" } else { "" };
     let text = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age_s}{secure}");
     HeaderValue::from_str(&text).map_err(|error| ApiError::internal("session cookie", &error))
+}
+
+/// Whom wrong passwords are counted for. Behind a proxy on this machine everybody would be one address, and thirty wrong
+/// passwords would lock everybody out; there the last address the proxy has written down counts. From anywhere else the
+/// header is a stranger's word and is not believed.
+fn address_of(peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    if !peer.is_loopback() {
+        return peer;
+    }
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+    let last = lines.flat_map(|line| line.split(',')).next_back();
+    last.and_then(|address| address.trim().parse::<IpAddr>().ok()).map_or(peer, |address| address.to_canonical())
 }
 
 /// The session token a request carries.
@@ -177,6 +190,19 @@ mod tests {
         assert!(failures.is_over(from, Time(FAILURES_WINDOW_US)));
         assert!(!failures.is_over(other, Time(0)));
         assert!(!failures.is_over(from, Time(FAILURES_WINDOW_US + 1)));
+    }
+
+    #[test]
+    fn only_a_proxy_on_this_machine_says_who_came() {
+        let (local, far) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([192, 0, 2, 9]));
+        let mut headers = HeaderMap::new();
+        assert_eq!(address_of(local, &headers), local);
+        headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.1, 198.51.100.7"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.1, ::ffff:198.51.100.8"));
+        assert_eq!(address_of(local, &headers), IpAddr::from([198, 51, 100, 8]), "what the proxy itself has seen");
+        assert_eq!(address_of(far, &headers), far);
+        headers.insert("x-forwarded-for", HeaderValue::from_static("unknown"));
+        assert_eq!(address_of(local, &headers), local);
     }
 
     #[test]

@@ -168,3 +168,49 @@ async fn rows_18_and_19_retained_state() {
     assert_eq!(watcher.packet().await, suback(0x90, false, 6, &[0]));
     watcher.ping().await;
 }
+
+#[tokio::test]
+async fn row_13_a_session_that_is_not_kept_is_not_promised() {
+    use bytes::Bytes;
+    use model::GatewayId;
+    let house = House::open().await;
+    for v5 in [false, true] {
+        // Session Expiry 3600 where the version has it; no clean start: the client asks for its old session.
+        let properties = if v5 { vec![0x11, 0, 0, 14, 16] } else { Vec::new() };
+        let connect = Connect { clean: false, properties, ..Connect::of(v5, "gw1") };
+        for _ in 0..2 {
+            let mut client = house.socket().await;
+            client.send(&connect.bytes()).await;
+            let connack = client.packet().await;
+            assert_eq!(connack.body[..2], [0, 0], "session_present is 0: nothing is kept, and nothing is claimed");
+            // So nothing is sent for the subscription of the link before, and the caller is told that.
+            assert!(!house.handle.down(GatewayId(1), "cmd", Bytes::from_static(b"x"), 1));
+            client.send(&subscribe(v5, 1, &[("vigil/1/s1/gw1/d/#", 1)])).await;
+            assert_eq!(client.packet().await, suback(0x90, v5, 1, &[1]));
+            assert!(house.handle.down(GatewayId(1), "cmd", Bytes::from_static(b"x"), 1));
+            assert_eq!(client.packet().await.first, 0x32);
+            // Left without a PUBACK.
+            drop(client);
+            house.stats("gone", |stats| stats.tasks == 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn row_15_the_lower_qos_of_both_is_used() {
+    use bytes::Bytes;
+    use model::GatewayId;
+    let house = House::open().await;
+    for v5 in [false, true] {
+        for (sent, subscribed, first) in [(0, 0, 0x30), (0, 1, 0x30), (1, 0, 0x30), (1, 1, 0x32), (2, 2, 0x32)] {
+            let mut client = house.client(&Connect::of(v5, "gw1")).await;
+            client.send(&subscribe(v5, 1, &[("vigil/1/s1/gw1/d/#", subscribed)])).await;
+            assert_eq!(client.packet().await, suback(0x90, v5, 1, &[subscribed.min(1)]));
+            assert!(house.handle.down(GatewayId(1), "cmd", Bytes::from_static(b"x"), sent));
+            assert_eq!(client.packet().await.first, first, "sent {sent}, subscribed {subscribed}");
+            client.send(&[0xE0, 0]).await;
+            client.closed().await;
+            house.stats("gone", |stats| stats.tasks == 0).await;
+        }
+    }
+}

@@ -169,3 +169,37 @@ async fn g7_a_reader_that_sleeps_misses_nothing_and_costs_no_memory() {
     drop(client);
     running.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g4_work_that_a_reader_did_not_finish_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    journal.register_cursor("reader").unwrap();
+    let gatekeeper = Arc::new(FakeGatekeeper { logins: std::sync::Mutex::default() });
+    let (intake, retained) = (Arc::new(ToJournal(journal.clone())), Arc::new(FakeRetained::default()));
+    let door = Door::bind(&test_config(), gatekeeper, intake, retained, Clock::system()).await.unwrap();
+    let (addr, stop) = (door.local_addr(), Stop::new());
+    let running = tokio::spawn(door.run(stop.clone()));
+    let mut client = Client::new(tokio::net::TcpStream::connect(addr).await.unwrap());
+    client.send(&Connect::v3("gw1").bytes()).await;
+    client.packet().await;
+    for n in 1..=60_u16 {
+        client.send(&publish(false, 1, n, &up("gw1"), n.to_string().as_bytes())).await;
+        assert_eq!(client.packet().await, puback(n));
+    }
+    let numbers = |from: Seq| -> Vec<(Seq, u16)> {
+        let batch = journal.reader(from).read(1 << 20, Duration::ZERO).unwrap();
+        batch.iter().map(|(seq, entry)| (seq, std::str::from_utf8(entry).unwrap().parse().unwrap())).collect()
+    };
+    let cursor = || journal.stats().cursors.iter().find(|(name, _)| name == "reader").unwrap().1;
+    // A reader takes everything, finishes twenty of it and dies.
+    let taken = numbers(cursor());
+    assert_eq!(taken.len(), 60);
+    journal.commit_cursor("reader", taken[19].0);
+    // The one after it gets what was not finished, in order, although the first had read it all.
+    let again: Vec<u16> = numbers(cursor()).into_iter().map(|(_, number)| number).collect();
+    assert_eq!(again, (21..=60).collect::<Vec<_>>());
+    stop.request();
+    drop(client);
+    running.await.unwrap();
+}

@@ -70,6 +70,53 @@ async fn g5_idle_links_and_half_handshakes_hold_nobody_up() {
 }
 
 #[tokio::test]
+async fn g5_on_the_plain_port_as_well() {
+    let house = House::with(Config { login_timeout_ms: 1_500, ..test_config() }).await;
+    let mut idle = Vec::new();
+    for n in 0..128 {
+        let mut client = house.socket().await;
+        if n % 2 == 0 {
+            client.send(&Connect::v5("gw1").bytes()[..12]).await; // half a CONNECT
+        }
+        idle.push(client);
+    }
+    house.stats("they wait", |stats| stats.tasks == 128).await;
+    house.probe().await;
+    // All of that while the idle ones were still there.
+    assert_eq!(house.handle.stats().closed(CloseReason::ConnectTimeout), 0);
+    for mut client in idle {
+        client.closed().await;
+    }
+    house.stats("closed", |stats| stats.closed(CloseReason::ConnectTimeout) == 128 && stats.tasks == 0).await;
+}
+
+#[tokio::test]
+async fn idle_handshakes_give_way_to_newcomers() {
+    let dir = tempfile::tempdir().unwrap();
+    let certificate = write_certificate(dir.path());
+    let house = House::with(Config { strangers_max: 8, ..config(dir.path(), 15_000) }).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        idle.push(Client::new(TcpStream::connect(house.tls_addr.unwrap()).await.unwrap()));
+    }
+    house.stats("they wait", |stats| stats.tasks == 8).await;
+    let mut honest = connect(&house, &certificate).await.unwrap();
+    honest.send(&Connect::v5("gw1").bytes()).await;
+    assert_eq!(honest.packet().await.first, 0x20);
+    // Long before its time was up.
+    idle.remove(0).closed().await;
+    assert_eq!(house.handle.stats().closed(CloseReason::TooManyLinks), 1);
+    // Stopping does not wait for those who say nothing.
+    house.stop.request();
+    honest.disconnected(0x8B).await;
+    for mut client in idle {
+        client.closed().await;
+    }
+    drop(honest);
+    house.stopped().await;
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_taken_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let first = write_certificate(dir.path());

@@ -134,8 +134,15 @@ impl Records {
 
     pub fn logout(&self, token: &str) -> Result<()> {
         self.write(|tx| {
-            tx.execute("DELETE FROM session WHERE token_sha256 = ?1", [token_sha256(token)])?;
-            Ok(())
+            let ended: Option<u32> = tx
+                .query_row(
+                    "DELETE FROM session WHERE token_sha256 = ?1 RETURNING person",
+                    [token_sha256(token)],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let Some(person) = ended.map(PersonId) else { return Ok(()) };
+            super::audit::write(tx, Some(person), "logout", &format!("person/{person}"), "")
         })
     }
 }

@@ -119,8 +119,11 @@ impl Machine {
         if topic.contains('\0') {
             return Err(CloseReason::BadTopic);
         }
-        let Some(identity) = self.identity.clone() else { return Err(CloseReason::Protocol) };
-        let right = if acl::is_topic(topic) { acl::publish(&identity, topic) } else { Right::Refused };
+        let right = match &self.identity {
+            Some(identity) if acl::is_topic(topic) => acl::publish(identity, topic),
+            Some(_) => Right::Refused,
+            None => return Err(CloseReason::Protocol),
+        };
         match right {
             Right::Store { .. } => {}
             Right::Ignore => {
