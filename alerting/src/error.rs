@@ -8,7 +8,7 @@ pub enum Error {
     Records(#[from] store::records::Error),
     #[error("alerting cannot follow the journal: {0}")]
     Journal(#[from] journal::Error),
-    #[error("alerting cannot write the default rules to the journal: {0}")]
+    #[error("alerting cannot write rules to the journal: {0}")]
     Append(#[from] journal::AppendError),
     #[error(
         "the records have seen journal entry {records}, but the journal ends at {journal}: \

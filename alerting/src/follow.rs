@@ -3,6 +3,7 @@
 //! The records hold the cursor, written in the transaction of the alarms it stands for. The engine's state on disk may be
 //! older (never newer): entries between the two are stepped again, and what they say is dropped, because it is recorded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -26,6 +27,8 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const READ_WAIT: Duration = Duration::from_millis(200);
 /// Transitions written in one transaction; more only when one entry has more.
 const TRANSITIONS_MAX: usize = 256;
+/// The elders' ages are looked at this often: somebody was registered, or had a birthday.
+const AGES_EVERY: Duration = Duration::from_mins(1);
 /// Without transitions the cursor is still written this often.
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
 /// Pause after the first failure, doubled up to the longest.
@@ -50,8 +53,12 @@ pub(crate) struct Follower {
     saved_at: Instant,
     save_every: Duration,
     save_entries: u64,
+    /// End of the journal at the start: from there on the engine knows what the log says of rules and ages.
+    head_at_start: Seq,
     /// Saved rules that are not in force were looked for.
     rules_checked: bool,
+    /// Whom the log knows as aged, and when that was compared with the records. `None`: not yet.
+    aged: Option<(BTreeSet<u32>, Instant)>,
 }
 
 impl Follower {
@@ -67,7 +74,9 @@ impl Follower {
         }
         if head == Seq(0) {
             rules::publish_rules(&journal, None, default.clone(), clock.now())?;
+            rules::publish_ages(&BTreeSet::new(), &records, &journal, clock.now())?;
         }
+        let head_at_start = journal.head();
         let fits = |at: Seq| at <= recorded && at.0 + 1 >= first.0;
         let engine = match checkpoint::load(&dir, fits) {
             Some(engine) => engine,
@@ -97,7 +106,9 @@ impl Follower {
             saved_at: Instant::now(),
             save_every: Duration::from_secs(config.checkpoint_s),
             save_entries: config.checkpoint_entries,
+            head_at_start,
             rules_checked: false,
+            aged: None,
         })
     }
 
@@ -111,8 +122,9 @@ impl Follower {
                 Ok(batch) => {
                     pause = PAUSE_LEAST;
                     self.take(&batch, stop);
-                    if batch.is_empty() {
+                    if self.engine.position() >= self.head_at_start {
                         self.check_rules();
+                        self.check_ages();
                     }
                     self.save_if_due(files);
                 }
@@ -218,6 +230,23 @@ impl Follower {
         }
     }
 
+    /// Tells the log of birthdays and of newly registered elders.
+    fn check_ages(&mut self) {
+        let known = match &self.aged {
+            Some((_, looked)) if looked.elapsed() < AGES_EVERY => return,
+            Some((known, _)) => known,
+            None => self.engine.aged(),
+        };
+        match rules::publish_ages(known, &self.records, &self.journal, self.clock.now()) {
+            Ok(aged) => self.aged = Some((aged, Instant::now())),
+            Err(error) => {
+                tracing::warn!(%error, "cannot compare the elders' ages with those in the log; tried again");
+                let known = known.clone();
+                self.aged = Some((known, Instant::now()));
+            }
+        }
+    }
+
     fn save_if_due(&mut self, files: &SyncSender<Checkpoint>) {
         let position = self.engine.position();
         let entries = position.0.saturating_sub(self.saved.0);
@@ -267,7 +296,6 @@ enum Recovery {
     End,
 }
 
-/// Before the first rules entry of a log nothing is judged: the log alone decides.
 /// A pause on a thread that still notices a stop.
 fn wait(stop: &Stop, pause: Duration) {
     let until = Instant::now() + pause;

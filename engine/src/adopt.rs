@@ -27,13 +27,33 @@ impl Engine {
             }
             return;
         }
-        self.default = Arc::clone(&plan);
+        self.default_aged = Arc::new(Plan::new(set.for_aged()));
+        self.default = plan;
         for slot in 0..self.people.len() {
-            let own = self.people.get(slot).is_some_and(|person| self.own.contains_key(&person.elder));
-            if !own {
-                self.adopt(slot, &plan, at, out);
+            self.follow(slot, at, out);
+        }
+    }
+
+    /// These elders are, or are not, judged by the default of the aged.
+    pub(crate) fn ages(&mut self, aged: bool, at: Time, elders: &[ElderId], out: &mut Vec<Transition>) {
+        self.now = self.now.max(at);
+        for elder in elders {
+            if aged {
+                self.aged.insert(elder.0);
+            } else {
+                self.aged.remove(&elder.0);
+            }
+            if let Some(slot) = self.person(elder.0) {
+                self.follow(slot, at, out);
             }
         }
+    }
+
+    /// Has the person judged by the plan that is theirs by now.
+    fn follow(&mut self, slot: usize, at: Time, out: &mut Vec<Transition>) {
+        let Some(person) = self.people.get(slot) else { return };
+        let plan = Arc::clone(self.plan_of(person.elder));
+        self.adopt(slot, &plan, at, out);
     }
 
     fn adopt(&mut self, slot: usize, plan: &Arc<Plan>, at: Time, out: &mut Vec<Transition>) {
@@ -42,7 +62,7 @@ impl Engine {
             return;
         }
         let Person { elder, plan: old, state } = person;
-        let subject = Subject::Elder(ElderId(*elder));
+        let subject = Subject::from_u32(*elder);
         let counters = &mut self.counters;
         let mut sink = Sink { out, counters, subject, received_at: at, now: self.now, rewind: false };
         state.adopt(old, plan, at, &mut sink);

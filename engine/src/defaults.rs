@@ -2,14 +2,9 @@
 
 use std::sync::LazyLock;
 
-use model::rule::{RuleSet, Test};
-use model::{Metric, Priority};
+use model::rule::RuleSet;
 
 const TEXT: &str = include_str!("../rules/cn-basic-v3.toml");
-
-/// From this age the blood-pressure target is wider: 150/90 instead of 140/90 (国家基本公共卫生服务规范第三版).
-pub const AGE_OF_WIDER_PRESSURE: u32 = 65;
-const WIDER_SYSTOLIC: f64 = 150.0;
 
 /// The file is part of the program; a test shows that it reads and passes its check. Without it nothing would be judged, so
 /// a build in which it does not read has an empty set named "unreadable".
@@ -29,26 +24,14 @@ pub fn default_rules() -> RuleSet {
 
 /// The default set for a person of `age` years.
 pub fn for_age(age: u32) -> RuleSet {
-    let mut set = default_rules();
-    if age < AGE_OF_WIDER_PRESSURE {
-        return set;
-    }
-    set.name.push_str("-65");
-    for rule in &mut set.rules {
-        if let Test::Threshold(threshold) = &mut rule.test
-            && threshold.metric == Metric::Systolic
-            && threshold.side == model::rule::Side::High
-        {
-            for level in threshold.levels.iter_mut().filter(|level| level.priority == Priority::P3) {
-                level.limit = WIDER_SYSTOLIC;
-            }
-        }
-    }
-    set
+    if age < RuleSet::AGED_FROM { default_rules() } else { DEFAULT.for_aged() }
 }
 
 #[cfg(test)]
 mod tests {
+    use model::rule::Test;
+    use model::{Metric, Priority};
+
     use super::*;
 
     #[test]

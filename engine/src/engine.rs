@@ -1,12 +1,12 @@
 //! [`Engine`]: takes journal entries one by one and says what they mean for the alarms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
 use model::alarm::Transition;
 use model::entry::{Entry, Flags, Frame};
 use model::rule::RuleSet;
-use model::{AlarmId, ElderId, Lane, Seq, Subject, Time};
+use model::{AlarmId, ElderId, EventKind, Lane, Seq, Subject, Time};
 
 use crate::Counters;
 use crate::hash::ElderMap;
@@ -18,6 +18,12 @@ const PLANS_SWEEP: usize = 64;
 
 /// Judges journal entries.
 ///
+/// - A call for help or a fall of a device that belongs to nobody is an alarm about the device: somebody must look. Its
+///   values are never judged.
+/// - Several devices measuring one stream of an elder (a band and a finger clip) each have their hold times; what they find
+///   is one alarm, and it is over when none of them finds it any more.
+/// - While a P1 or P2 level is still reached half an hour after it was last told, it is told again (`Repeated`): an alarm
+///   closed by a person does not stay closed while the values stay bad.
 /// - Only good values are judged (`Quality::is_judged`), rounded as screens show them. Absent, doubtful and unattributed
 ///   readings never raise and never end a condition; a sensor that comes off breaks off running hold times.
 /// - Event time rules: holds and episode starts go by `taken_at`. A time ahead of the server's counts as "when received".
@@ -36,6 +42,9 @@ pub struct Engine {
     /// Log time: the greatest receive or tick time seen.
     pub(crate) now: Time,
     pub(crate) default: Arc<Plan>,
+    /// The default for elders of 65 years and older.
+    pub(crate) default_aged: Arc<Plan>,
+    pub(crate) aged: BTreeSet<u32>,
     /// Elders with rules of their own.
     pub(crate) own: ElderMap<Arc<Plan>>,
     plans: HashMap<u64, Vec<Weak<Plan>>>,
@@ -80,6 +89,8 @@ impl Engine {
         Self {
             seq: Seq(0),
             now: NEVER,
+            default_aged: Arc::new(Plan::new(default.for_aged())),
+            aged: BTreeSet::new(),
             default: Arc::new(Plan::new(default)),
             own: ElderMap::default(),
             plans: HashMap::new(),
@@ -117,6 +128,7 @@ impl Engine {
             Entry::Frame(frame) => self.frame(frame, out),
             Entry::Tick(at) => self.tick(*at, out),
             Entry::Rules { elder, at, set } => self.rules(*elder, *at, set, out),
+            Entry::Aged { aged, at, elders } => self.ages(*aged, *at, elders, out),
             Entry::Link { .. } => {}
         }
     }
@@ -161,18 +173,27 @@ impl Engine {
         &self.plan_of(elder.0).set
     }
 
+    /// Elders judged by the default of 65 years and older (unless they have rules of their own).
+    pub const fn aged(&self) -> &BTreeSet<u32> {
+        &self.aged
+    }
+
     pub(crate) fn plan_of(&self, elder: u32) -> &Arc<Plan> {
-        self.own.get(&elder).unwrap_or(&self.default)
+        let default = if self.aged.contains(&elder) { &self.default_aged } else { &self.default };
+        self.own.get(&elder).unwrap_or(default)
     }
 
     fn frame(&mut self, frame: &Frame, out: &mut Vec<Transition>) {
         let said = (frame.samples.len() + frame.events.len()) as u64;
-        let Subject::Elder(elder) = frame.subject else {
+        let stranger = matches!(frame.subject, Subject::Unattributed(_));
+        if stranger {
             self.counters.unattributed += said;
-            return;
-        };
+            if !frame.events.iter().any(|event| calls_for_help(event.kind)) {
+                return;
+            }
+        }
         self.now = self.now.max(frame.received_at);
-        let slot = self.slot(elder.0);
+        let slot = self.slot(frame.subject.to_u32());
         let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
         let Person { plan, state, .. } = person;
         let counters = &mut self.counters;
@@ -184,22 +205,22 @@ impl Engine {
             now: self.now,
             rewind: *due == Time(i64::MAX),
         };
-        if matches!(frame.lane, Lane::Sos | Lane::Evt | Lane::Vit) {
+        if !stranger && matches!(frame.lane, Lane::Sos | Lane::Evt | Lane::Vit) {
             state.heard(plan, &mut sink);
         }
         if frame.flags.has(Flags::TEST) {
             sink.counters.test += said;
             return;
         }
-        for event in &frame.events {
+        for event in frame.events.iter().filter(|event| !stranger || calls_for_help(event.kind)) {
             state.event(plan, frame.device, *event, &mut sink);
         }
         let served = frame.flags.has(Flags::MAINTENANCE);
-        for sample in &frame.samples {
+        for sample in frame.samples.iter().filter(|_| !stranger) {
             if served {
                 sink.counters.not_judged += 1;
             } else {
-                state.sample(plan, sample, &mut sink);
+                state.sample(plan, frame.device, sample, &mut sink);
             }
         }
         if sink.rewind {
@@ -250,6 +271,11 @@ impl Engine {
         same.push(Arc::downgrade(&plan));
         plan
     }
+}
+
+/// Events for which a person must look, whoever wears the device.
+const fn calls_for_help(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Sos | EventKind::Fall)
 }
 
 /// Groups equal sets; unequal ones that collide are told apart by comparing.

@@ -35,7 +35,7 @@ impl State {
         let index = match index {
             Some(index) => index,
             None if limit.test.side.is_beyond(value, urgent) => {
-                self.late.push(Track::new(limit.rule));
+                self.late.push(Track::new(limit.rule, 0));
                 self.late.len() - 1
             }
             None => return,
@@ -47,7 +47,7 @@ impl State {
         match (track.judge(limit, limit.urgent, at, value), started) {
             (Verdict::Raise { level, started_at }, _) => {
                 let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
-                track.raised(alarm, started_at, limit.priority(level));
+                track.raised(alarm, started_at, limit.priority(level), at);
                 let kind = limit.kind(value, level);
                 let change = Change::Raised { priority: Priority::P3, kind, started_at, late: true };
                 sink.put(plan, limit.rule, alarm, at, change);

@@ -22,7 +22,7 @@ mod timers;
 mod track;
 
 pub use counters::Counters;
-pub use defaults::{AGE_OF_WIDER_PRESSURE, default_rules, for_age};
+pub use defaults::{default_rules, for_age};
 pub use engine::Engine;
 pub use saved::BadState;
 

@@ -1,19 +1,32 @@
 //! Samples as they arrive: which are judged, which only counted, and the live threshold conditions.
+//!
+//! Each device that streams a metric has tracks of its own: a band that reads 97 must not break off the hold time of a finger
+//! clip that reads 85. What several devices find by one rule is one alarm.
 
 use model::alarm::Change;
-use model::{AlarmId, Quality, Sample, Time, metric::Shape};
+use model::{AlarmId, DeviceId, Priority, Quality, Sample, Time, metric::Shape};
 
 use crate::LATE_US;
 use crate::engine::Sink;
 use crate::plan::{Limit, Plan};
-use crate::state::{Episode, Series, State};
-use crate::track::{Track, Verdict};
+use crate::state::{Episode, SERIES_MAX, Series, State};
+use crate::track::{Present, Track, Verdict};
+
+/// What an elder's other devices find by a rule.
+struct Others {
+    /// The condition, if one of them stands in it.
+    present: Option<Present>,
+    /// One of them does, and its data have not stopped.
+    known: bool,
+}
 
 impl State {
-    pub(crate) fn sample(&mut self, plan: &Plan, sample: &Sample, sink: &mut Sink<'_>) {
+    pub(crate) fn sample(&mut self, plan: &Plan, device: DeviceId, sample: &Sample, sink: &mut Sink<'_>) {
         let limits = plan.limits(sample.metric);
         let late = sample.taken_at < sink.received_at.plus_us(-LATE_US);
-        if !late && !self.streams && sample.metric.info().shape == Shape::Stream {
+        let stream = sample.metric.info().shape == Shape::Stream;
+        let source = if stream { device.0 } else { 0 };
+        if !late && !self.streams && stream {
             self.streams = true;
             sink.rewind = true;
         }
@@ -22,7 +35,7 @@ impl State {
             _ => {
                 sink.counters.not_judged += 1;
                 if matches!(sample.quality, Quality::SensorOff | Quality::LeadOff) {
-                    self.sensor_off(limits, late, sink);
+                    self.sensor_off(limits, source, late, sink);
                 }
                 return;
             }
@@ -41,30 +54,41 @@ impl State {
             sink.counters.future += 1;
             at = sink.received_at;
         }
-        let series = match self.series.iter_mut().find(|series| series.metric == sample.metric) {
-            Some(series) => series,
-            None => self.series.push_mut(Series { metric: sample.metric, last_at: Time(i64::MIN) }),
-        };
+        let series = self.series_of(sample.metric, source);
         let last_at = series.last_at;
         if at > last_at {
             series.last_at = at;
             sink.counters.judged += 1;
             for limit in limits {
-                self.in_order(plan, limit, at, value, sink);
+                self.in_order(plan, limit, source, at, value, sink);
             }
         } else {
             *(if at == last_at { &mut sink.counters.duplicate } else { &mut sink.counters.out_of_order }) += 1;
             for limit in limits {
-                self.out_of_order(plan, limit, at, last_at, value, sink);
+                self.out_of_order(plan, limit, source, (at, last_at), value, sink);
             }
         }
     }
 
+    fn series_of(&mut self, metric: model::Metric, source: u32) -> &mut Series {
+        let same = |series: &Series| series.metric == metric && series.source == source;
+        if let Some(index) = self.series.iter().position(same) {
+            return &mut self.series[index];
+        }
+        if self.series.len() == SERIES_MAX
+            && let Some(oldest) = (0..SERIES_MAX).min_by_key(|index| self.series[*index].last_at)
+        {
+            self.series.swap_remove(oldest);
+        }
+        self.series.push_mut(Series { metric, source, last_at: Time(i64::MIN) })
+    }
+
     /// What is not worn is not low: running hold times are broken off, present conditions stay.
-    fn sensor_off(&mut self, limits: &[Limit], late: bool, sink: &mut Sink<'_>) {
+    fn sensor_off(&mut self, limits: &[Limit], source: u32, late: bool, sink: &mut Sink<'_>) {
         let tracks = if late { &mut self.late } else { &mut self.tracks };
         tracks.retain_mut(|track| {
-            if !limits.iter().any(|limit| limit.rule == track.rule) {
+            let of_device = late || track.source == source;
+            if !of_device || !limits.iter().any(|limit| limit.rule == track.rule) {
                 return true;
             }
             track.restart();
@@ -75,16 +99,18 @@ impl State {
         });
     }
 
-    fn in_order(&mut self, plan: &Plan, limit: &Limit, at: Time, value: f64, sink: &mut Sink<'_>) {
+    fn in_order(&mut self, plan: &Plan, limit: &Limit, source: u32, at: Time, value: f64, sink: &mut Sink<'_>) {
         let value = limit.as_shown(value);
-        let index = match self.tracks.iter().position(|track| track.rule == limit.rule) {
+        let index = match self.tracks.iter().position(|track| track.rule == limit.rule && track.source == source) {
             Some(index) => index,
             None if limit.is_beyond(value) => {
-                self.tracks.push(Track::new(limit.rule));
+                self.forget_pending(limit, at);
+                self.tracks.push(Track::new(limit.rule, source));
                 self.tracks.len() - 1
             }
-            None => return,
+            None => return self.end_unseen(plan, limit, at, value, sink),
         };
+        let others = self.others(limit.rule, source);
         let Some(track) = self.tracks.get_mut(index) else { return };
         track.heard = sink.now;
         let verdict = track.judge(limit, limit.test.levels.len(), at, value);
@@ -93,45 +119,128 @@ impl State {
             && std::mem::take(&mut present.unknown)
         {
             sink.rewind = true;
-            if verdict != Verdict::Clear {
+            if verdict != Verdict::Clear && !others.known {
                 sink.put(plan, limit.rule, present.alarm, at, Change::StillPresent);
             }
         }
         match (verdict, before) {
             (Verdict::Raise { level, started_at }, _) => {
+                sink.rewind = true;
+                if let Some(shared) = others.present {
+                    track.raised(shared.alarm, shared.started_at, shared.priority, shared.told_at);
+                    return self.join(plan, limit, level, (shared, others.known), (at, value), sink);
+                }
                 let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
                 let priority = limit.priority(level);
-                track.raised(alarm, started_at, priority);
-                sink.rewind = true;
+                track.raised(alarm, started_at, priority, at);
                 let kind = limit.kind(value, level);
                 sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at, late: false });
             }
             (Verdict::Worsen { level }, Some(present)) => {
-                let kind = limit.kind(value, level);
-                let change = Change::Worsened { priority: limit.priority(level), kind };
+                let priority = limit.priority(level);
+                self.told(limit.rule, priority, at);
                 // A more urgent level may wait less long for data.
                 sink.rewind = true;
+                let change = Change::Worsened { priority, kind: limit.kind(value, level) };
                 sink.put(plan, limit.rule, present.alarm, at, change);
             }
             (Verdict::Repeat { level }, Some(present)) => {
+                self.told(limit.rule, limit.priority(level), at);
                 let kind = limit.kind(value, level);
                 sink.put(plan, limit.rule, present.alarm, at, Change::Repeated { kind });
             }
             (Verdict::Clear, Some(present)) => {
                 self.tracks.swap_remove(index);
-                self.remember(Episode { rule: limit.rule, from: present.started_at, to: at });
-                sink.put(plan, limit.rule, present.alarm, at, Change::Cleared);
+                if !others.known {
+                    self.end(plan, limit.rule, present, at, sink);
+                }
             }
             (Verdict::Fleeting, _) => {
                 self.tracks.swap_remove(index);
                 sink.counters.fleeting += 1;
+                self.end_unseen(plan, limit, at, value, sink);
             }
             _ => {}
         }
     }
 
+    /// A device finds a condition in which another one stands already.
+    fn join(
+        &mut self,
+        plan: &Plan,
+        limit: &Limit,
+        level: usize,
+        (shared, known): (Present, bool),
+        (at, value): (Time, f64),
+        sink: &mut Sink<'_>,
+    ) {
+        if !known {
+            sink.put(plan, limit.rule, shared.alarm, at, Change::StillPresent);
+        }
+        let priority = limit.priority(level);
+        if priority < shared.priority {
+            self.told(limit.rule, priority, at);
+            let change = Change::Worsened { priority, kind: limit.kind(value, level) };
+            sink.put(plan, limit.rule, shared.alarm, at, change);
+        }
+    }
+
+    /// What devices other than `source` find by a rule.
+    fn others(&self, rule: u8, source: u32) -> Others {
+        let mut others = Others { present: None, known: false };
+        for track in self.tracks.iter().filter(|track| track.rule == rule && track.source != source) {
+            others.present = others.present.or(track.present);
+            others.known |= track.present.is_some_and(|present| !present.unknown);
+        }
+        others
+    }
+
+    /// Every device's track of the rule knows that people were told.
+    fn told(&mut self, rule: u8, priority: Priority, at: Time) {
+        for track in self.tracks.iter_mut().filter(|track| track.rule == rule) {
+            if let Some(present) = &mut track.present {
+                present.reached(priority, at);
+            }
+        }
+    }
+
+    /// The condition is over: also for devices from which nothing is heard any more.
+    fn end(&mut self, plan: &Plan, rule: u8, present: Present, at: Time, sink: &mut Sink<'_>) {
+        self.tracks.retain(|track| track.rule != rule || track.is_pending());
+        self.remember(Episode { rule, from: present.started_at, to: at });
+        sink.put(plan, rule, present.alarm, at, Change::Cleared);
+    }
+
+    /// A good value ends what only devices found that are not heard any more: the band was changed.
+    fn end_unseen(&mut self, plan: &Plan, limit: &Limit, at: Time, value: f64, sink: &mut Sink<'_>) {
+        if self.tracks.is_empty() || !limit.test.is_clear(value) {
+            return;
+        }
+        // No device has this number.
+        let all = self.others(limit.rule, u32::MAX);
+        if let Some(present) = all.present.filter(|_| !all.known) {
+            self.end(plan, limit.rule, present, at, sink);
+        }
+    }
+
+    /// Drops hold times of devices without a value for so long that they would start anew, so that devices that are gone
+    /// leave nothing behind.
+    fn forget_pending(&mut self, limit: &Limit, at: Time) {
+        let longest = (0..limit.test.levels.len()).map(|level| limit.gap_us(level)).max().unwrap_or(0);
+        let keep = |track: &Track| !track.is_pending() || at.since_us(track.last_at) <= longest;
+        self.tracks.retain(|track| track.rule != limit.rule || keep(track));
+    }
+
     /// A value older than the last judged one: only a level without a hold time can still be decided by it.
-    fn out_of_order(&mut self, plan: &Plan, limit: &Limit, at: Time, last_at: Time, value: f64, sink: &mut Sink<'_>) {
+    fn out_of_order(
+        &mut self,
+        plan: &Plan,
+        limit: &Limit,
+        source: u32,
+        (at, last_at): (Time, Time),
+        value: f64,
+        sink: &mut Sink<'_>,
+    ) {
         let value = limit.as_shown(value);
         let beyond = |level: &model::rule::Level| level.hold_s == 0 && limit.test.side.is_beyond(value, level.limit);
         let Some(level) = limit.test.levels.iter().position(beyond) else { return };
@@ -140,11 +249,10 @@ impl State {
         if self.is_past(limit.rule, at) {
             return;
         }
-        let track = self.tracks.iter_mut().find(|track| track.rule == limit.rule);
-        if let Some(present) = track.and_then(|track| track.present.as_mut()) {
+        if let Some(present) = self.others(limit.rule, u32::MAX).present {
             // The same stretch, of which the beginning comes after the rest.
             if priority < present.priority {
-                present.reached(priority);
+                self.told(limit.rule, priority, at);
                 sink.rewind = true;
                 sink.put(plan, limit.rule, present.alarm, at, Change::Worsened { priority, kind });
             }
@@ -152,13 +260,14 @@ impl State {
         }
         let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), at);
         sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at: at, late: false });
-        let Some(track) = self.tracks.iter_mut().find(|track| track.rule == limit.rule) else {
+        let mine = |track: &&mut Track| track.rule == limit.rule && track.source == source;
+        let Some(track) = self.tracks.iter_mut().find(mine) else {
             // The newer value was not beyond any level: this one is over.
             self.remember(Episode { rule: limit.rule, from: at, to: last_at });
             sink.put(plan, limit.rule, alarm, last_at, Change::Cleared);
             return;
         };
-        track.raised(alarm, at, priority);
+        track.raised(alarm, at, priority, at);
         sink.rewind = true;
     }
 }

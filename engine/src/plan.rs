@@ -11,8 +11,8 @@ pub(crate) const LEVELS_MAX: usize = 4;
 const METRIC_IDS: usize = 32;
 /// A stream without a judged value for this long is broken off (10 minutes) ...
 const STREAM_GAP_US: i64 = 600 * SECOND_US;
-/// ... and a measurement made now and then (a cuff) only after a day.
-const SPOT_GAP_US: i64 = 86_400 * SECOND_US;
+/// ... and a measurement made now and then (a cuff) only after a day and a half: "every morning" is not always 24 hours.
+const SPOT_GAP_US: i64 = 36 * 3_600 * SECOND_US;
 
 /// A compiled rule set. Shared by all elders who have an equal one.
 #[derive(Clone, Debug)]

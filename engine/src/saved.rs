@@ -13,7 +13,7 @@ use crate::{Counters, Engine};
 
 const MAGIC: [u8; 4] = *b"VGEN";
 /// Raise when the meaning of any saved byte changes.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Magic and version before the body.
 const HEAD_LEN: usize = 6;
 /// CRC-32C of everything before it.
@@ -40,6 +40,8 @@ struct Body<S, P> {
     sets: Vec<S>,
     /// Elder and place in `sets`, by elder.
     own: Vec<(u32, u32)>,
+    /// Judged by the default of the aged.
+    aged: Vec<u32>,
     /// In order of first appearance.
     people: Vec<(u32, P)>,
 }
@@ -61,7 +63,8 @@ impl Engine {
             own.push((elder, place));
         }
         let people = self.people.iter().map(|person| (person.elder, &person.state)).collect();
-        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, people };
+        let aged = self.aged.iter().copied().collect();
+        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, aged, people };
         let mut bytes = Vec::with_capacity(HEAD_LEN + 64 * self.people.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -102,6 +105,7 @@ impl Engine {
             let plan = plans.get(place as usize).ok_or(BadState::Damaged)?;
             engine.own.insert(elder, Arc::clone(plan));
         }
+        engine.aged.extend(body.aged);
         for (elder, state) in body.people {
             let plan = Arc::clone(engine.plan_of(elder));
             engine.admit(Person { elder, plan, state });

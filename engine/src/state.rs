@@ -10,12 +10,14 @@ use crate::track::Track;
 
 /// Episodes remembered per elder, so that a second upload of old data is recognised.
 pub(crate) const EPISODES_MAX: usize = 16;
+/// Metrics times devices followed per elder; beyond, the one unheard for longest is forgotten.
+pub(crate) const SERIES_MAX: usize = 64;
 /// Events remembered per elder for exact duplicates.
 pub(crate) const EVENTS_RECENT_MAX: usize = 16;
 /// "Never", as a time.
 pub(crate) const NEVER: Time = Time(i64::MIN);
 
-/// One elder: the plan in force and the state.
+/// One elder (or a device of nobody, as `Subject::to_u32` writes it): the plan in force and the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
     pub(crate) elder: u32,
@@ -30,9 +32,9 @@ pub(crate) struct State {
     pub(crate) heard: Time,
     /// A metric that is a stream was heard: the elder wears something that speaks all the time.
     pub(crate) streams: bool,
-    /// One per metric that a rule judges.
+    /// One per metric that a rule judges, and source.
     pub(crate) series: Vec<Series>,
-    /// Live conditions pending or present, at most one per rule.
+    /// Live conditions pending or present, at most one per rule and source.
     pub(crate) tracks: Vec<Track>,
     /// The same in late data, apart from the live ones.
     pub(crate) late: Vec<Track>,
@@ -47,6 +49,8 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(crate) metric: Metric,
+    /// As in a track.
+    pub(crate) source: u32,
     /// Event time of the newest value judged live.
     pub(crate) last_at: Time,
 }

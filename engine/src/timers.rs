@@ -3,7 +3,7 @@
 
 use model::alarm::{Change, Transition};
 use model::rule::Silence;
-use model::{AlarmId, AlarmKind, ElderId, Subject, Time};
+use model::{AlarmId, AlarmKind, Subject, Time};
 
 use crate::SECOND_US;
 use crate::engine::{Engine, Sink};
@@ -24,7 +24,7 @@ impl Engine {
                 continue;
             }
             let Some(Person { elder, plan, state }) = self.people.get_mut(slot) else { continue };
-            let subject = Subject::Elder(ElderId(*elder));
+            let subject = Subject::from_u32(*elder);
             let counters = &mut self.counters;
             let mut sink = Sink { out: &mut *out, counters, subject, received_at: at, now, rewind: false };
             state.run_timers(plan, &mut sink);
@@ -84,11 +84,18 @@ impl State {
             let change = Change::Raised { priority: test.priority, kind, started_at, late: false };
             sink.put(plan, *rule, alarm, sink.now, change);
         }
-        for track in &mut self.tracks {
+        for index in 0..self.tracks.len() {
+            let Some(track) = self.tracks.get_mut(index) else { continue };
             let (Some(present), Some(limit)) = (&mut track.present, plan.limit_of(track.rule)) else { continue };
-            if !present.unknown && sink.now.since_us(track.heard) >= limit.loss_us(present.priority) {
-                present.unknown = true;
-                sink.put(plan, track.rule, present.alarm, sink.now, Change::DataLost);
+            if present.unknown || sink.now.since_us(track.heard) < limit.loss_us(present.priority) {
+                continue;
+            }
+            present.unknown = true;
+            let (rule, alarm) = (track.rule, present.alarm);
+            let heard = |track: &crate::track::Track| track.present.is_some_and(|present| !present.unknown);
+            // Lost when no device is left that still sees it.
+            if !self.tracks.iter().any(|track| track.rule == rule && heard(track)) {
+                sink.put(plan, rule, alarm, sink.now, Change::DataLost);
             }
         }
         let idle = |track: &&crate::track::Track| sink.now.since_us(track.heard) >= LATE_IDLE_US;

@@ -10,11 +10,16 @@ use crate::state::NEVER;
 
 /// Relief of this long (10 minutes) between two crossings of one level makes the second a repetition.
 const RELIEF_US: i64 = 600 * SECOND_US;
+/// A P1 or P2 level that is still reached so long (30 minutes) after it was told is told again.
+const TOLD_US: i64 = 1_800 * SECOND_US;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Track {
     /// Index in the plan's rules.
     pub(crate) rule: u8,
+    /// The device, for streams: what one band sees says nothing about the hold time of another. 0 for measurements made now
+    /// and then: a second cuff confirms the first.
+    pub(crate) source: u32,
     /// Per level: event time since which every judged value was beyond it.
     pub(crate) since: [Time; LEVELS_MAX],
     /// Event time of the newest value judged here.
@@ -37,6 +42,8 @@ pub(crate) struct Present {
     relieved_since: Time,
     /// They were inside for long enough: reaching the level again is told again.
     again: bool,
+    /// Event time at which people were last told of this level.
+    pub(crate) told_at: Time,
 }
 
 /// What a value did to a track. Levels are indices into the rule's ladder.
@@ -61,8 +68,8 @@ pub(crate) enum Verdict {
 }
 
 impl Track {
-    pub(crate) const fn new(rule: u8) -> Self {
-        Self { rule, since: [NEVER; LEVELS_MAX], last_at: NEVER, heard: NEVER, present: None }
+    pub(crate) const fn new(rule: u8, source: u32) -> Self {
+        Self { rule, source, since: [NEVER; LEVELS_MAX], last_at: NEVER, heard: NEVER, present: None }
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -93,11 +100,12 @@ impl Track {
         let Some(level) = held else { return Verdict::Same };
         let priority = limit.priority(level);
         if priority < present.priority {
-            present.reached(priority);
+            present.reached(priority, at);
             return Verdict::Worsen { level };
         }
-        if priority == present.priority && present.again {
-            present.reached(priority);
+        let stands = priority <= Priority::P2 && at.since_us(present.told_at) >= TOLD_US;
+        if priority == present.priority && (present.again || stands) {
+            present.reached(priority, at);
             return Verdict::Repeat { level };
         }
         Verdict::Same
@@ -122,16 +130,17 @@ impl Track {
         held
     }
 
-    pub(crate) fn raised(&mut self, alarm: AlarmId, started_at: Time, priority: Priority) {
+    pub(crate) fn raised(&mut self, alarm: AlarmId, started_at: Time, priority: Priority, told_at: Time) {
         self.present =
-            Some(Present { alarm, started_at, priority, unknown: false, relieved_since: NEVER, again: false });
+            Some(Present { alarm, started_at, priority, unknown: false, relieved_since: NEVER, again: false, told_at });
     }
 }
 
 impl Present {
-    /// A value that came out of order, at a level without a hold time.
-    pub(crate) fn reached(&mut self, priority: Priority) {
+    /// People are told of this level at `at`.
+    pub(crate) fn reached(&mut self, priority: Priority, at: Time) {
         self.priority = priority;
+        self.told_at = at;
         self.relieved_since = NEVER;
         self.again = false;
     }

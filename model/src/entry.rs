@@ -1,12 +1,13 @@
 //! What the journal holds, as bytes: the one binary form in which a frame travels from the front door to every reader.
 //!
 //! ```text
-//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link)
+//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged)
 //! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
 //!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
 //! tick        at i64
 //! rules       elder u32 (0 = default set), at i64, postcard of RuleSet
 //! link        gateway u32, state u8, at i64
+//! aged        aged u8 (0 or 1), at i64, elder u32*
 //! ```
 //! All little endian. `dt` is the zigzag varint distance in microseconds of `taken_at` from the sample before (the first:
 //! from `received`). A value follows only when the quality has one. The journal adds length and checksum; this form has
@@ -26,6 +27,13 @@ pub enum Entry {
         elder: Option<ElderId>,
         at: Time,
         set: RuleSet,
+    },
+    /// From here on these elders are (or, after a corrected birth date, are not) of the age from which the default rules
+    /// are those of [`RuleSet::for_aged`].
+    Aged {
+        aged: bool,
+        at: Time,
+        elders: Vec<ElderId>,
     },
     /// A gateway's connection came, went to sleep, or was lost.
     Link {
@@ -92,6 +100,8 @@ pub enum BadEntry {
 
 /// Samples one frame may hold (facts: wire format).
 pub const SAMPLES_MAX: usize = 1_000;
+/// Elders one entry of ages may name.
+pub const AGED_MAX: usize = 4_096;
 /// Events one frame may hold.
 pub const EVENTS_MAX: usize = 64;
 
@@ -99,6 +109,7 @@ const FRAME: u8 = 1;
 const TICK: u8 = 2;
 const RULES: u8 = 3;
 const LINK: u8 = 4;
+const AGED: u8 = 5;
 
 impl Entry {
     /// Appends the entry's bytes to `out`.
@@ -115,6 +126,14 @@ impl Entry {
                 out.extend_from_slice(&at.0.to_le_bytes());
                 // A rule set is plain data: writing it to memory cannot fail.
                 out.extend_from_slice(&postcard::to_allocvec(set).unwrap_or_default());
+            }
+            Self::Aged { aged, at, elders } => {
+                out.push(AGED);
+                out.push(u8::from(*aged));
+                out.extend_from_slice(&at.0.to_le_bytes());
+                for elder in elders {
+                    out.extend_from_slice(&elder.0.to_le_bytes());
+                }
             }
             Self::Link { gateway, state, at } => {
                 out.push(LINK);
@@ -141,6 +160,19 @@ impl Entry {
                 let at = Time(cut.i64()?);
                 let set = postcard::from_bytes(cut.rest()).map_err(|_| BadEntry::Rules)?;
                 Self::Rules { elder: (elder != 0).then_some(ElderId(elder)), at, set }
+            }
+            AGED => {
+                let aged = match cut.u8()? {
+                    0 => false,
+                    1 => true,
+                    id => return Err(BadEntry::Unknown { what: "age", id: id.into() }),
+                };
+                let at = Time(cut.i64()?);
+                let mut elders = Vec::new();
+                while !cut.0.is_empty() {
+                    elders.push(ElderId(cut.u32()?));
+                }
+                Self::Aged { aged, at, elders }
             }
             LINK => {
                 let gateway = GatewayId(cut.u32()?);
@@ -322,6 +354,15 @@ mod tests {
             for cut in 0..bytes.len() {
                 assert!(Entry::decode(&bytes[..cut]).is_err(), "{entry:?} cut at {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn ages_come_back() {
+        for elders in [vec![], vec![ElderId(4)], vec![ElderId(4), ElderId(70_000)]] {
+            let bytes = Entry::Aged { aged: true, at: Time(3), elders: elders.clone() }.to_bytes();
+            assert_eq!(Entry::decode(&bytes), Ok(Entry::Aged { aged: true, at: Time(3), elders }));
+            assert!(Entry::decode(&bytes[..9]).is_err());
         }
     }
 }

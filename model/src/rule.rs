@@ -111,6 +111,34 @@ impl RuleSet {
     /// Longest hold time: a day.
     pub const HOLD_S_MAX: u32 = 86_400;
 
+    /// From this age the blood-pressure target is wider: 150/90 instead of 140/90 (国家基本公共卫生服务规范第三版).
+    pub const AGED_FROM: u32 = 65;
+    /// The systolic target from that age, mmHg.
+    pub const AGED_SYSTOLIC: f64 = 150.0;
+
+    /// This default set as it judges elders of [`RuleSet::AGED_FROM`] years and older: the worklist limit of a high systolic
+    /// pressure is 150. A set whose limit is wider already, or whose next level would be reached before, stays as it is.
+    #[must_use]
+    pub fn for_aged(&self) -> Self {
+        let mut set = self.clone();
+        for rule in &mut set.rules {
+            let Test::Threshold(test) = &mut rule.test else { continue };
+            if test.metric != Metric::Systolic || test.side != Side::High {
+                continue;
+            }
+            let next = test.levels.iter().rev().nth(1).map_or(f64::INFINITY, |level| level.limit);
+            if let Some(last) = test.levels.last_mut()
+                && last.priority == Priority::P3
+                && last.limit < Self::AGED_SYSTOLIC
+                && Self::AGED_SYSTOLIC < next
+            {
+                last.limit = Self::AGED_SYSTOLIC;
+                set.name = format!("{}-{}", self.name, Self::AGED_FROM);
+            }
+        }
+        set
+    }
+
     /// Checks what the type system cannot: order of levels, plausibility of limits, unique slugs, low below high.
     pub fn check(&self) -> Result<(), BadRule> {
         let bad = |rule: &str, reason: String| Err(BadRule { rule: rule.to_owned(), reason });

@@ -75,12 +75,13 @@ async fn rules_that_were_saved_and_not_published_come_into_force_at_the_next_sta
     let (_, tasks) = world.start(&Config::default());
     let mut reader = world.journal.reader(model::Seq(0));
     let mut heads = world.journal.watch();
-    heads.wait_for(|head| head.0 >= 2).await.unwrap();
+    heads.wait_for(|head| head.0 >= 3).await.unwrap();
     let batch = reader.read(1 << 20, std::time::Duration::ZERO).unwrap();
     let rules: Vec<_> = batch
         .iter()
-        .map(|(_, bytes)| match Entry::decode(bytes).unwrap() {
-            Entry::Rules { elder, set, .. } => (elder, set.name),
+        .filter_map(|(_, bytes)| match Entry::decode(bytes).unwrap() {
+            Entry::Rules { elder, set, .. } => Some((elder, set.name)),
+            Entry::Aged { aged: true, elders, .. } if elders == [world.elder] => None,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -96,4 +97,39 @@ async fn a_journal_older_than_the_records_is_refused_with_a_reason() {
     let tasks = runtime::Tasks::new();
     let error = vigil_alerting::start(&Config::default(), &world.deps(), &tasks).unwrap_err().to_string();
     assert!(error.contains("same one") && error.contains("99"), "{error}");
+}
+
+#[tokio::test]
+async fn an_elder_of_85_is_judged_by_the_wider_default_and_the_screens_show_it() {
+    let world = World::new();
+    let stranger = world.records.create_elder(&world.another("1990-05-06")).unwrap();
+    let (alerting, tasks) = world.start(&Config::default());
+    world.say(&reads(world.elder, 0, Metric::Systolic, 148.0)).await;
+    let last = world.say(&reads(stranger, 0, Metric::Systolic, 148.0)).await;
+    judged(&alerting, last).await;
+    let alarms = world.alarms();
+    assert_eq!(alarms.iter().map(|alarm| alarm.view.elder_id).collect::<Vec<_>>(), [Some(stranger)]);
+    for (elder, expected) in [(world.elder, 150.0), (stranger, 140.0)] {
+        let set = world.records.rules_for(elder).unwrap().set;
+        let limits = set.rules.iter().find_map(|rule| match &rule.test {
+            Test::Threshold(test) if rule.slug == "systolic_high" => Some(test.outermost()),
+            _ => None,
+        });
+        assert_eq!(limits, Some(expected));
+    }
+    stop(tasks).await;
+}
+
+/// A button nobody wears: somebody pressed it, and somebody must look.
+#[tokio::test]
+async fn a_call_for_help_of_nobodys_device_pages_whoever_is_on_call() {
+    let world = World::new();
+    let (_, tasks) = world.start(&Config::default());
+    let Entry::Frame(mut frame) = sos(world.elder, 5) else { panic!() };
+    frame.subject = model::Subject::Unattributed(model::DeviceId(9));
+    world.say(&Entry::Frame(frame)).await;
+    let alarm = world.alarm_when("the alarm", |alarm| !alarm.pages.is_empty()).await;
+    assert_eq!((alarm.view.priority, alarm.view.elder_id), (Priority::P1, None));
+    assert_eq!(alarm.pages[0].person.id, world.doctors[0].0);
+    stop(tasks).await;
 }

@@ -93,6 +93,19 @@ impl World {
         Self { dir, journal, records, clock, elder, doctors }
     }
 
+    /// One more elder, of no team.
+    pub(crate) fn another(&self, born: &str) -> NewElder {
+        NewElder {
+            name: "张三".into(),
+            sex: Sex::Female,
+            birth_date: Some(born.into()),
+            phone: String::new(),
+            address: "和平路2号".into(),
+            notes: String::new(),
+            team: None,
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }

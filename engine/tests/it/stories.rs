@@ -136,13 +136,21 @@ fn maintenance_silences_values_but_not_a_call_for_help() {
 }
 
 #[test]
-fn a_stranger_is_never_judged() {
+fn a_strangers_values_are_never_judged_but_a_call_for_help_is_an_alarm_about_the_device() {
     let mut day = Day::new();
-    let samples = vec![Sample::new(Metric::Glucose, at(0), 2.0, Quality::Ok)];
     let subject = Subject::Unattributed(DeviceId(3));
-    let events = vec![model::Event { kind: EventKind::Sos, at: at(0) }];
-    assert_eq!(day.told(&Entry::Frame(Frame { subject, samples, events, ..frame(0) })), NOTHING);
-    assert_eq!((day.engine.counters().unattributed, day.engine.subjects()), (2, 0));
+    let samples = vec![Sample::new(Metric::Glucose, at(0), 2.0, Quality::Ok)];
+    assert_eq!(day.told(&Entry::Frame(Frame { subject, samples: samples.clone(), ..frame(0) })), NOTHING);
+    assert_eq!((day.engine.counters().unattributed, day.engine.subjects()), (1, 0));
+    let event = |kind, second| vec![model::Event { kind, at: at(second) }];
+    let frame = |events, second| Entry::Frame(Frame { subject, samples: samples.clone(), events, ..frame(second) });
+    assert_eq!(day.told(&frame(event(EventKind::LowBattery, 5), 5)), NOTHING);
+    let raised = day.step(&frame(event(EventKind::Sos, 10), 10));
+    assert_eq!(raised.iter().map(|transition| transition.elder()).collect::<Vec<_>>(), [None]);
+    assert_eq!(raised[0].subject, subject.to_u32());
+    assert_eq!(day.told(&frame(event(EventKind::Sos, 20), 20)), ["repeated sos"]);
+    assert_eq!(day.tick(90_000), NOTHING, "nobody expects to hear from it");
+    assert_eq!(day.engine.counters().judged, 0);
 }
 
 #[test]
@@ -232,6 +240,104 @@ fn a_cuff_used_at_breakfast_is_not_silent_at_noon() {
     let mut day = Day::new();
     day.reads(0, Metric::Systolic, 120.0);
     assert_eq!(day.tick(20_000), NOTHING);
+}
+
+/// A value of a given device, taken and received at once.
+fn of_device(day: &mut Day, device: u32, second: i64, metric: Metric, value: f64) -> Vec<String> {
+    let samples = vec![Sample::new(metric, at(second), value, Quality::Ok)];
+    day.told(&Entry::Frame(Frame { device: DeviceId(device), samples, ..frame(second) }))
+}
+
+#[test]
+fn a_careless_band_does_not_hide_what_the_finger_clip_sees() {
+    let mut day = Day::new();
+    let mut told = Vec::new();
+    for minute in 0..10 {
+        told.extend(of_device(&mut day, 3, minute * 60, Metric::Spo2, 85.0));
+        told.extend(of_device(&mut day, 4, minute * 60 + 30, Metric::Spo2, 97.0));
+    }
+    assert_eq!(told, ["P1 spo2_low"], "once, and not over because another device says so");
+    assert_eq!(of_device(&mut day, 3, 600, Metric::Spo2, 97.0), ["cleared spo2_low"]);
+}
+
+#[test]
+fn two_devices_that_see_the_same_are_one_alarm() {
+    let mut day = Day::new();
+    of_device(&mut day, 3, 0, Metric::HeartRate, 115.0);
+    assert_eq!(of_device(&mut day, 3, 60, Metric::HeartRate, 115.0), ["P2 heart_rate_high"]);
+    of_device(&mut day, 4, 70, Metric::HeartRate, 140.0);
+    assert_eq!(of_device(&mut day, 4, 130, Metric::HeartRate, 140.0), ["worsened P1 heart_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 140, Metric::HeartRate, 80.0), NOTHING, "the other one still sees it");
+    assert_eq!(day.tick(731), ["lost heart_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 740, Metric::HeartRate, 80.0), ["cleared heart_rate_high"], "the only one left");
+    assert_eq!((day.engine.pending(), day.engine.present()), (0, 0));
+}
+
+#[test]
+fn a_new_band_takes_over_the_condition_of_the_old_one() {
+    let mut day = Day::new();
+    of_device(&mut day, 3, 0, Metric::Spo2, 85.0);
+    assert_eq!(of_device(&mut day, 3, 60, Metric::Spo2, 85.0), ["P1 spo2_low"]);
+    assert_eq!(day.tick(660), ["lost spo2_low"]);
+    of_device(&mut day, 4, 700, Metric::Spo2, 86.0);
+    assert_eq!(of_device(&mut day, 4, 760, Metric::Spo2, 86.0), ["still spo2_low"]);
+    assert_eq!(of_device(&mut day, 4, 820, Metric::Spo2, 97.0), ["cleared spo2_low"]);
+    assert_eq!((day.engine.pending(), day.engine.present()), (0, 0));
+}
+
+#[test]
+fn a_second_cuff_confirms_the_first() {
+    let mut day = Day::new();
+    assert_eq!(of_device(&mut day, 3, 0, Metric::Systolic, 186.0), ["P3 systolic_high"]);
+    assert_eq!(of_device(&mut day, 4, 300, Metric::Systolic, 184.0), ["worsened P1 systolic_high"]);
+}
+
+#[test]
+fn a_level_that_stands_is_told_again_every_half_hour() {
+    let mut day = Day::new();
+    let mut told = Vec::new();
+    for minute in 0..=92 {
+        told.extend(day.reads(minute * 60, Metric::Spo2, 85.0).into_iter().map(|what| (minute, what)));
+    }
+    let told: Vec<(i64, &str)> = told.iter().map(|(minute, what)| (*minute, what.as_str())).collect();
+    let again = "repeated spo2_low";
+    assert_eq!(told, [(1, "P1 spo2_low"), (31, again), (61, again), (91, again)]);
+}
+
+#[test]
+fn a_crisis_on_the_next_morning_is_told_again() {
+    let mut day = Day::new();
+    day.reads(0, Metric::Systolic, 186.0);
+    assert_eq!(day.reads(300, Metric::Systolic, 184.0), ["worsened P1 systolic_high"]);
+    // 25 hours later: a morning cuff is not on the minute, and yesterday is not forgotten.
+    assert_eq!(day.tick(90_000), NOTHING);
+    assert_eq!(day.reads(90_300, Metric::Systolic, 187.0), ["repeated systolic_high"]);
+}
+
+#[test]
+fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
+    let ages = |aged, elders: &[u32]| Entry::Aged { aged, at: at(0), elders: elders.iter().map(|id| ElderId(*id)).collect() };
+    let cuff = |day: &mut Day, elder, second, value| {
+        let samples = vec![Sample::new(Metric::Systolic, at(second), value, Quality::Ok)];
+        day.told(&Entry::Frame(Frame { subject: Subject::Elder(ElderId(elder)), samples, ..frame(second) }))
+    };
+    let mut day = Day::new();
+    day.told(&ages(true, &[7, 8, 9]));
+    day.told(&Entry::Rules { elder: Some(ElderId(9)), at: at(0), set: vigil_engine::default_rules() });
+    assert_eq!(cuff(&mut day, 7, 10, 149.0), NOTHING);
+    assert_eq!(cuff(&mut day, 6, 10, 140.0), ["P3 systolic_high"], "younger, or of unknown age");
+    assert_eq!(cuff(&mut day, 9, 10, 140.0), ["P3 systolic_high"], "a doctor's own limits");
+    assert_eq!(cuff(&mut day, 7, 20, 150.0), ["P3 systolic_high"]);
+    assert_eq!(day.engine.set_of(ElderId(7)).name, "cn-basic-v3-65");
+    // The age goes with the checkpoint, with a new default, and away with a corrected birth date.
+    let mut day = Day { engine: vigil_engine::Engine::load(&day.engine.save()).unwrap(), seq: day.seq };
+    assert_eq!(cuff(&mut day, 8, 30, 149.0), NOTHING);
+    let set = RuleSet { version: 5, ..vigil_engine::default_rules() };
+    day.told(&Entry::Rules { elder: None, at: at(40), set });
+    assert_eq!(cuff(&mut day, 8, 50, 149.0), NOTHING);
+    assert_eq!(day.engine.set_of(ElderId(8)).version, 5);
+    day.told(&ages(false, &[8]));
+    assert_eq!(cuff(&mut day, 8, 60, 149.0), ["P3 systolic_high"]);
 }
 
 #[test]

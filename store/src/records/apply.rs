@@ -2,6 +2,7 @@
 //! the same log, from any earlier cursor, changes nothing.
 
 use model::alarm::{AlarmEventKind, Change, Transition};
+use model::rule::{Level, Test};
 use model::{AlarmId, AlarmKind, Condition, DeviceId, EventKind, Handling, Priority, Seq, Subject, Time};
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
@@ -89,9 +90,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
         return raise(tx, transition, &key, Raise { priority, kind, started_at, late }, plan);
     }
     let Some(view) = tx.alarm(transition.alarm)? else {
-        // Only possible when the records are older than the journal (restored backup).
-        tracing::warn!(alarm = %transition.alarm, "a change of an alarm that is not recorded; skipped");
-        return Ok(0);
+        return unrecorded(tx, transition, plan);
     };
     let (kind, detail) = match &transition.change {
         Change::Worsened { priority, kind } => {
@@ -122,9 +121,37 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
         }
         Change::Raised { .. } | Change::StillPresent => {
             set_condition(tx, alarm, Condition::Present)?;
-            wake(tx, &view, transition, view.handling == Handling::Closed && is_news(transition), plan)
+            // Handled, then nothing was heard, and now the values are back and no better.
+            wake(tx, &view, transition, view.is_done() && is_news(transition), plan)
         }
     }
+}
+
+/// A change of an alarm that is not recorded: the engine's state was lost with the beginning of the log, and it gave an
+/// episode that began before another name. Rather a second alarm about one condition than none about a worse one.
+fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result<usize> {
+    tracing::warn!(alarm = %transition.alarm, rule = transition.rule, "a change of an alarm that is not recorded");
+    let (priority, kind) = match transition.change {
+        Change::Worsened { priority, kind } => (priority, kind),
+        Change::Repeated { kind } => (repeated_priority(tx, transition, &kind)?, kind),
+        Change::Raised { .. } | Change::Cleared | Change::DataLost | Change::StillPresent => return Ok(0),
+    };
+    let raised = Raise { priority, kind, started_at: transition.at, late: !is_news(transition) };
+    raise(tx, transition, &format!("{}/raised", transition.alarm), raised, plan)
+}
+
+/// The priority of the level or event that a repetition is about; P1 when the rule is not known any more.
+fn repeated_priority(tx: &Tx<'_>, transition: &Transition, kind: &AlarmKind) -> Result<Priority> {
+    let rule = super::rules::rule_of_version(tx, transition.rules_version, &transition.rule)?;
+    Ok(match (rule.map(|rule| rule.test), kind) {
+        (Some(Test::Event(test)), _) => test.priority,
+        (Some(Test::Silence(test)), _) => test.priority,
+        (Some(Test::Threshold(test)), AlarmKind::Threshold { limit, .. }) => {
+            let same = |level: &&Level| (level.limit - limit).abs() < f64::EPSILON;
+            test.levels.iter().find(same).map_or(Priority::P1, |level| level.priority)
+        }
+        _ => Priority::P1,
+    })
 }
 
 /// Names one change of one alarm, the same at every replay.

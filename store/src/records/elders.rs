@@ -1,7 +1,9 @@
 //! Elders: who is cared for, where they live, which team is theirs.
 
+use std::collections::BTreeSet;
+
 use model::people::Sex;
-use model::{ElderId, TeamId};
+use model::{ElderId, TeamId, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -104,6 +106,17 @@ impl Records {
     /// Elders of one team, by number.
     pub fn elders_of_team(&self, team: TeamId, limit: usize) -> Result<Vec<Elder>> {
         self.elders_where("WHERE e.team = ?1", params![team.0, limit_of(limit)])
+    }
+
+    /// Elders of at least `years` years, today in Asia/Shanghai. Without a birth date nobody knows.
+    pub fn elders_aged(&self, years: u32, now: Time) -> Result<BTreeSet<ElderId>> {
+        let (year, month, day) = super::view::shanghai_date(now);
+        let born_by = format!("{:04}-{month:02}-{day:02}", year - i64::from(years));
+        self.read(|conn| {
+            let mut query = conn.prepare_cached("SELECT id FROM elder WHERE birth_date <= ?1 LIMIT ?2")?;
+            let found = rows(query.query(params![born_by, limit_of(usize::MAX)])?, |row| Ok(ElderId(row.get(0)?)))?;
+            Ok(found.into_iter().collect())
+        })
     }
 
     fn elders_where(&self, filter: &str, params: impl rusqlite::Params) -> Result<Vec<Elder>> {

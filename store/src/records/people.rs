@@ -131,7 +131,8 @@ impl Records {
     }
 
     /// Whom to page for a team, in this order: its doctors and nurses with a place in the on-call order. When the team
-    /// has none (or there is no team), those of all teams: a page to a stranger is better than no page.
+    /// has none (or there is no team), those of all teams; when no team has any, every doctor and nurse: a page to a
+    /// stranger is better than no page.
     pub fn on_call(&self, team: Option<TeamId>) -> Result<Vec<PersonId>> {
         self.read(|conn| on_call(conn, team))
     }
@@ -201,7 +202,17 @@ pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<Per
          AND on_call_order IS NOT NULL AND disabled = FALSE ORDER BY on_call_order, id LIMIT ?2",
     )?;
     let found = rows(query.query(params![team.map(|team| team.0), ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))?;
-    if found.is_empty() && team.is_some() { on_call(conn, None) } else { Ok(found) }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    if team.is_some() {
+        return on_call(conn, None);
+    }
+    // Nobody has a place in any order: every doctor, then every nurse.
+    let mut query = conn.prepare_cached(
+        "SELECT id FROM person WHERE role IN ('doctor', 'nurse') AND disabled = FALSE ORDER BY role, id LIMIT ?1",
+    )?;
+    rows(query.query([ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))
 }
 
 pub(super) fn named(row: &Row<'_>, at: usize) -> Result<Option<Named>> {

@@ -26,13 +26,23 @@ pub struct StoredRules {
 }
 
 impl Records {
-    /// The rules that judge this elder: own, or the default. [`Error::NotFound`] when no default was ever saved.
+    /// The rules that judge this elder: own, or the default, as it is for their age. [`Error::NotFound`] when no default was ever saved.
     pub fn rules_for(&self, elder: ElderId) -> Result<StoredRules> {
+        let now = self.now();
         self.read(|conn| {
             if let Some(own) = newest(conn, Some(elder))? {
                 return Ok(own);
             }
-            newest(conn, None)?.ok_or(Error::NotFound("default rule set"))
+            let mut default = newest(conn, None)?.ok_or(Error::NotFound("default rule set"))?;
+            let born: Option<Option<String>> = conn
+                .prepare_cached("SELECT birth_date FROM elder WHERE id = ?1")?
+                .query_row([elder.0], |row| row.get(0))
+                .optional()?;
+            let age = born.flatten().and_then(|date| super::view::age(&date, now));
+            if age.is_some_and(|age| age >= RuleSet::AGED_FROM) {
+                default.set = default.set.for_aged();
+            }
+            Ok(default)
         })
     }
 

@@ -197,9 +197,10 @@ impl AlarmView {
         matches!(self.handling, Handling::Resolved | Handling::Closed)
     }
 
-    /// Goes away by itself when the condition does, unless a person has it.
+    /// Goes away by itself when the condition does, unless a person has it. What was found in late data is over before
+    /// anybody could see it: it waits for a person.
     pub(super) fn clears_itself(&self) -> bool {
-        !self.latching && matches!(self.priority, Priority::P3 | Priority::T)
+        !self.latching && !self.late && matches!(self.priority, Priority::P3 | Priority::T)
     }
 }
 
