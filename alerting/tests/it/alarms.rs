@@ -18,7 +18,7 @@ async fn a_desaturation_becomes_an_alarm_with_its_story() {
     let alarm = world.alarm_when("the alarm", |_| true).await;
     let view = &alarm.view;
     assert_eq!((view.rule.as_str(), view.priority, view.handling), ("spo2_low", Priority::P1, Handling::Open));
-    assert_eq!((view.rule_zh.as_str(), view.latching), ("血氧偏低", true));
+    assert_eq!((view.rule_zh.as_str(), view.latching), ("血氧偏低", false));
     assert_eq!((view.elder_id, view.started_at, view.raised_at), (Some(world.elder), at(60), at(120)));
     assert!(matches!(view.kind, AlarmKind::Threshold { metric: Metric::Spo2, high: false, .. }));
     let last = world.say(&reads(world.elder, 180, Metric::Spo2, 97.0)).await;
@@ -102,7 +102,7 @@ async fn a_journal_older_than_the_records_is_refused_with_a_reason() {
 #[tokio::test]
 async fn an_elder_of_85_is_judged_by_the_wider_default_and_the_screens_show_it() {
     let world = World::new();
-    let stranger = world.records.create_elder(&world.another("1990-05-06")).unwrap();
+    let stranger = world.records.create_elder(&World::another("1990-05-06")).unwrap();
     let (alerting, tasks) = world.start(&Config::default());
     world.say(&reads(world.elder, 0, Metric::Systolic, 148.0)).await;
     let last = world.say(&reads(stranger, 0, Metric::Systolic, 148.0)).await;

@@ -94,7 +94,7 @@ impl World {
     }
 
     /// One more elder, of no team.
-    pub(crate) fn another(&self, born: &str) -> NewElder {
+    pub(crate) fn another(born: &str) -> NewElder {
         NewElder {
             name: "张三".into(),
             sex: Sex::Female,

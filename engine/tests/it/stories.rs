@@ -146,7 +146,7 @@ fn a_strangers_values_are_never_judged_but_a_call_for_help_is_an_alarm_about_the
     let frame = |events, second| Entry::Frame(Frame { subject, samples: samples.clone(), events, ..frame(second) });
     assert_eq!(day.told(&frame(event(EventKind::LowBattery, 5), 5)), NOTHING);
     let raised = day.step(&frame(event(EventKind::Sos, 10), 10));
-    assert_eq!(raised.iter().map(|transition| transition.elder()).collect::<Vec<_>>(), [None]);
+    assert_eq!(raised.iter().map(model::alarm::Transition::elder).collect::<Vec<_>>(), [None]);
     assert_eq!(raised[0].subject, subject.to_u32());
     assert_eq!(day.told(&frame(event(EventKind::Sos, 20), 20)), ["repeated sos"]);
     assert_eq!(day.tick(90_000), NOTHING, "nobody expects to hear from it");

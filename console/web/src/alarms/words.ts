@@ -45,6 +45,9 @@ export const stateOf = (alarm: Alarm): string =>
 
 /** Where the page stands: `已发出`, then who accepted. */
 export function pageLine(alarm: Alarm): string {
+  const urgent = alarm.priority === "P1" || alarm.priority === "P2";
+  // Raised, waiting for a person, and not one page was written: there is nobody to page.
+  if (urgent && alarm.handling === "open" && !alarm.page_state && !alarm.late) return i18n.t.nobody_to_page;
   const state = word(i18n.t.page_states, alarm.page_state);
   if (!alarm.accepted_by) return state;
   const who = i18n.t.accepted_by(alarm.accepted_by.name);

@@ -23,7 +23,7 @@ export const en: Strings = {
   col_priority: "Priority", col_elapsed: "Elapsed", col_elder: "Elder", col_what: "What", col_address: "Address", col_pages: "Page", col_handling: "Handling", col_actions: "Actions",
   claim: "Claim", claiming: "Claiming…", release: "Release", resolve: "Resolve", open_detail: "Details", mine: "me", claimed_by: (name) => `Claimed by ${name}`, accepted_by: (name) => `Accepted by ${name}`,
   limit_of: (limit) => `limit ${limit}`, silent_for: (text) => `no data for ${text}`, late_mark: "Found late", repeats: (n) => `×${n}`, repeats_label: (n) => `raised ${n} times`,
-  no_elder: "No elder bound", said_claimed: "Claimed", said_released: "Released", said_resolved: "Outcome recorded", happened: (at) => `happened ${at}`, same_measurement: "same measurement", said_note: "Note recorded", keys: "Keys",
+  no_elder: "No elder bound", nobody_to_page: "Nobody to page", said_claimed: "Claimed", said_released: "Released", said_resolved: "Outcome recorded", happened: (at) => `happened ${at}`, same_measurement: "same measurement", said_note: "Note recorded", keys: "Keys",
   alarm_list: "Alarm list", new_p1: (text) => `New urgent alarm: ${text}`, help: "Keyboard help", p1_waiting: (n) => `${n} urgent unclaimed: back to the alarm desk`,
   key_move: "Previous / next", key_claim: "Claim", key_open: "Open details", key_resolve: "Resolve", key_close: "Close details or window", key_mute: "Mute 60 s", key_new: "Show new alarms", key_help: "Show this help",
   // Detail

@@ -22,7 +22,7 @@ export const zh = {
   col_priority: "级别", col_elapsed: "已过", col_elder: "老人", col_what: "情况", col_address: "地址", col_pages: "寻呼", col_handling: "处理", col_actions: "操作",
   claim: "接单", claiming: "接单中…", release: "放弃接单", resolve: "处置完成", open_detail: "详情", mine: "我", claimed_by: (name: string) => `${name} 已接单`, accepted_by: (name: string) => `医生已接手 ${name}`,
   limit_of: (limit: string) => `限 ${limit}`, silent_for: (text: string) => `${text}没有数据`, late_mark: "补传发现", repeats: (n: number) => `×${n}`, repeats_label: (n: number) => `共触发 ${n} 次`,
-  no_elder: "未绑定老人", said_claimed: "已接单", said_released: "已放弃接单", said_resolved: "处置已记录", said_note: "备注已记录", happened: (at: string) => `${at} 发生`, same_measurement: "同一次测量", keys: "快捷键",
+  no_elder: "未绑定老人", nobody_to_page: "无人可寻呼", said_claimed: "已接单", said_released: "已放弃接单", said_resolved: "处置已记录", said_note: "备注已记录", happened: (at: string) => `${at} 发生`, same_measurement: "同一次测量", keys: "快捷键",
   alarm_list: "告警列表", new_p1: (text: string) => `新的紧急告警:${text}`, help: "快捷键帮助", p1_waiting: (n: number) => `${n} 条紧急告警未接单,返回告警台`,
   key_move: "上一条 / 下一条", key_claim: "接单", key_open: "打开详情", key_resolve: "处置完成", key_close: "关闭详情或窗口", key_mute: "静音 60 秒", key_new: "显示新告警", key_help: "显示本帮助",
   // Detail

@@ -230,3 +230,50 @@ fn an_alarm_of_an_unknown_elder_is_recorded_all_the_same() {
     let unknown = house.change("never_raised", at, Change::Cleared);
     assert!(house.apply(&[unknown]).events.is_empty());
 }
+
+/// What was critical in the night and is over when the data arrive waits for a person all the same.
+#[test]
+fn an_item_found_in_late_data_does_not_close_itself() {
+    let house = house();
+    let began = house.clock.now().plus_us(-3_600_000_000);
+    let found = house.change("systolic_high", began, raised(Priority::P3, PRESSURE, began, true));
+    house.apply(&[found.clone(), house.change("systolic_high", began, Change::Cleared)]);
+    let view = house.view(found.alarm);
+    assert_eq!((view.handling, view.condition, view.late), (Handling::Open, Condition::Cleared, true));
+    let view = house.records.resolve(found.alarm, house.dispatcher, None, "", None).unwrap();
+    assert_eq!(view.handling, Handling::Closed);
+}
+
+/// Resolved while the values were bad: bad values told again, or heard again after a silence, bring it back to people.
+#[test]
+fn an_alarm_resolved_while_it_stands_comes_back() {
+    for back in [Change::Repeated { kind: PRESSURE }, Change::StillPresent] {
+        let house = house();
+        let began = house.clock.now();
+        let raise = house.change("systolic_high", began, raised(Priority::P1, PRESSURE, began, false));
+        house.apply(std::slice::from_ref(&raise));
+        house.records.resolve(raise.alarm, house.dispatcher, Some(Outcome::TrueHandled), "", None).unwrap();
+        assert_eq!(house.view(raise.alarm).handling, Handling::Resolved);
+        house.pass(1_800);
+        let applied = house.apply(&[house.change("systolic_high", began, back.clone())]);
+        let view = house.view(raise.alarm);
+        assert_eq!((view.handling, view.outcome, applied.pages), (Handling::Open, None, 1), "{back:?}");
+        assert!(view.page_due_at.is_some());
+    }
+}
+
+/// The engine lost its state and the beginning of the log: it calls the episode by another name, and then it gets worse.
+#[test]
+fn getting_worse_is_never_lost_because_the_alarm_is_not_recorded() {
+    let house = house();
+    let began = house.clock.now().plus_us(-1);
+    let worse = house.change("systolic_high", began, Change::Worsened { priority: Priority::P1, kind: PRESSURE });
+    assert_eq!(house.apply(std::slice::from_ref(&worse)).pages, 1);
+    assert_eq!((house.view(worse.alarm).priority, house.view(worse.alarm).handling), (Priority::P1, Handling::Open));
+    let again = house.change("sos", began, Change::Repeated { kind: SOS });
+    assert_eq!(house.apply(std::slice::from_ref(&again)).pages, 1);
+    assert_eq!(house.view(again.alarm).priority, Priority::P1);
+    // Good news about what is not recorded is no news.
+    let over = house.change("spo2_low", began, Change::Cleared);
+    assert!(house.apply(std::slice::from_ref(&over)).events.is_empty());
+}

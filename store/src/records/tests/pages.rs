@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use model::Handling;
+use model::{Handling, PageId};
 use model::page::PageState;
 
 use super::*;
@@ -150,4 +150,79 @@ fn an_unanswered_p1_is_due_again_and_a_worse_one_pages_at_once() {
     let lesser = Change::Worsened { priority: Priority::P2, kind: PRESSURE };
     assert_eq!(house.apply(&[house.change("systolic_high", began, lesser)]).pages, 0);
     assert_eq!(house.view(id).priority, Priority::P1);
+}
+
+/// One step of a paging service that can be killed before each write, and between sending and writing the answer down.
+struct Service<'a> {
+    records: Records,
+    house: &'a House,
+    /// Steps left before the kill.
+    left: usize,
+    sent: &'a mut Vec<PageId>,
+}
+
+impl Service<'_> {
+    fn start<'a>(house: &'a House, left: usize, sent: &'a mut Vec<PageId>) -> Service<'a> {
+        let records = Records::open(house.dir.path(), house.clock.clone()).unwrap();
+        records.pages_in_doubt_at_start().unwrap();
+        Service { records, house, left, sent }
+    }
+
+    /// `None`: killed.
+    fn step(&mut self) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        Some(())
+    }
+
+    /// The log's SOS, then every page that is due; the doctor declines, so that the nurse is paged.
+    fn run(&mut self, raise: &Transition) -> Option<()> {
+        self.step()?;
+        let now = self.house.clock.now();
+        self.records.apply(std::slice::from_ref(raise), Seq(1), now, &self.house.plan()).unwrap();
+        loop {
+            let Some(job) = self.records.pages_due(now, 1).unwrap().pop() else {
+                let pages = self.records.alarm(raise.alarm).unwrap().unwrap().pages;
+                let first = &pages[0];
+                if first.state == PageState::Declined {
+                    return Some(());
+                }
+                self.step()?;
+                self.records.decline_page(first.id, self.house.doctor, "", None).unwrap();
+                continue;
+            };
+            self.step()?;
+            let attempt = self.records.start_attempt(job.page, now).unwrap().unwrap();
+            self.step()?;
+            self.sent.push(job.page);
+            self.step()?;
+            self.records.finish_attempt(attempt, &SendResult::Accepted { provider_ref: None }, "", None).unwrap();
+        }
+    }
+}
+
+/// Killed before any write, once: everybody who had to be paged was, twice at most, and the alarm still waits for a person.
+#[test]
+fn a_kill_between_any_two_writes_loses_no_page() {
+    let mut kills = 0;
+    for left in 0.. {
+        let house = house();
+        let raise = house.change("sos", house.clock.now(), raised(Priority::P1, SOS, house.clock.now(), false));
+        let mut sent = Vec::new();
+        let whole = Service::start(&house, left, &mut sent).run(&raise).is_some();
+        kills += usize::from(!whole);
+        Service::start(&house, usize::MAX, &mut sent).run(&raise).unwrap();
+        let detail = house.records.alarm(raise.alarm).unwrap().unwrap();
+        let people: Vec<u32> = detail.pages.iter().map(|page| page.person.id).collect();
+        assert_eq!(people, [house.doctor.0, house.nurse.0], "killed before step {left}");
+        for page in &detail.pages {
+            let times = sent.iter().filter(|id| **id == page.id).count();
+            assert!((1..=2).contains(&times), "page {} went out {times} times, killed before step {left}", page.id);
+        }
+        assert!(sent.len() <= 3, "one double a kill: {sent:?}");
+        assert_eq!((detail.view.handling, detail.view.page_due_at.is_some()), (Handling::Open, true));
+        if whole {
+            break;
+        }
+    }
+    assert_eq!(kills, 8, "apply, decline, and three steps for each of two pages");
 }

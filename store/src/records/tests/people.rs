@@ -80,6 +80,13 @@ fn somebody_is_always_on_call() {
     assert_eq!(records.on_call_for(None).unwrap(), [house.doctor, house.nurse, own]);
     records.set_disabled(house.doctor, true).unwrap();
     assert_eq!(records.on_call(Some(house.team)).unwrap(), [house.nurse]);
+    // Nobody has a place in any order: everybody who may be paged, and nobody else.
+    let off = records.create_person(&new_person("sun", Role::Doctor, None, None)).unwrap();
+    for person in [house.nurse, own] {
+        records.set_disabled(person, true).unwrap();
+    }
+    assert_eq!(records.on_call(Some(house.team)).unwrap(), [off]);
+    assert_eq!(records.on_call(None).unwrap(), [off]);
 }
 
 #[test]
