@@ -130,6 +130,11 @@ impl State {
                     track.raised(shared.alarm, shared.started_at, shared.priority, shared.told_at);
                     return self.join(plan, limit, level, (shared, others.known), (at, value), sink);
                 }
+                let mut started_at = started_at;
+                // An episode that another device began at the very same time, and that is over, has this name.
+                while self.episodes.iter().any(|past| past.rule == limit.rule && past.from == started_at) {
+                    started_at = started_at.plus_us(1);
+                }
                 let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
                 let priority = limit.priority(level);
                 track.raised(alarm, started_at, priority, at);

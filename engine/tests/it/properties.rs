@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use model::alarm::{Change, Transition};
 use model::entry::{Entry, Flags, Frame, LinkState};
-use model::{AlarmId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Seq, Subject};
+use model::{AlarmId, DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Seq, Subject};
 use proptest::prelude::*;
 use vigil_engine::Engine;
 
@@ -32,6 +32,9 @@ enum Line {
     Tick {
         pause: i64,
     },
+    Ages {
+        aged: bool,
+    },
     Rules {
         own: bool,
         aged: bool,
@@ -46,6 +49,7 @@ fn lines() -> impl Strategy<Value = Vec<(u32, Line)>> {
             .prop_map(|(pause, age, metric, place, quality)| Line::Value { pause, age, metric, place, quality }),
         1 => (1_i64..90, age, 0..2_usize).prop_map(|(pause, age, kind)| Line::Event { pause, age, kind }),
         2 => (1_i64..900).prop_map(|pause| Line::Tick { pause }),
+        1 => any::<bool>().prop_map(|aged| Line::Ages { aged }),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(own, aged)| Line::Rules { own, aged }),
     ];
     proptest::collection::vec((1_u32..4, line), 1..160)
@@ -75,7 +79,9 @@ fn log(lines: &[(u32, Line)]) -> Vec<Entry> {
                 let lane = if *age > 600 { Lane::Hist } else { Lane::Vit };
                 let flags = Flags(if *age > 600 { Flags::HIST } else { 0 });
                 let subject = Subject::Elder(ElderId(*elder));
-                Entry::Frame(Frame { samples: vec![sample], lane, flags, subject, ..frame(now) })
+                // A band and a finger clip, taking turns as it happens.
+                let device = DeviceId(3 + u32::from(pause % 3 == 0));
+                Entry::Frame(Frame { device, samples: vec![sample], lane, flags, subject, ..frame(now) })
             }
             Line::Event { pause, age, kind } => {
                 now += pause;
@@ -86,6 +92,9 @@ fn log(lines: &[(u32, Line)]) -> Vec<Entry> {
             Line::Tick { pause } => {
                 now += pause;
                 Entry::Tick(at(now))
+            }
+            Line::Ages { aged } => {
+                Entry::Aged { aged: *aged, at: at(now), elders: vec![ElderId(*elder)] }
             }
             Line::Rules { own, aged } => {
                 let set = if *aged { vigil_engine::for_age(80) } else { vigil_engine::default_rules() };

@@ -274,6 +274,20 @@ fn two_devices_that_see_the_same_are_one_alarm() {
 }
 
 #[test]
+fn a_device_that_goes_on_after_the_other_is_done_has_an_alarm_of_its_own() {
+    let mut day = Day::new();
+    for device in [3, 4] {
+        of_device(&mut day, device, 0, Metric::HeartRate, 115.0);
+    }
+    assert_eq!(of_device(&mut day, 3, 60, Metric::HeartRate, 115.0), ["P2 heart_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 70, Metric::HeartRate, 80.0), ["cleared heart_rate_high"]);
+    let samples = vec![Sample::new(Metric::HeartRate, at(80), 115.0, Quality::Ok)];
+    let raised = day.step(&Entry::Frame(Frame { device: DeviceId(4), samples, ..frame(80) }));
+    let first = model::AlarmId::of(Subject::Elder(ELDER), "heart_rate_high", at(0));
+    assert!(raised.len() == 1 && raised[0].alarm != first, "the records would take it for the first: {raised:?}");
+}
+
+#[test]
 fn a_new_band_takes_over_the_condition_of_the_old_one() {
     let mut day = Day::new();
     of_device(&mut day, 3, 0, Metric::Spo2, 85.0);
