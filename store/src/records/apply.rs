@@ -90,7 +90,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
         return raise(tx, transition, &key, Raise { priority, kind, started_at, late }, plan);
     }
     let Some(view) = tx.alarm(transition.alarm)? else {
-        return unrecorded(tx, transition, plan);
+        return unrecorded(tx, transition, &key, plan);
     };
     let (kind, detail) = match &transition.change {
         Change::Worsened { priority, kind } => {
@@ -129,7 +129,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
 
 /// A change of an alarm that is not recorded: the engine's state was lost with the beginning of the log, and it gave an
 /// episode that began before another name. Rather a second alarm about one condition than none about a worse one.
-fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result<usize> {
+fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, key: &str, plan: Plan<'_>) -> Result<usize> {
     tracing::warn!(alarm = %transition.alarm, rule = transition.rule, "a change of an alarm that is not recorded");
     let (priority, kind) = match transition.change {
         Change::Worsened { priority, kind } => (priority, kind),
@@ -137,7 +137,7 @@ fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Resul
         Change::Raised { .. } | Change::Cleared | Change::DataLost | Change::StillPresent => return Ok(0),
     };
     let raised = Raise { priority, kind, started_at: transition.at, late: !is_news(transition) };
-    raise(tx, transition, &format!("{}/raised", transition.alarm), raised, plan)
+    raise(tx, transition, key, raised, plan)
 }
 
 /// The priority of the level or event that a repetition is about; P1 when the rule is not known any more.

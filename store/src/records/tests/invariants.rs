@@ -73,6 +73,8 @@ impl World {
             Step::Worsen { slot, priority } => {
                 self.log(slot, Change::Worsened { priority: Priority::ALL[usize::from(priority)], kind: PRESSURE });
             }
+            // An engine tells of the end only of what it told before.
+            Step::Change { what: 0..=2, slot } if records.alarm_view(self.alarm(slot)).unwrap().is_none() => {}
             Step::Change { slot, what } => {
                 let change = match what {
                     0 => Change::Cleared,
