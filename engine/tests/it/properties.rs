@@ -93,9 +93,7 @@ fn log(lines: &[(u32, Line)]) -> Vec<Entry> {
                 now += pause;
                 Entry::Tick(at(now))
             }
-            Line::Ages { aged } => {
-                Entry::Aged { aged: *aged, at: at(now), elders: vec![ElderId(*elder)] }
-            }
+            Line::Ages { aged } => Entry::Aged { aged: *aged, at: at(now), elders: vec![ElderId(*elder)] },
             Line::Rules { own, aged } => {
                 let set = if *aged { vigil_engine::for_age(80) } else { vigil_engine::default_rules() };
                 Entry::Rules { elder: own.then_some(ElderId(*elder)), at: at(now), set }

@@ -330,7 +330,8 @@ fn a_crisis_on_the_next_morning_is_told_again() {
 
 #[test]
 fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
-    let ages = |aged, elders: &[u32]| Entry::Aged { aged, at: at(0), elders: elders.iter().map(|id| ElderId(*id)).collect() };
+    let ages =
+        |aged, elders: &[u32]| Entry::Aged { aged, at: at(0), elders: elders.iter().map(|id| ElderId(*id)).collect() };
     let cuff = |day: &mut Day, elder, second, value| {
         let samples = vec![Sample::new(Metric::Systolic, at(second), value, Quality::Ok)];
         day.told(&Entry::Frame(Frame { subject: Subject::Elder(ElderId(elder)), samples, ..frame(second) }))

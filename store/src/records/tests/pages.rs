@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use model::{Handling, PageId};
 use model::page::PageState;
+use model::{Handling, PageId};
 
 use super::*;
 
