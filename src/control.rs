@@ -29,6 +29,7 @@ const HOLD: &str = "backup";
 #[derive(Debug)]
 pub struct Control {
     listener: UnixListener,
+    dir: PathBuf,
     file: PathBuf,
 }
 
@@ -40,7 +41,7 @@ impl Control {
             std::fs::remove_file(&file).with_context(|| format!("cannot replace {}", file.display()))?;
         }
         let listener = UnixListener::bind(&file).with_context(|| format!("cannot open {}", file.display()))?;
-        Ok(Self { listener, file })
+        Ok(Self { listener, dir: data_dir.to_owned(), file })
     }
 
     /// One request after the other: what they ask for is rare and heavy.
@@ -52,7 +53,7 @@ impl Control {
                     Ok((stream, _)) => tokio::select! {
                         // A copy under way is left unfinished: its folder says so by lacking files.
                         () = stop.requested() => break,
-                        answered = answer(stream, &parts) => if let Err(error) = answered {
+                        answered = answer(stream, &parts, &self.dir) => if let Err(error) = answered {
                             tracing::warn!(error = format!("{error:#}"), "a control request failed");
                         },
                     },
@@ -68,7 +69,7 @@ impl Control {
     }
 }
 
-async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
+async fn answer(stream: UnixStream, parts: &Parts, dir: &Path) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut read = tokio::io::BufReader::new(read.take(REQUEST_BYTES_MAX));
@@ -78,8 +79,8 @@ async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
         return Ok(());
     };
     let (progress, lines) = std::sync::mpsc::channel::<String>();
-    let (parts, target) = (parts.clone(), PathBuf::from(target));
-    let work = tokio::task::spawn_blocking(move || copy(&parts, &target, &progress));
+    let (parts, dir, target) = (parts.clone(), dir.to_owned(), PathBuf::from(target));
+    let work = tokio::task::spawn_blocking(move || copy(&parts, &dir, &target, &progress));
     let mut lines = lines;
     loop {
         let (line, rest) = tokio::task::spawn_blocking(move || (lines.recv(), lines)).await?;
@@ -96,29 +97,32 @@ async fn answer(stream: UnixStream, parts: &Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Forgets the cursor of a backup that ended with its process: it would hold the journal's entries back until it is full.
+/// Forgets the cursor of a backup that ended with its process, or that this directory was restored from: it would hold the journal's entries back until it is full.
 pub fn forget_unfinished_backup(journal: &Journal) -> Result<(), journal::Error> {
     if journal.stats().cursors.iter().any(|(name, _)| name == HOLD) {
-        tracing::warn!("a backup did not finish before the last stop: start it again into a new folder");
+        tracing::info!("the journal's cursor of an earlier backup is removed");
         journal.remove_cursor(HOLD)?;
     }
     Ok(())
 }
 
-/// Copies the three databases of a running server. While it lasts, a cursor of its own keeps the journal from trimming what
+/// Copies the engine's state and the three databases of a running server. While it lasts, a cursor of its own keeps the journal from trimming what
 /// the copies of the stores have not seen: journal entries between their cursors and its end are all in the copy.
-fn copy(parts: &Parts, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
+fn copy(parts: &Parts, dir: &Path, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
     parts.journal.register_cursor(HOLD)?;
-    let copied = copy_held(parts, target, progress);
+    let copied = copy_held(parts, dir, target, progress);
     parts.journal.remove_cursor(HOLD)?;
     copied
 }
 
-fn copy_held(parts: &Parts, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
+fn copy_held(parts: &Parts, dir: &Path, target: &Path, progress: &Sender<String>) -> anyhow::Result<()> {
     let say = |text: &str| {
         // Nobody listens any more: the copy goes on all the same.
         let _unheard = progress.send(text.to_owned());
     };
+    if alerting::copy_state(dir, target).context("cannot copy the engine's state")? {
+        say("engine.ckpt copied");
+    }
     parts.records.backup_to(&target.join("records.db"))?;
     say("records.db copied");
     parts.readings.backup_to(&target.join("readings.db"))?;

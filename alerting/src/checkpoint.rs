@@ -54,6 +54,24 @@ pub(crate) fn load(dir: &Path, accept: impl Fn(Seq) -> bool) -> Option<Engine> {
     })
 }
 
+/// Copies the saved state of one data directory into another: conditions that stand and elders who are watched are not in the
+/// records. Call it before the records are copied, because a state newer than they are is not used. True when there was one.
+pub fn copy_state(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut found = false;
+    // In this order: while a new one takes its place, the newest is for a moment only there as the older one.
+    for name in [NEWEST, OLDER] {
+        match fs::copy(from.join(name), to.join(name)) {
+            Ok(_) => {
+                found = true;
+                File::open(to.join(name))?.sync_all()?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
 /// Writes checkpoints away from the engine's thread: an alarm never waits for this file.
 #[derive(Debug)]
 pub(crate) struct Saver {

@@ -29,6 +29,7 @@ use store::records::Records;
 use tokio::sync::watch;
 
 pub use channel::webhook;
+pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;
 pub use rules::{publish_rules, publish_rules_wait};

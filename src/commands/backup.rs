@@ -29,6 +29,7 @@ pub fn backup(args: &cli::Backup) -> anyhow::Result<()> {
 
 fn offline(config: &config::Server, target: &Path) -> anyhow::Result<()> {
     let _lock = lock(&config.data_dir)?;
+    alerting::copy_state(&config.data_dir, target).context("cannot copy the engine's state")?;
     Records::open(&config.data_dir, Clock::system())?.backup_to(&target.join("records.db"))?;
     Readings::open(&config.data_dir, &config.readings)?.backup_to(&target.join("readings.db"))?;
     let journal = Journal::open(&config.data_dir, "journal", &config.journal)?;
