@@ -47,7 +47,7 @@ impl Server {
 /// What is wrong with a configuration file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot read the configuration {}: {source}", file.display())]
+    #[error("cannot read the configuration {}", file.display())]
     Read { file: PathBuf, source: std::io::Error },
     /// The text has line, column, the offending line with a mark, and what was expected.
     #[error("{}: {text}", file.display())]
