@@ -132,7 +132,8 @@ mod rand {
     pub(crate) use ::rand::{Rng, SeedableRng, rngs};
 
     pub(crate) fn random_seed() -> u64 {
-        use std::hash::{BuildHasher, Hasher};
-        std::hash::RandomState::new().build_hasher().finish()
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).unwrap();
+        u64::from_le_bytes(bytes)
     }
 }
