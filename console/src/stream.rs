@@ -231,13 +231,14 @@ impl Client {
         text.freeze()
     }
 
-    /// A comment, and the number reached: events of other teams need not be walked through again on reconnection.
+    /// An event the page can hear (a comment it cannot: a connection that died without a word would look alive), and the
+    /// number reached: events of other teams need not be walked through again on reconnection.
     fn sign_of_life(&mut self) -> Bytes {
         if self.told == self.last {
-            return Bytes::from_static(b": alive\n\n");
+            return Bytes::from_static(b"event: alive\ndata: {}\n\n");
         }
         self.told = self.last;
-        Bytes::from(format!(": alive\nid: {}\n\n", self.last))
+        Bytes::from(format!("event: alive\nid: {}\ndata: {{}}\n\n", self.last))
     }
 
     async fn is_still_signed_in(&mut self) -> bool {

@@ -199,12 +199,12 @@ async fn a_quiet_stream_shows_life_and_ends_with_the_session() {
     let mut source = Source::open(&chen, "/api/stream?after=0", None).await;
     source.expect("hello").await;
     house.fall(house.li);
-    let alive = source.expect("").await;
+    let alive = source.expect("alive").await;
     assert_eq!(alive.id, Some(house.records.last_alarm_event().unwrap()));
     assert_eq!(chen.post("/api/logout", &json!({})).await.0, 204);
     house.fall(house.wang);
     while let Some(message) = source.next().await {
-        assert!(matches!(message.event.as_str(), "" | "alarm"), "{message:?}");
+        assert!(matches!(message.event.as_str(), "alive" | "alarm"), "{message:?}");
     }
 }
 

@@ -68,7 +68,7 @@ function stream(world, request, response, url) {
   if (state.seq - after > state.keep) response.write("event: reset\ndata: {}\n\n");
   else for (const event of state.events) if (event.seq > after) send(event);
   state.listeners.add(send);
-  const beat = setInterval(() => response.write(": beat\n\n"), 15_000);
+  const beat = setInterval(() => response.write("event: alive\ndata: {}\n\n"), 15_000);
   request.on("close", () => { state.listeners.delete(send); clearInterval(beat); world.sockets.delete(request.socket); });
 }
 

@@ -66,6 +66,8 @@ export class Desk {
         this.connected = up;
         this.downSince = up ? null : (this.downSince ?? Date.now());
         if (!up) this.check(CHECK_DOWN_MS);
+        // What could not be fetched meanwhile can be fetched now.
+        else if (this.error) this.check(0);
       },
     });
   }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { alarm } from "../lib/fixtures";
-import { Stream, type Source, type StreamHandlers } from "./stream";
+import { SILENT_MS, Stream, type Source, type StreamHandlers } from "./stream";
 
 class Fake implements Source {
   readyState = 0;
@@ -84,6 +84,20 @@ describe("the live connection", () => {
     stream.stop();
     newest().fail(2);
     vi.advanceTimersByTime(60_000);
+    expect(made.length).toBe(2);
+  });
+  it("takes a silent connection for dead, and a sign of life for life", () => {
+    const stream = begin();
+    newest().open();
+    vi.advanceTimersByTime(SILENT_MS - 1);
+    newest().send("alive", {});
+    vi.advanceTimersByTime(SILENT_MS - 1);
+    expect([made.length, log]).toEqual([1, ["up"]]);
+    vi.advanceTimersByTime(1);
+    expect(log).toEqual(["up", "down"]);
+    expect([made.length, made[0]?.closed]).toEqual([2, true]);
+    stream.stop();
+    vi.advanceTimersByTime(2 * SILENT_MS);
     expect(made.length).toBe(2);
   });
 });

@@ -5,6 +5,9 @@ import type { StreamEvent } from "../lib/types";
 /** Pauses between our own attempts, milliseconds; the last one repeats. */
 export const RETRY_MS = [1_000, 2_000, 4_000, 8_000] as const;
 
+/** The server says something at least every 15 s. After twice that in silence the connection is taken for dead, milliseconds. */
+export const SILENT_MS = 35_000;
+
 export interface StreamHandlers {
   /** Where to go on. */
   after(): number;
@@ -28,6 +31,7 @@ const CLOSED = 2;
 export class Stream {
   private source: Source | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private watch: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
   private stopped = false;
 
@@ -43,6 +47,7 @@ export class Stream {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
+    clearTimeout(this.watch);
     this.source?.close();
     this.source = null;
   }
@@ -57,8 +62,11 @@ export class Stream {
   private open(): void {
     const source = this.make(`/api/stream?after=${this.handlers.after()}`);
     this.source = source;
+    this.heard();
     const mine = (then: (event: MessageEvent<string>) => void) => (event: MessageEvent<string>) => {
-      if (source === this.source) then(event);
+      if (source !== this.source) return;
+      this.heard();
+      then(event);
     };
     source.onopen = () => source === this.source && this.up();
     source.onerror = () => source === this.source && this.down(source);
@@ -72,13 +80,25 @@ export class Stream {
       if (alarm) this.handlers.event(alarm);
       else this.handlers.reset();
     }));
+    source.addEventListener("alive", mine(() => {}));
     source.addEventListener("reset", mine(() => this.handlers.reset()));
   }
+  /** Winds the watch up again. A frozen server or a cut cable keeps a connection open that carries nothing. */
+  private heard(): void {
+    clearTimeout(this.watch);
+    this.watch = setTimeout(() => {
+      this.handlers.state(false);
+      this.reopen();
+    }, SILENT_MS);
+  }
   private up(): void {
+    this.heard();
     this.attempt = 0;
     this.handlers.state(true);
   }
   private down(source: Source): void {
+    // From here on the browser tries again, or our own timer does.
+    clearTimeout(this.watch);
     this.handlers.state(false);
     if (this.stopped || source.readyState !== CLOSED) return;
     const wait = RETRY_MS[Math.min(this.attempt, RETRY_MS.length - 1)];
