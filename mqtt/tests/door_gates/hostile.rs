@@ -41,9 +41,10 @@ async fn everything_in_one_packet_is_answered_in_order() {
 
 #[tokio::test]
 async fn a_client_that_reads_late_is_read_again_afterwards() {
-    const PINGS: usize = 4_000_000;
-    let house = House::open().await;
-    let client = house.client(&Connect { keep_alive: 5, ..Connect::v3("gw1") }).await;
+    const PINGS: usize = 10_000_000;
+    // No timer of any kind: one would wake a sleeping link by accident.
+    let house = House::with(Config { login_timeout_ms: 600_000, write_timeout_ms: 600_000, ..test_config() }).await;
+    let client = house.client(&Connect { keep_alive: 0, ..Connect::v3("gw1") }).await;
     let (mut read, mut write) = tokio::io::split(client.io);
     // It sends without reading until we stop taking: our answers fill every buffer on the way.
     let flood = tokio::spawn(async move {
@@ -53,7 +54,13 @@ async fn a_client_that_reads_late_is_read_again_afterwards() {
         }
         write
     });
-    house.stats("we write no more", |stats| stats.bytes_out > 100_000).await;
+    // Nothing moves any more: we wait for it to read, and it waits for us.
+    let mut before = 0;
+    while before == 0 || house.handle.stats().bytes_in > before {
+        before = house.handle.stats().bytes_in;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    assert!(before < PINGS as u64, "the buffers on the way took all of it: {before} bytes");
     let mut got = 0;
     let mut buffer = vec![0; 256 << 10];
     // Now it reads, in its own time; every one of its pings is answered.
