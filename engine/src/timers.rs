@@ -15,8 +15,14 @@ const LATE_IDLE_US: i64 = 600 * SECOND_US;
 /// A silence shorter than this (a day) concerns only elders who wear a stream: a cuff used at breakfast is not silent at noon.
 const SPOT_SILENCE_S: u32 = 86_400;
 
+/// A tick this much before log time (5 minutes) means that the server's clock was ahead and has been set right.
+const SET_BACK_US: i64 = 300 * SECOND_US;
+
 impl Engine {
     pub(crate) fn tick(&mut self, at: Time, out: &mut Vec<Transition>) {
+        if self.now != NEVER && self.now.since_us(at) > SET_BACK_US {
+            self.set_back(at);
+        }
         self.now = self.now.max(at);
         let now = self.now;
         for (slot, due) in self.due.iter_mut().enumerate() {
@@ -30,6 +36,26 @@ impl Engine {
             state.run_timers(plan, &mut sink);
             *due = state.deadline(plan);
         }
+    }
+}
+
+impl Engine {
+    /// Log time follows a clock that was set back. Everything heard moves with it, so that a silence counts on from where it
+    /// stood; otherwise no timer would run until the clock has caught up.
+    fn set_back(&mut self, at: Time) {
+        let back_us = self.now.since_us(at);
+        self.now = at;
+        for Person { state, .. } in &mut self.people {
+            let tracks = state.tracks.iter_mut().chain(&mut state.late).map(|track| &mut track.heard);
+            for heard in tracks.chain([&mut state.heard]).filter(|heard| **heard != NEVER) {
+                *heard = heard.plus_us(-back_us);
+            }
+            // Values that had no time but ours were taken in the future: what comes now is newer all the same.
+            for series in &mut state.series {
+                series.last_at = series.last_at.min(at);
+            }
+        }
+        self.due.fill(NEVER);
     }
 }
 

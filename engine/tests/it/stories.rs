@@ -222,6 +222,19 @@ fn a_clock_ahead_of_ours_does_not_blind_the_engine() {
 }
 
 #[test]
+fn a_clock_set_back_does_not_stop_the_timers() {
+    const YEAR: i64 = 31_536_000;
+    let mut day = Day::new();
+    day.reads(YEAR, Metric::HeartRate, 70.0);
+    assert_eq!(day.tick(YEAR + 600), NOTHING, "quiet for ten minutes");
+    assert_eq!(day.tick(600), NOTHING, "the clock is set right: still ten minutes");
+    assert_eq!(day.tick(1_799), NOTHING);
+    assert_eq!(day.tick(1_800), ["T silence"], "not in a year");
+    day.reads(1_900, Metric::HeartRate, 140.0);
+    assert_eq!(day.reads(1_960, Metric::HeartRate, 140.0), ["P1 heart_rate_high"], "and values are in order again");
+}
+
+#[test]
 fn a_band_that_falls_silent_is_a_technical_alarm_until_it_speaks() {
     let mut day = Day::new();
     day.reads(0, Metric::HeartRate, 70.0);
