@@ -20,7 +20,7 @@ use crate::{cli, seed};
 /// Says that a folder was made by the demo and may be made anew.
 const MARKER: &str = ".vigil-demo";
 /// Hours of the past that the simulated elders bring along, so that trends are not empty.
-const PAST_H: u32 = 48;
+const PAST_H: u32 = 168;
 /// Elders whose thresholds the demo's doctor has set to confirm within seconds, so that a visitor need not wait for a minute.
 const QUICK: [u32; 2] = [2, 3];
 const QUICK_HOLD_S: u32 = 10;
@@ -28,8 +28,9 @@ const QUICK_HOLD_S: u32 = 10;
 const CABIN_ELDERS: u32 = 1;
 
 /// Login, name and role of everybody who can sign in.
-const PEOPLE: [(&str, &str, Role, Option<usize>); 5] = [
+const PEOPLE: [(&str, &str, Role, Option<usize>); 6] = [
     ("zuoxi", "张敏", Role::Dispatcher, None),
+    ("zuoxi2", "刘芳", Role::Dispatcher, None),
     ("yisheng", "李建华", Role::Doctor, Some(0)),
     ("hushi", "王丽", Role::Nurse, Some(0)),
     ("chen", "陈国强", Role::Doctor, Some(1)),
