@@ -35,6 +35,8 @@ check: need-build web
 test: need-test check
 	cd $(WEB) && npm test
 	cargo $(NEXTEST) --workspace
+	@[ -d "$${VIGIL_SHARED_DATA:-../shared/data}" ] || echo 'SKIPPED, for want of the shared recordings (../shared/data or VIGIL_SHARED_DATA): \
+	the MIMIC recording through the engine, the CSV reader, vigil judge and vigil replay (4 tests passed without looking at it)'
 
 bench: need-build web
 	cargo build --release --bin vigil
