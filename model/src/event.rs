@@ -33,6 +33,29 @@ events! {
     DeviceRemoved = 3, "device_removed", "设备取下", "Device removed", Evt;
     LowBattery = 4, "low_battery", "电量低", "Low battery", Evt;
     MeasurementFailed = 5, "measurement_failed", "测量失败", "Measurement failed", Evt;
+    /// The device raised an alarm and did not say which. Treated as a call for help.
+    UnspecifiedAlarm = 6, "unspecified_alarm", "未指明报警", "Unspecified alarm", Sos;
+    DeviceError = 7, "device_error", "设备故障", "Device error", Evt;
+    /// The device's clock cannot be right; times were taken from the gateway.
+    ClockSuspect = 8, "clock_suspect", "设备时钟异常", "Device clock wrong", Evt;
+    PowerCut = 9, "power_cut", "断电", "Power cut", Evt;
+    FenceLeft = 10, "fence_left", "离开安全区域", "Left the safe area", Evt;
+    FenceEntered = 11, "fence_entered", "进入区域", "Entered an area", Evt;
+    IrregularPulse = 12, "irregular_pulse", "脉搏不齐", "Irregular pulse", Evt;
+    DeviceWorn = 13, "device_worn", "设备佩戴", "Device worn", Evt;
+    /// An id that is not on the gateway's list tried to connect.
+    UnknownDevice = 14, "unknown_device", "未登记设备", "Unknown device", Evt;
+    /// A device's id turned up on another connection while the first was alive: moved, or somebody pretends.
+    DeviceMoved = 15, "device_moved", "设备连接变动", "Device moved", Evt;
+    Collision = 16, "collision", "碰撞", "Collision", Evt;
+    Overspeed = 17, "overspeed", "超速", "Overspeed", Evt;
+    Vibration = 18, "vibration", "震动", "Vibration", Evt;
+    /// A person cancelled the SOS or fall at the device.
+    Cancelled = 19, "cancelled", "现场取消", "Cancelled at the device", Sos;
+    /// A device sent more than its limit and was slowed down.
+    Flooding = 20, "flooding", "设备发送过快", "Device floods", Evt;
+    /// Bytes of a waveform were lost because a buffer was full.
+    Overflow = 21, "overflow", "缓冲溢出", "Buffer overflow", Evt;
 }
 
 /// One happening at a device.

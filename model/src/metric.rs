@@ -103,6 +103,30 @@ metrics! {
     ArterialSystolic = 18, "arterial_systolic", "有创收缩压", "Arterial systolic pressure", "mm[Hg]", "mmHg", Some("76215-3"), 150_037, 266_016, 20.0..=300.0, 0, Stream;
     ArterialDiastolic = 19, "arterial_diastolic", "有创舒张压", "Arterial diastolic pressure", "mm[Hg]", "mmHg", Some("76213-8"), 150_038, 266_016, 10.0..=200.0, 0, Stream;
     ArterialMean = 20, "arterial_mean", "有创平均压", "Arterial mean pressure", "mm[Hg]", "mmHg", Some("76214-6"), 150_039, 266_016, 15.0..=250.0, 0, Stream;
+    Ppg = 21, "ppg", "光电容积脉搏波", "PPG", "1", "", Some("76524-8"), 150_452, 262_656, -1e9..=1e9, 0, Waveform;
+    SkinTemperature = 22, "skin_temperature", "体表温度", "Skin temperature", "Cel", "℃", Some("39106-0"), 150_388, 268_192, 10.0..=45.0, 1, Spot;
+    GlucoseInterstitial = 23, "glucose_interstitial", "组织间液葡萄糖", "Interstitial glucose", "mmol/L", "mmol/L", Some("105272-9"), 160_212, 266_866, 0.5..=50.0, 1, Stream;
+    RrInterval = 24, "rr_interval", "RR 间期", "RR interval", "ms", "ms", Some("8637-1"), 147_240, 264_338, 200.0..=3_000.0, 0, Stream;
+    CuffPressure = 25, "cuff_pressure", "袖带压", "Cuff pressure", "mm[Hg]", "mmHg", None, 0xF000_0002, 266_016, 0.0..=300.0, 0, Stream;
+    MusclePercentage = 26, "muscle_percentage", "肌肉率", "Muscle percentage", "%", "%", None, 0xF000_0003, 262_688, 1.0..=90.0, 1, Spot;
+    MuscleMass = 27, "muscle_mass", "肌肉量", "Muscle mass", "kg", "kg", Some("73964-9"), 0xF000_0004, 263_875, 1.0..=150.0, 1, Spot;
+    FatFreeMass = 28, "fat_free_mass", "去脂体重", "Fat free mass", "kg", "kg", None, 188_756, 263_875, 1.0..=200.0, 1, Spot;
+    SoftLeanMass = 29, "soft_lean_mass", "软瘦组织量", "Soft lean mass", "kg", "kg", None, 188_760, 263_875, 1.0..=200.0, 1, Spot;
+    BodyWater = 30, "body_water", "身体水分", "Body water", "kg", "kg", Some("73706-4"), 188_764, 263_875, 1.0..=150.0, 1, Spot;
+    BasalMetabolism = 31, "basal_metabolism", "基础代谢", "Basal metabolic rate", "kcal/d", "千卡/天", None, 0xF000_0005, 0, 300.0..=5_000.0, 0, Spot;
+    BodyImpedance = 32, "body_impedance", "生物电阻抗", "Body impedance", "Ohm", "Ω", None, 0xF000_0006, 266_432, 50.0..=3_000.0, 1, Spot;
+    VisceralFat = 33, "visceral_fat", "内脏脂肪等级", "Visceral fat level", "1", "级", None, 0xF000_0007, 262_656, 1.0..=60.0, 0, Spot;
+    HbA1c = 34, "hba1c", "糖化血红蛋白", "HbA1c", "%", "%", Some("4548-4"), 160_220, 262_688, 2.0..=25.0, 1, Spot;
+    Cholesterol = 35, "cholesterol", "总胆固醇", "Total cholesterol", "mmol/L", "mmol/L", Some("14647-2"), 0xF000_0008, 266_866, 0.5..=30.0, 2, Spot;
+    Triglycerides = 36, "triglycerides", "甘油三酯", "Triglycerides", "mmol/L", "mmol/L", Some("14927-8"), 0xF000_0009, 266_866, 0.1..=60.0, 2, Spot;
+    UricAcid = 37, "uric_acid", "尿酸", "Uric acid", "umol/L", "μmol/L", Some("14933-6"), 0xF000_000A, 0, 20.0..=2_000.0, 0, Spot;
+    RoomTemperature = 38, "room_temperature", "室温", "Room temperature", "Cel", "℃", None, 0xF000_000B, 268_192, -40.0..=80.0, 1, Stream;
+    RoomHumidity = 39, "room_humidity", "室内湿度", "Room humidity", "%", "%", None, 0xF000_000C, 262_688, 0.0..=100.0, 0, Stream;
+    DiskUsed = 40, "disk_used", "磁盘占用", "Disk used", "%", "%", None, 0xF000_000D, 262_688, 0.0..=100.0, 0, Spot;
+    MemoryUsed = 41, "memory_used", "内存占用", "Memory used", "%", "%", None, 0xF000_000E, 262_688, 0.0..=100.0, 0, Spot;
+    BoardTemperature = 42, "board_temperature", "主板温度", "Board temperature", "Cel", "℃", None, 0xF000_000F, 268_192, -40.0..=130.0, 0, Spot;
+    OutboxAge = 43, "outbox_age", "待传最久时长", "Oldest unsent reading", "s", "秒", None, 0xF000_0010, 264_320, 0.0..=1e8, 0, Spot;
+    OutboxDepth = 44, "outbox_depth", "待传帧数", "Frames not sent yet", "{frames}", "帧", None, 0xF000_0011, 262_656, 0.0..=1e12, 0, Spot;
 }
 
 impl Metric {

@@ -1,0 +1,5 @@
+//! Bluetooth LE characteristics: the value of one read, notification or indication.
+
+use crate::Codec;
+
+pub(crate) static CODECS: &[Codec] = &[];

@@ -1,0 +1,20 @@
+//! From a stream of bytes to whole frames: bounded, resynchronising, the same however the stream is cut.
+
+/// What a framer found in the stream, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Framed {
+    /// One whole frame, for the codec.
+    Frame(Vec<u8>),
+    /// Bytes the other side waits for now, on the level of the line (ASTM's ACK). Says nothing about custody.
+    Answer(Vec<u8>),
+    /// Bytes that belong to no frame, and why. Counted.
+    Skipped { bytes: usize, cause: &'static str },
+}
+
+/// One connection's framer.
+pub trait Framer: Send {
+    /// Takes what was read and appends what it finds. Holds at most its named limit of bytes.
+    fn push(&mut self, bytes: &[u8], found: &mut Vec<Framed>);
+    /// The line has been silent for a while: whatever is half is given up.
+    fn silent(&mut self, found: &mut Vec<Framed>);
+}
