@@ -1,0 +1,1 @@
+//! Bluetooth LE advertisements: published vectors and nasty cases.

@@ -1,0 +1,1 @@
+//! Bluetooth LE characteristics: published vectors and nasty cases.

@@ -1,0 +1,1 @@
+//! Machines of a health cabin and a laboratory: published vectors and nasty cases.

@@ -1,0 +1,13 @@
+//! Tests of all codecs: published vectors, nasty cases, random frames. One file a family of devices.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod advert;
+mod ble;
+mod cabin;
+mod nasty;
+mod random;
+#[allow(dead_code, reason = "used by the families as they come")]
+mod samples;
+#[allow(dead_code, reason = "used by the families as they come")]
+mod vectors;
+mod watch;

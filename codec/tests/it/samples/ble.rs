@@ -1,0 +1,5 @@
+//! Good frames.
+
+use super::Sample;
+
+pub(crate) const SAMPLES: &[Sample] = &[];

@@ -1,0 +1,1 @@
+//! Watches and pendants: published vectors and nasty cases.
