@@ -69,15 +69,15 @@ pub(crate) fn tally(file: &str, known: &[Known], judge: impl Fn(&Value) -> Outco
     }
     let (not_read, differ) = (unsupported.len(), disagreeing.len());
     let agree = total - not_read - differ;
-    let mut said = format!("{file}: {agree} of {total} agree, {not_read} unsupported, {differ} disagree\n");
+    // Past the capture of output of tests that pass: the tally is for people.
+    let mut out = std::io::stderr().lock();
+    writeln!(out, "{file}: {agree} of {total} agree, {not_read} unsupported, {differ} disagree").unwrap();
     for (id, how) in &disagreeing {
-        said += &format!("  {id}: {how}\n");
+        writeln!(out, "  {id}: {how}").unwrap();
     }
     for Known { ids, why, .. } in known {
-        said += &format!("  {}: {why}\n", ids.join(" "));
+        writeln!(out, "  {}: {why}", ids.join(" ")).unwrap();
     }
-    // Past the capture of output of tests that pass: the tally is for people.
-    std::io::stderr().lock().write_all(said.as_bytes()).unwrap();
     let listed = |supported: bool| -> BTreeSet<String> {
         known.iter().filter(|k| k.supported == supported).flat_map(|k| k.ids).map(|id| (*id).to_owned()).collect()
     };
