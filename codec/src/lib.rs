@@ -19,6 +19,7 @@ mod cabin;
 mod decimal;
 mod decoded;
 mod framer;
+pub mod import;
 mod malformed;
 mod settings;
 mod table;

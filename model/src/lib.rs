@@ -9,6 +9,7 @@ pub mod alarm;
 pub mod entry;
 pub mod event;
 pub mod id;
+pub mod lead;
 pub mod mask;
 pub mod metric;
 pub mod page;

@@ -4,6 +4,7 @@
 mod advert;
 mod ble;
 mod cabin;
+mod import;
 mod nasty;
 mod random;
 #[allow(dead_code, reason = "used by the families as they come")]
