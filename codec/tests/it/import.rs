@@ -62,7 +62,7 @@ fn damage(bytes: &mut Vec<u8>, rng: &mut SmallRng) {
 
 #[test]
 fn damaged_wfdb_files_are_read_or_refused() {
-    let good = b"# c\nx 2 360/360(0) 4 10:00:00 02/01/2026\nx.dat 212x2+1:0 200(10)/mV 12 0 0 0 0 MLII\nx.dat 212+1 1e2/uV 12 4 0 0 0 V5\n";
+    let good = b"# c\nx 2 360/360(0) 4 10:00:00 02/01/2026\nx.dat 212x2:0+1 200(10)/mV 12 0 0 0 0 MLII\nx.dat 212+1 1e2/uV 12 4 0 0 0 V5\n";
     let mut rng = SmallRng::seed_from_u64(212);
     let (mut read, mut refused) = (0, 0);
     for _ in 0..DAMAGED {
