@@ -10,6 +10,7 @@
 //!   promised field are ignored.
 //! - Units are converted once, here; the device's own digits and unit stay beside the value ([`Raw`]).
 //! - A codec knows no "now": it says what the device's clock said ([`DeviceTime`]); the gateway decides what that is worth.
+//!
 //! Whole recordings of waveforms are files, not frames: [`import`].
 //!
 //! What is deliberately absent: whose the measurement is, sockets, and state between frames. Formats: `docs/devices.md`.
