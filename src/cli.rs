@@ -144,10 +144,10 @@ pub enum Add {
 
 #[derive(Debug, Args)]
 pub struct Decode {
-    /// vigil or thingsboard
+    /// One of `--list`.
     #[arg(required_unless_present = "list")]
     pub codec: Option<String>,
-    /// The frame as hexadecimal digits.
+    /// The frame, or a stream with frames in it, as hexadecimal digits.
     #[arg(long, conflicts_with = "file")]
     pub hex: Option<String>,
     /// The frame as a file; `-` is standard input.
@@ -155,6 +155,45 @@ pub struct Decode {
     /// Prints the codecs.
     #[arg(long)]
     pub list: bool,
+    /// Key of encrypted advertisements: 32 hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    pub key: Option<String>,
+    /// Bluetooth address of the device, where its key needs it.
+    #[arg(long, value_name = "MAC")]
+    pub address: Option<String>,
+    /// Where the device stands: minutes east of UTC (China: 480).
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub offset_min: Option<i16>,
+    /// What the device's time of day means.
+    #[arg(long, value_enum, default_value_t)]
+    pub clock: DeviceClock,
+    /// Unit of a glucose value that comes without one.
+    #[arg(long, value_enum)]
+    pub glucose_unit: Option<GlucoseUnit>,
+    /// Free text of the device is GB 18030 (GBK), not UTF-8.
+    #[arg(long)]
+    pub gb18030: bool,
+    /// CGM measurements end with an E2E-CRC.
+    #[arg(long)]
+    pub cgm_crc: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum GlucoseUnit {
+    #[value(name = "mmol/L")]
+    MmolPerL,
+    #[value(name = "mg/dL")]
+    MgPerDl,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum DeviceClock {
+    /// As the protocol says.
+    #[default]
+    Protocol,
+    /// Local time of the place.
+    Local,
+    Utc,
 }
 
 #[derive(Debug, Args)]

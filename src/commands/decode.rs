@@ -1,8 +1,9 @@
-//! `vigil decode`: one frame of a device as JSON, or why it is refused.
+//! `vigil decode`: a frame of a device as one JSON object, or why it is refused.
 
 use std::io::Read;
 
 use anyhow::{Context, bail};
+use codec::{Decoded, Framed, Framing, GlucoseUnit, Settings, TextEncoding};
 use model::{Event, Sample};
 use mqtt::{thingsboard, wire};
 use runtime::Clock;
@@ -14,25 +15,19 @@ use crate::server::say;
 /// Longest frame read from a file or standard input, bytes.
 const FRAME_BYTES_MAX: u64 = 1 << 20;
 
-/// One row a codec: its name, what it is, and how it decodes.
-struct Codec {
+/// What comes over MQTT: Vigil's own frames and those of clients.
+struct Feed {
     name: &'static str,
     about: &'static str,
-    decode: fn(&[u8]) -> Result<Decoded, String>,
+    decode: fn(&[u8]) -> Result<Value, String>,
 }
 
-struct Decoded {
-    samples: Vec<Sample>,
-    events: Vec<Event>,
-    device: Value,
-}
-
-const CODECS: &[Codec] = &[
-    Codec { name: "vigil", about: "Vigil's own frames, JSON or CBOR", decode: vigil },
-    Codec { name: "thingsboard", about: "ThingsBoard telemetry: {k:v}, {ts,values}, arrays", decode: things },
+const FEEDS: &[Feed] = &[
+    Feed { name: "vigil", about: "Vigil's own frames, JSON or CBOR", decode: vigil },
+    Feed { name: "thingsboard", about: "ThingsBoard telemetry: {k:v}, {ts,values}, arrays", decode: things },
 ];
 
-fn vigil(bytes: &[u8]) -> Result<Decoded, String> {
+fn vigil(bytes: &[u8]) -> Result<Value, String> {
     let frame = wire::decode(bytes).map_err(|error| error.to_string())?;
     let device = json!({
         "epoch": frame.epoch,
@@ -40,38 +35,141 @@ fn vigil(bytes: &[u8]) -> Result<Decoded, String> {
         "gateway_time": frame.gateway_time,
         "unknown_metrics": frame.unknown_metrics,
     });
-    Ok(Decoded { samples: frame.samples, events: frame.events, device })
+    Ok(answer(&frame.samples, &frame.events, &device))
 }
 
-fn things(bytes: &[u8]) -> Result<Decoded, String> {
+fn things(bytes: &[u8]) -> Result<Value, String> {
     let told = thingsboard::decode(bytes, Clock::system().now()).map_err(|error| error.to_string())?;
-    let device = json!({ "unknown_keys": told.unknown_keys });
-    Ok(Decoded { samples: told.samples, events: told.events, device })
+    Ok(answer(&told.samples, &told.events, &json!({ "unknown_keys": told.unknown_keys })))
 }
 
 /// True when the frame decoded; otherwise `{"error":..}` was printed.
 pub fn decode(args: &cli::Decode) -> anyhow::Result<bool> {
     if args.list {
-        for codec in CODECS {
-            say(&format!("{:<12} {}", codec.name, codec.about));
+        for (name, about) in known() {
+            say(&format!("{name:<16} {about}"));
         }
         return Ok(true);
     }
     let name = args.codec.as_deref().unwrap_or_default();
-    let Some(codec) = CODECS.iter().find(|codec| codec.name == name) else {
-        let known: Vec<_> = CODECS.iter().map(|codec| codec.name).collect();
-        bail!("there is no codec {name:?}; known: {}", known.join(", "));
+    let told = if let Some(feed) = FEEDS.iter().find(|feed| feed.name == name) {
+        (feed.decode)(&frame(args)?)
+    } else if let Some(codec) = codec::find(name) {
+        device(codec, &frame(args)?, &settings(args)?)
+    } else {
+        let names: Vec<_> = known().map(|(name, _)| name).collect();
+        bail!("there is no codec {name:?}; known: {}", names.join(", "));
     };
-    let bytes = frame(args)?;
-    match (codec.decode)(&bytes) {
-        Ok(decoded) => {
-            say(&answer(&decoded).to_string());
-            Ok(true)
+    let decoded = told.is_ok();
+    say(&told.unwrap_or_else(|error| json!({ "error": error })).to_string());
+    Ok(decoded)
+}
+
+fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let devices = codec::CODECS.iter().copied().flatten().map(|codec| (codec.name, codec.about));
+    FEEDS.iter().map(|feed| (feed.name, feed.about)).chain(devices)
+}
+
+/// The device's settings as a gateway's configuration would give them. A wrong key is not repeated in the error.
+fn settings(args: &cli::Decode) -> anyhow::Result<Settings> {
+    let mut settings = Settings { cgm_crc: args.cgm_crc, ..Settings::default() };
+    if let Some(text) = &args.key {
+        settings.key = Some(codec::bytes_of(text).context("--key wants 32 hexadecimal digits")?);
+    }
+    if let Some(text) = &args.address {
+        settings.address = Some(codec::bytes_of(text).context("--address wants six bytes like A4:C1:38:56:53:84")?);
+    }
+    if let Some(minutes) = args.offset_min {
+        settings.offset_min = minutes;
+    }
+    settings.glucose_unit = args.glucose_unit.map(|unit| match unit {
+        cli::GlucoseUnit::MmolPerL => GlucoseUnit::MmolPerL,
+        cli::GlucoseUnit::MgPerDl => GlucoseUnit::MgPerDl,
+    });
+    settings.clock = match args.clock {
+        cli::DeviceClock::Protocol => codec::DeviceClock::Protocol,
+        cli::DeviceClock::Local => codec::DeviceClock::Local,
+        cli::DeviceClock::Utc => codec::DeviceClock::Utc,
+    };
+    if args.gb18030 {
+        settings.text = TextEncoding::Gb18030;
+    }
+    Ok(settings)
+}
+
+/// Bytes of a device. A stream goes through the codec's framer first; without a whole frame in it the bytes are taken
+/// for one frame, so that a frame without its line ends can be tried.
+fn device(codec: &codec::Codec, bytes: &[u8], settings: &Settings) -> Result<Value, String> {
+    let mut found = Vec::new();
+    if let Framing::Stream(framer) = codec.framing {
+        let mut framer = framer();
+        framer.push(bytes, &mut found);
+        framer.silent(&mut found);
+    }
+    if !found.iter().any(|item| matches!(item, Framed::Frame(_))) {
+        found = vec![Framed::Frame(bytes.to_vec())];
+    }
+    let mut joined = Joined::default();
+    for item in found {
+        match item {
+            Framed::Frame(frame) => match (codec.decode)(&frame, settings) {
+                Ok(decoded) => joined.add(decoded),
+                Err(error) => joined.refused.push(error.to_string()),
+            },
+            Framed::Answer(bytes) => joined.reply.extend(bytes),
+            Framed::Skipped { bytes, .. } => joined.skipped += bytes,
         }
-        Err(error) => {
-            say(&json!({ "error": error }).to_string());
-            Ok(false)
+    }
+    joined.into_json()
+}
+
+/// Several frames of one stream as one object.
+#[derive(Default)]
+struct Joined {
+    whole: Option<Decoded>,
+    frames: usize,
+    reply: Vec<u8>,
+    refused: Vec<String>,
+    skipped: usize,
+}
+
+impl Joined {
+    fn add(&mut self, mut next: Decoded) {
+        self.frames += 1;
+        self.reply.extend(next.reply.take().unwrap_or_default());
+        let Some(whole) = &mut self.whole else {
+            self.whole = Some(next);
+            return;
+        };
+        whole.readings.append(&mut next.readings);
+        whole.events.append(&mut next.events);
+        whole.stored &= next.stored;
+        let (device, later) = (&mut whole.device, next.device);
+        device.id = later.id.or(device.id.take());
+        device.person = later.person.or(device.person.take());
+        device.position = later.position.or(device.position);
+        device.clock = later.clock.or(device.clock);
+        device.counter = later.counter.or(device.counter);
+        device.other.extend(later.other);
+    }
+
+    /// The object, or the first error when no frame decoded.
+    fn into_json(mut self) -> Result<Value, String> {
+        let Some(mut whole) = self.whole else {
+            return Err(self.refused.drain(..).next().unwrap_or_else(|| "no frame".to_owned()));
+        };
+        whole.reply = (!self.reply.is_empty()).then_some(self.reply);
+        let other = &mut whole.device.other;
+        if self.frames > 1 {
+            other.insert("frames", self.frames.into());
         }
+        if !self.refused.is_empty() {
+            other.insert("refused_frames", self.refused.into());
+        }
+        if self.skipped > 0 {
+            other.insert("skipped_bytes", self.skipped.into());
+        }
+        Ok(whole.to_json())
     }
 }
 
@@ -101,9 +199,8 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
 }
 
-fn answer(decoded: &Decoded) -> Value {
-    let readings: Vec<Value> = decoded
-        .samples
+fn answer(samples: &[Sample], events: &[Event], device: &Value) -> Value {
+    let readings: Vec<Value> = samples
         .iter()
         .map(|sample| {
             json!({
@@ -115,9 +212,8 @@ fn answer(decoded: &Decoded) -> Value {
             })
         })
         .collect();
-    let events: Vec<Value> =
-        decoded.events.iter().map(|event| json!({ "kind": event.kind.slug(), "at": event.at })).collect();
-    json!({ "readings": readings, "events": events, "device": decoded.device, "reply_hex": Value::Null })
+    let events: Vec<Value> = events.iter().map(|event| json!({ "kind": event.kind.slug(), "at": event.at })).collect();
+    json!({ "readings": readings, "events": events, "device": device, "reply_hex": Value::Null })
 }
 
 #[cfg(test)]

@@ -54,3 +54,17 @@ fn decode_answers_json_and_says_why_not() {
     assert!(told["error"].as_str().unwrap().contains("missing"), "{told}");
     assert_eq!(vigil(&["decode", "nonsense", "--hex", "00"]).output().unwrap().status.code(), Some(1));
 }
+
+#[test]
+fn decode_lists_every_codec_and_refuses_settings_that_are_none() {
+    let output = vigil(&["decode", "--list"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let listed: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let devices = codec::CODECS.iter().copied().flatten().map(|codec| codec.name);
+    assert_eq!(listed, ["vigil", "thingsboard"].into_iter().chain(devices).collect::<Vec<_>>());
+    let Some(first) = listed.get(2) else { return };
+    let output = vigil(&["decode", first, "--hex", "00", "--key", "5eC2e7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("32 hexadecimal digits") && !said.contains("5eC2e7"), "{said}");
+}
