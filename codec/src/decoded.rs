@@ -6,7 +6,7 @@ use std::fmt;
 use model::{EventKind, Metric, Quality};
 use serde_json::{Value, json};
 
-use crate::{Decimal, DeviceTime};
+use crate::{Decimal, DeviceTime, Stamp};
 
 /// Everything one frame says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -134,6 +134,16 @@ impl Measured {
     #[must_use]
     pub fn at(self, at: Option<DeviceTime>) -> Self {
         Self { at, ..self }
+    }
+
+    /// With the time the frame says. A date that cannot be, or a clock that was never set, makes the value doubtful.
+    #[must_use]
+    pub fn stamped(self, stamp: Stamp) -> Self {
+        match stamp {
+            Stamp::Silent => self,
+            Stamp::At(at) if !at.suspect => self.at(Some(at)),
+            doubtful => self.at(doubtful.time()).doubted(Quality::ClockSuspect),
+        }
     }
 
     /// Keeps what the device wrote.

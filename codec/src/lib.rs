@@ -34,4 +34,4 @@ pub use framer::{Framed, Framer};
 pub use malformed::Malformed;
 pub use settings::{DeviceClock, GlucoseUnit, Settings, TextEncoding, bytes_of};
 pub use table::{CODECS, Codec, Framing, find};
-pub use time::DeviceTime;
+pub use time::{DeviceTime, Stamp};

@@ -14,6 +14,48 @@ pub struct DeviceTime {
     pub suspect: bool,
 }
 
+/// What a frame says about its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// Nothing, or "unknown" in the protocol's own way.
+    Silent,
+    /// A date or time that cannot be: month 13, hour 24.
+    Impossible,
+    At(DeviceTime),
+}
+
+/// A device that has reached no later year than this one has a clock that was never set.
+const UNSET_UNTIL: i16 = 2000;
+
+impl Stamp {
+    /// Year, month, day, hour, minute, second of a wall clock `offset_min` minutes east of UTC.
+    pub fn civil([year, month, day, hour, minute, second]: [i64; 6], offset_min: i16) -> Self {
+        let part = |value: i64| i8::try_from(value).unwrap_or(-1);
+        let year = i16::try_from(year).unwrap_or(i16::MAX);
+        match DateTime::new(year, part(month), part(day), part(hour), part(minute), part(second), 0) {
+            Ok(wall) => Self::At(DeviceTime { wall, offset_min, suspect: year <= UNSET_UNTIL }),
+            Err(_) => Self::Impossible,
+        }
+    }
+
+    /// Seconds since 1970 UTC; the fraction is kept to the microsecond.
+    pub fn unix(seconds: f64) -> Self {
+        // The cast saturates: what is too far is refused in the next line.
+        let Ok(stamp) = jiff::Timestamp::from_microsecond((seconds * 1e6).round() as i64) else {
+            return Self::Impossible;
+        };
+        let wall = jiff::tz::Offset::UTC.to_datetime(stamp);
+        Self::At(DeviceTime { wall, offset_min: 0, suspect: wall.year() <= UNSET_UNTIL })
+    }
+
+    pub const fn time(self) -> Option<DeviceTime> {
+        match self {
+            Self::At(time) => Some(time),
+            Self::Silent | Self::Impossible => None,
+        }
+    }
+}
+
 impl DeviceTime {
     /// Microseconds since 1970 UTC; `None` when outside what Vigil accepts as a time.
     pub fn instant(self) -> Option<Time> {
@@ -36,5 +78,27 @@ impl DeviceTime {
     /// Milliseconds of the device's wall clock read as if it were UTC: what a clock pair on the wire holds.
     pub fn wall_millis(self) -> Option<i64> {
         Self { offset_min: 0, ..self }.instant().map(Time::millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_clock_says() {
+        let said = |stamp: Stamp| stamp.time().map(|time| (time.rfc3339(), time.suspect));
+        assert_eq!(
+            said(Stamp::civil([2026, 3, 1, 8, 5, 9], 480)),
+            Some(("2026-03-01T08:05:09+08:00".to_owned(), false))
+        );
+        assert_eq!(said(Stamp::civil([2000, 1, 1, 0, 0, 5], 480)).map(|(_, suspect)| suspect), Some(true));
+        assert_eq!(said(Stamp::unix(1_684_093_277.5)), Some(("2023-05-14T19:41:17.5Z".to_owned(), false)));
+        for bad in [[2026, 13, 1, 0, 0, 0], [2026, 2, 30, 0, 0, 0], [2026, 1, 1, 24, 0, 0], [99_999, 1, 1, 0, 0, 0]] {
+            assert_eq!(Stamp::civil(bad, 480), Stamp::Impossible, "{bad:?}");
+        }
+        for bad in [f64::NAN, f64::INFINITY, -1e300] {
+            assert!(said(Stamp::unix(bad)).is_none_or(|(_, suspect)| suspect), "{bad}");
+        }
     }
 }
