@@ -83,6 +83,7 @@ fn frame(elder: u32) -> Entry {
         received_at: Time(0),
         events: Vec::new(),
         samples,
+        extras: model::Extras::default(),
     })
 }
 

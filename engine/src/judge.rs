@@ -79,6 +79,7 @@ fn frame(at: Time, samples: Vec<Sample>) -> Frame {
         received_at: at,
         events: Vec::new(),
         samples,
+        extras: model::Extras::default(),
     }
 }
 

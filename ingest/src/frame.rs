@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::entry::{Entry, Flags, Frame, LinkState};
-use model::{Event, GatewayId, Lane, Name, Quality, Sample, Subject, Time};
+use model::{Event, Extras, GatewayId, Lane, Name, Quality, Sample, Subject, Time};
 use mqtt::door::{Identity, Publish};
 use mqtt::topic::{SELF, Topic};
 use mqtt::{thingsboard, wire};
@@ -98,7 +98,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 let key = (frame.epoch != 0 && frame.seq != 0).then_some(key);
                 return Prepared::Malformed(Refused { key, ..Refused::new(bad.code(), bad.to_string()) });
             }
-            let waveform = frame.has_waveform.then(|| waveform(key));
+            let waveform = (!frame.waveforms.is_empty()).then(|| waveform(key));
             if let Some(refused) = waveform.as_ref()
                 && frame.samples.is_empty()
                 && frame.events.is_empty()
@@ -111,6 +111,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 key: Some(key),
                 samples: frame.samples,
                 events: frame.events,
+                extras: Extras { clock: frame.clock, origins: frame.origins, waveforms: Vec::new() },
                 unknown: frame.unknown_metrics + frame.unknown_events,
             };
             match (content.prepare(view, from.gateway, device, publish.received_at, future_max), waveform) {
@@ -128,6 +129,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                     key: None,
                     samples: told.samples,
                     events: told.events,
+                    extras: Extras::default(),
                     unknown: told.unknown_keys,
                 };
                 content.prepare(view, from.gateway, SELF, publish.received_at, future_max)
@@ -150,6 +152,7 @@ struct Content {
     key: Option<FrameKey>,
     samples: Vec<Sample>,
     events: Vec<Event>,
+    extras: Extras,
     unknown: u32,
 }
 
@@ -183,8 +186,8 @@ impl Content {
         tally.events = events.len() as u64;
         tally.unattributed = matches!(subject, Subject::Unattributed(_));
         let (epoch, seq) = self.key.map_or((0, 0), |key| (key.epoch, key.seq));
-        let (lane, flags) = (self.lane, self.flags);
-        let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples };
+        let (lane, flags, extras) = (self.lane, self.flags, self.extras);
+        let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras };
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
         Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally, birth: None })

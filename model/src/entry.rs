@@ -1,9 +1,10 @@
 //! What the journal holds, as bytes: the one binary form in which a frame travels from the front door to every reader.
 //!
 //! ```text
-//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged)
+//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras)
 //! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
 //!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
+//! extras      (kind 6, after the samples) see `extra.rs`
 //! tick        at i64
 //! rules       elder u32 (0 = default set), at i64, postcard of RuleSet
 //! link        gateway u32, state u8, at i64
@@ -14,7 +15,7 @@
 //! neither. Decoding is strict: left-over or missing bytes are an error, never a panic.
 
 use crate::rule::RuleSet;
-use crate::{DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Subject, Time};
+use crate::{DeviceId, ElderId, Event, EventKind, Extras, GatewayId, Lane, Metric, Quality, Sample, Subject, Time};
 
 /// One journal entry.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,8 @@ pub struct Frame {
     pub received_at: Time,
     pub events: Vec<Event>,
     pub samples: Vec<Sample>,
+    /// Empty for nearly all frames; then the entry is one of kind 1.
+    pub extras: Extras,
 }
 
 /// Bits of a frame.
@@ -71,6 +74,8 @@ impl Flags {
     pub const TEST: u8 = 2;
     /// The device is under maintenance.
     pub const MAINTENANCE: u8 = 4;
+    /// From a device that many people share: a binding of the device says nothing about who was measured.
+    pub const SHARED: u8 = 8;
 
     pub const fn has(self, bit: u8) -> bool {
         self.0 & bit != 0
@@ -96,6 +101,8 @@ pub enum BadEntry {
     Unknown { what: &'static str, id: u64 },
     #[error("the rules do not decode")]
     Rules,
+    #[error("what travels beside the samples does not decode")]
+    Extras,
 }
 
 /// Samples one frame may hold (facts: wire format).
@@ -110,6 +117,7 @@ const TICK: u8 = 2;
 const RULES: u8 = 3;
 const LINK: u8 = 4;
 const AGED: u8 = 5;
+const FRAME_EXTRAS: u8 = 6;
 
 impl Entry {
     /// Appends the entry's bytes to `out`.
@@ -154,6 +162,11 @@ impl Entry {
         let mut cut = Cut(bytes);
         let entry = match cut.u8()? {
             FRAME => Self::Frame(Frame::decode(&mut cut)?),
+            FRAME_EXTRAS => {
+                let mut frame = Frame::decode(&mut cut)?;
+                frame.extras = Extras::decode(&mut cut)?;
+                Self::Frame(frame)
+            }
             TICK => Self::Tick(Time(cut.i64()?)),
             RULES => {
                 let elder = cut.u32()?;
@@ -194,7 +207,7 @@ impl Frame {
     /// Appends the frame as an entry. Samples beyond [`SAMPLES_MAX`] and events beyond [`EVENTS_MAX`] are a caller's bug.
     pub fn encode(&self, out: &mut Vec<u8>) {
         debug_assert!(self.samples.len() <= SAMPLES_MAX && self.events.len() <= EVENTS_MAX);
-        out.push(FRAME);
+        out.push(if self.extras.is_empty() { FRAME } else { FRAME_EXTRAS });
         out.extend_from_slice(&self.gateway.0.to_le_bytes());
         out.extend_from_slice(&self.device.0.to_le_bytes());
         out.extend_from_slice(&self.subject.to_u32().to_le_bytes());
@@ -218,6 +231,9 @@ impl Frame {
                 out.extend_from_slice(&value.to_le_bytes());
             }
             before = sample.taken_at;
+        }
+        if !self.extras.is_empty() {
+            self.extras.encode(out);
         }
     }
 
@@ -246,11 +262,12 @@ impl Frame {
             before = sample.taken_at;
             samples.push(sample);
         }
-        Ok(Self { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples })
+        let extras = Extras::default();
+        Ok(Self { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras })
     }
 }
 
-fn push_varint(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn push_varint(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
@@ -260,33 +277,38 @@ fn push_varint(out: &mut Vec<u8>, value: i64) {
 }
 
 /// The bytes not read yet.
-struct Cut<'a>(&'a [u8]);
+pub(crate) struct Cut<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Cut<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], BadEntry> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], BadEntry> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(BadEntry::Short)?;
         self.0 = rest;
         Ok(*head)
     }
-    fn u8(&mut self) -> Result<u8, BadEntry> {
+    pub(crate) fn u8(&mut self) -> Result<u8, BadEntry> {
         self.take::<1>().map(|[byte]| byte)
     }
-    fn u16(&mut self) -> Result<u16, BadEntry> {
+    pub(crate) fn u16(&mut self) -> Result<u16, BadEntry> {
         self.take().map(u16::from_le_bytes)
     }
-    fn u32(&mut self) -> Result<u32, BadEntry> {
+    pub(crate) fn u32(&mut self) -> Result<u32, BadEntry> {
         self.take().map(u32::from_le_bytes)
     }
-    fn u64(&mut self) -> Result<u64, BadEntry> {
+    pub(crate) fn u64(&mut self) -> Result<u64, BadEntry> {
         self.take().map(u64::from_le_bytes)
     }
-    fn i64(&mut self) -> Result<i64, BadEntry> {
+    pub(crate) fn i64(&mut self) -> Result<i64, BadEntry> {
         self.take().map(i64::from_le_bytes)
+    }
+    pub(crate) fn bytes(&mut self, length: usize) -> Result<&'a [u8], BadEntry> {
+        let (head, rest) = self.0.split_at_checked(length).ok_or(BadEntry::Short)?;
+        self.0 = rest;
+        Ok(head)
     }
     fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
-    fn varint(&mut self) -> Result<i64, BadEntry> {
+    pub(crate) fn varint(&mut self) -> Result<i64, BadEntry> {
         let mut raw = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -314,6 +336,7 @@ impl<'a> Cut<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClockPair, Origin, Rate, Waveform};
     use proptest::prelude::*;
 
     fn samples() -> impl Strategy<Value = Vec<Sample>> {
@@ -323,16 +346,30 @@ mod tests {
         proptest::collection::vec(one, 0..40)
     }
 
+    fn extras(at: i64) -> Extras {
+        let clock = ClockPair { device: 5, gateway: Time(at), sync: 532_224, uncertainty_ms: 1_000 };
+        let raw = Some(("18.9".to_owned(), "kPa".to_owned()));
+        let origin = Origin { index: 0, raw, device_ms: Some(-5), uncertainty_ms: None };
+        let rate = Rate { samples: 250, seconds: 1 };
+        let counts = vec![1, -1, i16::MAX, i16::MIN];
+        let wave = Waveform { metric: Metric::Ecg, lead: 0, start: Time(at), rate, scale: 0.005, offset: 1.0, counts };
+        Extras { clock: Some(clock), origins: vec![origin], waveforms: vec![wave] }
+    }
+
     proptest! {
         #[test]
         fn a_frame_comes_back_as_it_was(samples in samples(), seq: u64, epoch: u32, received in 0..2_000_000_000_000_000_i64) {
             let frame = Frame {
                 gateway: GatewayId(3), device: DeviceId(9), subject: Subject::Elder(ElderId(7)), lane: Lane::Vit,
                 flags: Flags(1), epoch, seq, received_at: Time(received),
-                events: vec![Event { kind: EventKind::Sos, at: Time(received) }], samples,
+                events: vec![Event { kind: EventKind::Sos, at: Time(received) }], samples, extras: Extras::default(),
             };
-            let entry = Entry::Frame(frame);
+            let entry = Entry::Frame(frame.clone());
             prop_assert_eq!(Entry::decode(&entry.to_bytes()).unwrap(), entry);
+            let entry = Entry::Frame(Frame { extras: extras(received), ..frame });
+            let bytes = entry.to_bytes();
+            prop_assert_eq!(Entry::decode(&bytes).unwrap(), entry);
+            prop_assert!(Entry::decode(&bytes[..bytes.len() - 1]).is_err());
         }
 
         #[test]

@@ -8,10 +8,12 @@
 pub mod alarm;
 pub mod entry;
 pub mod event;
+pub mod extra;
 pub mod id;
 pub mod lead;
 pub mod mask;
 pub mod metric;
+pub mod note;
 pub mod page;
 pub mod people;
 pub mod quality;
@@ -21,8 +23,10 @@ pub mod time;
 
 pub use alarm::{AlarmId, AlarmKind, Condition, Handling, Outcome, Priority};
 pub use event::{Event, EventKind};
+pub use extra::{ClockPair, Extras, Origin, Rate, Waveform};
 pub use id::{DeviceId, ElderId, GatewayId, Lane, Name, PageId, PersonId, Seq, SiteId, Subject, TeamId};
 pub use metric::Metric;
+pub use note::Note;
 pub use quality::Quality;
 pub use reading::{Reading, Sample};
 pub use time::Time;

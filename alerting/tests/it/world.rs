@@ -48,6 +48,7 @@ pub(crate) fn frame(elder: ElderId, received: i64) -> Frame {
         received_at: at(received),
         events: vec![],
         samples: vec![],
+        extras: model::Extras::default(),
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn frame(received: i64) -> Frame {
         received_at: at(received),
         events: vec![],
         samples: vec![],
+        extras: model::Extras::default(),
     }
 }
 

@@ -3,8 +3,9 @@
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
 use model::entry::Flags;
-use model::{EventKind, Quality};
+use model::{EventKind, Origin, Quality};
 
+use super::extra::{Block, ENCODING};
 use super::{ClockPair, Draft, Key, Malformed, Row, VERSION, check_sum, time_of_millis};
 
 /// RFC 8949 tag of a decimal fraction `[exponent, mantissa]`.
@@ -56,10 +57,36 @@ fn field(d: &mut Decoder<'_>, key: Key, key_at: usize, draft: &mut Draft<'_>) ->
                 draft.push_event(kind, dt_ms, n)?;
             }
         }
-        Key::Waveform => {
-            draft.frame.has_waveform = !null(d)?;
-            if draft.frame.has_waveform {
-                d.skip().shape(d, "a waveform is expected")?;
+        Key::Waveform => match d.datatype().shape(d, "a waveform is expected")? {
+            Type::Array | Type::ArrayIndef => {
+                let mut left = Length::new(d.array().shape(d, "waveforms are expected")?);
+                while left.another(d)? {
+                    let block = block(d)?;
+                    draft.block(block)?;
+                }
+            }
+            _ if null(d)? => {}
+            _ => {
+                let block = block(d)?;
+                draft.block(block)?;
+            }
+        },
+        Key::Person => {
+            let key = text(d)?;
+            draft.person(key)?;
+        }
+        Key::Origins => {
+            let mut left = Length::new(d.array().shape(d, "origins are expected")?);
+            while left.another(d)? {
+                let origin = origin(d)?;
+                draft.origin(origin)?;
+            }
+        }
+        Key::Notes => {
+            let mut left = Length::new(d.array().shape(d, "notes are expected")?);
+            while left.another(d)? {
+                let note = d.str().shape(d, "a note is a text")?.to_owned();
+                draft.note(note)?;
             }
         }
         Key::Checksum => {
@@ -137,10 +164,62 @@ fn clock(d: &mut Decoder<'_>) -> Result<Option<ClockPair>, Malformed> {
             "d" => pair.device = d.i64().shape(d, "a clock reading is expected")?,
             "g" => pair.gateway = time_of_millis(d.i64().shape(d, "milliseconds are expected")?)?,
             "q" => pair.sync = d.u32().shape(d, "a sync code is expected")?,
+            "u" => pair.uncertainty_ms = d.u32().shape(d, "milliseconds are expected")?,
             _ => d.skip().shape(d, "a value is expected")?,
         }
     }
     Ok(Some(pair))
+}
+
+fn text(d: &mut Decoder<'_>) -> Result<Option<String>, Malformed> {
+    if null(d)? { Ok(None) } else { Ok(Some(d.str().shape(d, "a text is expected")?.to_owned())) }
+}
+
+fn origin(d: &mut Decoder<'_>) -> Result<Origin, Malformed> {
+    let mut left = Length::new(d.array().shape(d, "an origin is an array")?);
+    let (mut origin, mut raw, mut unit) = (Origin::default(), None, None);
+    let mut at = 0_u32;
+    while left.another(d)? {
+        match at {
+            0 => origin.index = d.u16().shape(d, "a place is expected")?,
+            1 => raw = text(d)?,
+            2 => unit = text(d)?,
+            3 if !null(d)? => origin.device_ms = Some(d.i64().shape(d, "milliseconds are expected")?),
+            4 if !null(d)? => origin.uncertainty_ms = Some(d.u32().shape(d, "milliseconds are expected")?),
+            3 | 4 => {}
+            _ => d.skip().shape(d, "a value is expected")?,
+        }
+        at = at.saturating_add(1);
+    }
+    if at == 0 {
+        return Err(Malformed::Shape { what: "an origin needs a place", at: d.position() });
+    }
+    origin.raw = raw.map(|raw| (raw, unit.unwrap_or_default()));
+    Ok(origin)
+}
+
+fn block(d: &mut Decoder<'_>) -> Result<Block, Malformed> {
+    let mut left = Length::new(d.map().shape(d, "a waveform is a map")?);
+    let mut block = Block::default();
+    while left.another(d)? {
+        match d.str().shape(d, "a text key is expected")? {
+            "mdc" => block.mdc = d.u32().shape(d, "an MDC code is expected")?,
+            "lead" => block.lead = d.u32().shape(d, "an MDC code is expected")?,
+            "t0" => block.t0 = Some(d.i64().shape(d, "milliseconds are expected")?),
+            "hz" => {
+                if d.array().shape(d, "a rate is expected")? != Some(2) {
+                    return Err(Malformed::Waveform("hz is not two numbers"));
+                }
+                block.hz = (d.u32().shape(d, "a rate is expected")?, d.u32().shape(d, "a rate is expected")?);
+            }
+            "scale" => block.scale = number(d)?,
+            "offset" => block.offset = number(d)?.unwrap_or(0.0),
+            "enc" => block.enc = Some(d.str().shape(d, "an encoding is expected")? == ENCODING),
+            "data" => block.data = Some(d.bytes().shape(d, "bytes are expected")?.to_owned()),
+            _ => d.skip().shape(d, "a value is expected")?,
+        }
+    }
+    Ok(block)
 }
 
 /// A number or null. Floats of any width are taken as they are: the widening is exact.

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use minicbor::Encoder;
-use model::{Quality, Sample, Time};
+use model::{Origin, Quality, Sample, Time, Waveform};
+use serde_json::json;
 
+use super::extra::ENCODING;
 use super::{VERSION, WireFrame};
 
 /// JSON text of a frame.
@@ -17,7 +20,14 @@ pub fn encode_json(frame: &WireFrame) -> Vec<u8> {
         let _ = write!(out, r#""b":{binding},"#);
     }
     if let Some(ck) = frame.clock {
-        let _ = write!(out, r#""ck":{{"d":{},"g":{},"q":{}}},"#, ck.device, ck.gateway.millis(), ck.sync);
+        let _ = write!(
+            out,
+            r#""ck":{{"d":{},"g":{},"q":{},"u":{}}},"#,
+            ck.device,
+            ck.gateway.millis(),
+            ck.sync,
+            ck.uncertainty_ms
+        );
     }
     out.push_str(r#""m":["#);
     for (i, sample) in frame.samples.iter().enumerate() {
@@ -41,10 +51,39 @@ pub fn encode_json(frame: &WireFrame) -> Vec<u8> {
         }
         out.push(']');
     }
+    json_extras(&mut out, frame);
     out.push(',');
     let sum = crc32c::crc32c(out.as_bytes());
     let _ = write!(out, r#""x":{sum}}}"#);
     out.into_bytes()
+}
+
+fn json_extras(out: &mut String, frame: &WireFrame) {
+    // Plain data: a JSON value of it always exists.
+    let mut field = |key: &str, value: serde_json::Value| _ = write!(out, r#","{key}":{value}"#);
+    if let Some(person) = &frame.person {
+        field("p", person.as_str().into());
+    }
+    if !frame.notes.is_empty() {
+        field("nt", frame.notes.as_slice().into());
+    }
+    if !frame.origins.is_empty() {
+        let row = |origin: &Origin| {
+            let (raw, unit) = origin.raw.as_ref().map(|(raw, unit)| (raw.as_str(), unit.as_str())).unzip();
+            json!([origin.index, raw, unit, origin.device_ms, origin.uncertainty_ms])
+        };
+        field("o", frame.origins.iter().map(row).collect());
+    }
+    if !frame.waveforms.is_empty() {
+        let block = |wave: &Waveform| {
+            json!({
+                "mdc": wave.metric.info().mdc, "lead": wave.lead, "t0": wave.start.millis(),
+                "hz": [wave.rate.samples, wave.rate.seconds], "scale": wave.scale, "offset": wave.offset,
+                "enc": ENCODING, "data": BASE64_STANDARD.encode(wave.pack()),
+            })
+        };
+        field("w", frame.waveforms.iter().map(block).collect());
+    }
 }
 
 /// CBOR bytes of a frame.
@@ -64,7 +103,15 @@ type Cbor = Encoder<Vec<u8>>;
 
 fn cbor(e: &mut Cbor, frame: &WireFrame) -> Result {
     let gt = frame.gateway_time.millis();
-    let optional = [frame.binding.is_some(), frame.clock.is_some(), !frame.events.is_empty()];
+    let optional = [
+        frame.binding.is_some(),
+        frame.clock.is_some(),
+        !frame.events.is_empty(),
+        frame.person.is_some(),
+        !frame.notes.is_empty(),
+        !frame.origins.is_empty(),
+        !frame.waveforms.is_empty(),
+    ];
     let fields = 7 + optional.into_iter().filter(|&given| given).count() as u64;
     e.map(fields)?.str("v")?.u64(VERSION)?.str("e")?.u32(frame.epoch)?.str("s")?.u64(frame.seq)?;
     e.str("gt")?.i64(gt)?.str("f")?.u8(frame.flags.0)?;
@@ -72,7 +119,8 @@ fn cbor(e: &mut Cbor, frame: &WireFrame) -> Result {
         e.str("b")?.u64(binding)?;
     }
     if let Some(ck) = frame.clock {
-        e.str("ck")?.map(3)?.str("d")?.i64(ck.device)?.str("g")?.i64(ck.gateway.millis())?.str("q")?.u32(ck.sync)?;
+        e.str("ck")?.map(4)?.str("d")?.i64(ck.device)?.str("g")?.i64(ck.gateway.millis())?.str("q")?.u32(ck.sync)?;
+        e.str("u")?.u32(ck.uncertainty_ms)?;
     }
     e.str("m")?.array(frame.samples.len() as u64)?;
     for sample in &frame.samples {
@@ -83,6 +131,37 @@ fn cbor(e: &mut Cbor, frame: &WireFrame) -> Result {
         for event in &frame.events {
             let (dt, n) = distance(event.at, gt);
             e.array(3)?.str(event.kind.slug())?.i64(dt)?.u32(n)?;
+        }
+    }
+    cbor_extras(e, frame)
+}
+
+fn cbor_extras(e: &mut Cbor, frame: &WireFrame) -> Result {
+    if let Some(person) = &frame.person {
+        e.str("p")?.str(person)?;
+    }
+    if !frame.notes.is_empty() {
+        e.str("nt")?.array(frame.notes.len() as u64)?;
+        for note in &frame.notes {
+            e.str(note)?;
+        }
+    }
+    if !frame.origins.is_empty() {
+        e.str("o")?.array(frame.origins.len() as u64)?;
+        for origin in &frame.origins {
+            let (raw, unit) = origin.raw.as_ref().map(|(raw, unit)| (raw.as_str(), unit.as_str())).unzip();
+            e.array(5)?.u16(origin.index)?.encode(raw)?.encode(unit)?;
+            e.encode(origin.device_ms)?.encode(origin.uncertainty_ms)?;
+        }
+    }
+    if !frame.waveforms.is_empty() {
+        e.str("w")?.array(frame.waveforms.len() as u64)?;
+        for wave in &frame.waveforms {
+            e.map(8)?.str("mdc")?.u32(wave.metric.info().mdc)?.str("lead")?.u32(wave.lead)?;
+            e.str("t0")?.i64(wave.start.millis())?;
+            e.str("hz")?.array(2)?.u32(wave.rate.samples)?.u32(wave.rate.seconds)?;
+            e.str("scale")?.f64(wave.scale)?.str("offset")?.f64(wave.offset)?;
+            e.str("enc")?.str(ENCODING)?.str("data")?.bytes(&wave.pack())?;
         }
     }
     Ok(())

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use model::entry::Flags;
-use model::{EventKind, Quality};
+use model::{EventKind, Origin, Quality};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::extra::{Block, ENCODING};
 use super::{ClockPair, Draft, Key, Malformed, Row, VERSION, check_sum, time_of_millis};
 
 pub(super) fn decode(payload: &[u8], draft: &mut Draft<'_>) -> Result<(), Malformed> {
@@ -79,13 +81,33 @@ impl<'de> Visitor<'de> for &mut Top<'_, '_> {
                 Key::Clock => {
                     if let Some(clock) = map.next_value::<Option<Clock>>()? {
                         let gateway = self.keep(time_of_millis(clock.g))?;
-                        self.draft.frame.clock = Some(ClockPair { device: clock.d, gateway, sync: clock.q });
+                        self.draft.frame.clock =
+                            Some(ClockPair { device: clock.d, gateway, sync: clock.q, uncertainty_ms: clock.u });
                     }
                 }
                 Key::Samples => map.next_value_seed(Rows(self))?,
                 Key::Events => map.next_value_seed(Events(self))?,
                 Key::Waveform => {
-                    self.draft.frame.has_waveform = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                    for block in map.next_value::<Option<Blocks>>()?.map_or_else(Vec::new, Blocks::into_vec) {
+                        let taken = self.draft.block(block.into());
+                        self.keep(taken)?;
+                    }
+                }
+                Key::Person => {
+                    let taken = self.draft.person(map.next_value()?);
+                    self.keep(taken)?;
+                }
+                Key::Origins => {
+                    for row in map.next_value::<Vec<OriginRow>>()? {
+                        let taken = self.draft.origin(row.into());
+                        self.keep(taken)?;
+                    }
+                }
+                Key::Notes => {
+                    for note in map.next_value::<Vec<String>>()? {
+                        let taken = self.draft.note(note);
+                        self.keep(taken)?;
+                    }
                 }
                 Key::Checksum => self.checksum = Some(map.next_value()?),
                 Key::Other => {
@@ -120,6 +142,75 @@ struct Clock {
     d: i64,
     g: i64,
     q: u32,
+    u: u32,
+}
+
+/// One row of `o`: `[i, raw, unit, device_ms, uncertainty_ms]`.
+#[derive(Deserialize)]
+struct OriginRow(
+    u16,
+    #[serde(default)] Option<String>,
+    #[serde(default)] Option<String>,
+    #[serde(default)] Option<i64>,
+    #[serde(default)] Option<u32>,
+);
+
+impl From<OriginRow> for Origin {
+    fn from(OriginRow(index, raw, unit, device_ms, uncertainty_ms): OriginRow) -> Self {
+        Self { index, raw: raw.map(|raw| (raw, unit.unwrap_or_default())), device_ms, uncertainty_ms }
+    }
+}
+
+/// `w`: one block or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Blocks {
+    One(Box<JsonBlock>),
+    Many(Vec<JsonBlock>),
+}
+
+impl Blocks {
+    fn into_vec(self) -> Vec<JsonBlock> {
+        match self {
+            Self::One(block) => vec![*block],
+            Self::Many(blocks) => blocks,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+struct JsonBlock {
+    mdc: u32,
+    lead: u32,
+    t0: Option<i64>,
+    hz: (u32, u32),
+    scale: Option<f64>,
+    offset: f64,
+    enc: Option<String>,
+    data: Option<String>,
+}
+
+impl Default for JsonBlock {
+    fn default() -> Self {
+        Self { mdc: 0, lead: 0, t0: None, hz: (0, 0), scale: None, offset: 0.0, enc: None, data: None }
+    }
+}
+
+impl From<JsonBlock> for Block {
+    fn from(json: JsonBlock) -> Self {
+        Self {
+            mdc: json.mdc,
+            lead: json.lead,
+            t0: json.t0,
+            hz: json.hz,
+            scale: json.scale,
+            offset: json.offset,
+            enc: json.enc.map(|enc| enc == ENCODING),
+            // Not base64: the block is refused for want of data.
+            data: json.data.and_then(|text| BASE64_STANDARD.decode(text).ok()),
+        }
+    }
 }
 
 /// The array `m`.

@@ -3,8 +3,14 @@
 //! ```text
 //! { v:1, e:epoch, s:seq, gt:gateway_ms, f:flags, b:binding|null, ck:{d,g,q},
 //!   m:[[mdc, dt_ms, value|null, unit_mdc, quality, n], ..],     dt relative to gt, may be negative
-//!   ev:[[slug, dt_ms, n], ..], w:{..}, x:crc32c }                x is the last field, over all bytes before its key
+//!   ev:[[slug, dt_ms, n], ..], p:person_key, nt:["{note}", ..],
+//!   o:[[i, raw|null, unit|null, device_ms|null, uncertainty_ms|null], ..],     i is the place of the sample in m
+//!   w:{mdc, lead, t0, hz:[samples, seconds], scale, offset, enc:"i16d", data} or an array of such,
+//!   x:crc32c }                                                   x is the last field, over all bytes before its key
 //! ```
+//! `ck` is `{d, g, q, u}`: device clock, gateway clock, sync code, uncertainty in ms. `data` holds the differences of the
+//! counts as zigzag varints: bytes in CBOR, base64 in JSON. A note is the text of a JSON object in both forms.
+//!
 //! Of `m` only code and dt are required: a missing (or 0) unit is the metric's own, a missing quality is `ok` beside a
 //! value and `absent` without one, a missing `n` is 0. Quality and event are a slug or an id in both forms; we write
 //! qualities as slugs in JSON and ids in CBOR. Unknown fields are ignored; an unknown metric or event is skipped and
@@ -14,6 +20,7 @@
 
 mod cbor;
 mod encode;
+mod extra;
 mod json;
 mod rate;
 mod unit;
@@ -22,8 +29,11 @@ pub use encode::{encode_cbor, encode_json};
 pub use rate::{bench_decode_rate, typical_frame};
 pub use unit::in_own_unit;
 
+pub use model::ClockPair;
 use model::entry::{EVENTS_MAX, Flags, SAMPLES_MAX};
-use model::{Event, EventKind, Metric, Quality, Sample, Time};
+use model::extra::WAVEFORMS_MAX;
+use model::note::{NOTE_MAX, NOTES_MAX};
+use model::{Event, EventKind, Metric, Origin, Quality, Sample, Time, Waveform};
 
 /// Version of topics and frames.
 pub const VERSION: u64 = 1;
@@ -56,19 +66,13 @@ pub struct WireFrame {
     pub unknown_events: u32,
     /// Samples whose value was converted from another known unit.
     pub converted: u32,
-    /// The frame carried a waveform block (`w`), which this version does not decode.
-    pub has_waveform: bool,
-}
-
-/// A coincident pair of clock readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClockPair {
-    /// The device's clock: milliseconds since 1970, or ticks.
-    pub device: i64,
-    /// The gateway's clock at the same moment.
-    pub gateway: Time,
-    /// How the gateway's clock is synchronised (MDC code, 532224 = not at all).
-    pub sync: u32,
+    /// Which person was measured, as the gateway's session knows it: `elder:`, `card:` or `qr:` and a key.
+    pub person: Option<String>,
+    /// Where samples' values and times come from. `index` is the place in [`WireFrame::samples`].
+    pub origins: Vec<Origin>,
+    pub waveforms: Vec<Waveform>,
+    /// Texts of gateway notes ([`model::Note`]), not parsed here: one that this version does not know is still kept.
+    pub notes: Vec<String>,
 }
 
 /// Why bytes are not a frame. The frame is kept and can be replayed after a fix.
@@ -100,6 +104,14 @@ pub enum Malformed {
     Time,
     #[error("oldest and newest time are more than 24 h apart")]
     Span,
+    #[error("{what} is longer than {max} bytes")]
+    Text { what: &'static str, max: usize },
+    #[error("more than {NOTES_MAX} notes")]
+    Notes,
+    #[error("an origin names a sample that is not there, or one twice")]
+    Origin,
+    #[error("a waveform block is not one: {0}")]
+    Waveform(&'static str),
     #[error("the checksum is {found:08x}, the bytes give {computed:08x}")]
     Checksum { found: u32, computed: u32 },
 }
@@ -121,6 +133,10 @@ impl Malformed {
             Self::Events => "too_many_events",
             Self::Time => "time",
             Self::Span => "span",
+            Self::Text { .. } => "long_text",
+            Self::Notes => "too_many_notes",
+            Self::Origin => "origin",
+            Self::Waveform(_) => "waveform",
             Self::Checksum { .. } => "checksum",
         }
     }
@@ -160,6 +176,9 @@ enum Key {
     Samples,
     Events,
     Waveform,
+    Person,
+    Origins,
+    Notes,
     Checksum,
     Other,
 }
@@ -177,6 +196,9 @@ impl Key {
             "m" => Self::Samples,
             "ev" => Self::Events,
             "w" => Self::Waveform,
+            "p" => Self::Person,
+            "o" => Self::Origins,
+            "nt" => Self::Notes,
             "x" => Self::Checksum,
             _ => Self::Other,
         }
@@ -194,6 +216,9 @@ impl Key {
             Self::Samples => "m",
             Self::Events => "ev",
             Self::Waveform => "w",
+            Self::Person => "p",
+            Self::Origins => "o",
+            Self::Notes => "nt",
             Self::Checksum => "x",
             Self::Other => "",
         }
@@ -211,10 +236,15 @@ struct Row {
     n: u64,
 }
 
+/// Longest person key, bytes.
+pub const PERSON_MAX: usize = 80;
+
 /// A frame being filled. Times of samples and events are relative to the gateway's until [`Draft::finish`].
 struct Draft<'f> {
     frame: &'f mut WireFrame,
     seen: u16,
+    /// Where each row of `m` went; empty while all rows are known. Unknown metrics are skipped, and origins count rows.
+    places: Vec<Option<u16>>,
 }
 
 impl<'f> Draft<'f> {
@@ -223,7 +253,7 @@ impl<'f> Draft<'f> {
         samples.clear();
         events.clear();
         *frame = WireFrame { samples, events, ..WireFrame::default() };
-        Self { frame, seen: 0 }
+        Self { frame, seen: 0, places: Vec::new() }
     }
 
     fn enter(&mut self, key: Key) -> Result<(), Malformed> {
@@ -237,9 +267,17 @@ impl<'f> Draft<'f> {
 
     fn push(&mut self, row: &Row) -> Result<(), Malformed> {
         let Some(metric) = Metric::from_mdc(row.mdc) else {
+            if self.places.is_empty() {
+                self.places = (0..self.frame.samples.len()).map(|place| Some(place as u16)).collect();
+            }
+            self.places.push(None);
             self.frame.unknown_metrics += 1;
+            // Rows nobody knows are bounded by the payload's length.
             return Ok(());
         };
+        if !self.places.is_empty() {
+            self.places.push(Some(self.frame.samples.len() as u16));
+        }
         if self.frame.samples.len() == SAMPLES_MAX {
             return Err(Malformed::Samples);
         }
@@ -281,12 +319,13 @@ impl<'f> Draft<'f> {
     }
 
     /// Required fields, absolute times, limits.
-    fn finish(self) -> Result<(), Malformed> {
+    fn finish(mut self) -> Result<(), Malformed> {
         for key in [Key::Version, Key::Epoch, Key::Seq, Key::GatewayTime] {
             if self.seen & (1 << key as u16) == 0 {
                 return Err(Malformed::Missing(key.text()));
             }
         }
+        self.place_origins()?;
         let gt = self.frame.gateway_time.0;
         let (mut oldest, mut newest) = (i64::MAX, i64::MIN);
         let samples = self.frame.samples.iter_mut().map(|sample| &mut sample.taken_at);
@@ -294,6 +333,10 @@ impl<'f> Draft<'f> {
             at.0 = gt.checked_add(at.0).ok_or(Malformed::Time)?;
             oldest = oldest.min(at.0);
             newest = newest.max(at.0);
+        }
+        for wave in &self.frame.waveforms {
+            oldest = oldest.min(wave.start.0);
+            newest = newest.max(wave.end().0);
         }
         if oldest > newest {
             return Ok(());

@@ -33,11 +33,16 @@ fn frames() -> impl Strategy<Value = WireFrame> {
             device,
             gateway: at(ms),
             sync,
+            uncertainty_ms: sync / 2,
         }),
     );
     let head = (any::<u32>(), any::<u64>(), any::<u8>(), proptest::option::of(any::<u64>()), clock);
     (head, proptest::collection::vec(one, 0..40), proptest::collection::vec(event, 0..4)).prop_map(
         |((epoch, seq, flags, binding, clock), samples, events)| WireFrame {
+            person: seq.is_multiple_of(2).then(|| format!("elder:{epoch}")),
+            notes: (0..seq % 3).map(|n| format!("{{\"k\":\"x\",\"n\":{n}}}")).collect(),
+            origins: (0..samples.len()).step_by(3).map(origin).collect(),
+            waveforms: (0..seq % 4).map(waveform).collect(),
             epoch,
             seq,
             gateway_time: at(0),
@@ -49,6 +54,33 @@ fn frames() -> impl Strategy<Value = WireFrame> {
             ..WireFrame::default()
         },
     )
+}
+
+fn origin(place: usize) -> Origin {
+    let raw = place.is_multiple_of(2).then(|| ("18.9".to_owned(), "kPa".to_owned()));
+    let device_ms = (!place.is_multiple_of(4)).then_some(-5);
+    Origin { index: place as u16, raw, device_ms, uncertainty_ms: Some(500) }
+}
+
+fn waveform(n: u64) -> Waveform {
+    let counts = (0..400_i16).map(|i| i.wrapping_mul(n as i16 + 90)).collect();
+    let rate = model::Rate { samples: 360, seconds: 1 };
+    Waveform {
+        metric: Metric::Ecg,
+        lead: 131_329 + n as u32,
+        start: at(-4_000),
+        rate,
+        scale: 0.005,
+        offset: -0.1,
+        counts,
+    }
+}
+
+#[test]
+fn origins_follow_their_samples_past_unknown_metrics() {
+    let frame = json(r#""o":[[2,"18.9","kPa"],[0,"x"]],"m":[[1,0,5],[147842,0,70],[150021,0,141.8]]"#).unwrap();
+    let [origin] = frame.origins.as_slice() else { panic!("{:?}", frame.origins) };
+    assert_eq!((origin.index, frame.samples[1].metric), (1, Metric::Systolic));
 }
 
 proptest! {
@@ -69,7 +101,7 @@ fn ten_thousand_broken_frames_are_errors_or_frames_never_a_panic() {
     let mut rng = SmallRng::seed_from_u64(20_261_122);
     let mut frame = typical_frame(20);
     frame.binding = Some(7);
-    frame.clock = Some(ClockPair { device: 5, gateway: at(0), sync: 532_226 });
+    frame.clock = Some(ClockPair { device: 5, gateway: at(0), sync: 532_226, uncertainty_ms: 0 });
     frame.events.push(Event { kind: EventKind::Fall, at: at(-5) });
     let (as_json, as_cbor) = (encode_json(&frame), encode_cbor(&frame));
     // The checksum covers everything before its own key.
@@ -155,8 +187,10 @@ fn what_we_do_not_know_is_skipped_and_counted() {
         json(r#""zz":{"deep":[1,{"x":2}]},"m":[[1,0,5],[147842,0,70]],"ev":[["sos",0],["dance",0],[99,0]]"#).unwrap();
     assert_eq!((frame.samples.len(), frame.unknown_metrics), (1, 1));
     assert_eq!((frame.events.len(), frame.unknown_events), (1, 2));
-    assert!(json(r#""w":{"mdc":131328,"data":"AAA="}"#).unwrap().has_waveform);
-    assert!(!json(r#""w":null,"b":null,"ck":null"#).unwrap().has_waveform);
+    let nothing = json(r#""w":null,"b":null,"ck":null,"p":null"#).unwrap();
+    assert!(nothing.waveforms.is_empty() && nothing.clock.is_none() && nothing.person.is_none());
+    let unknown = r#""w":[{"mdc":7,"t0":0,"hz":[1,1],"data":"AAA="}]"#;
+    assert_eq!(json(unknown).unwrap().unknown_metrics, 1);
 }
 
 #[test]
@@ -177,6 +211,15 @@ fn each_fault_has_its_own_name() {
         (format!(r#""m":[{}]"#, many(1_001, "[147842,0,1]")), "too_many_samples"),
         (format!(r#""ev":[{}]"#, many(65, r#"["sos",0]"#)), "too_many_events"),
         (r#""e2":"#.to_owned(), "shape"),
+        (r#""w":{"mdc":131328,"data":"AAA="}"#.to_owned(), "waveform"),
+        (format!(r#""w":{{"mdc":131328,"t0":{GT},"hz":[1,1],"enc":"zip","data":"AAA="}}"#), "waveform"),
+        (format!(r#""w":{{"mdc":131328,"t0":{GT},"hz":[1,1],"data":"gA=="}}"#), "waveform"),
+        (format!(r#""w":{{"mdc":147842,"t0":{GT},"hz":[1,1],"data":"AAA="}}"#), "waveform"),
+        (r#""m":[[147842,0,1]],"o":[[1,"5","kPa"]]"#.to_owned(), "origin"),
+        (r#""o":[[0,"5"],[0,"6"]],"m":[[147842,0,1]]"#.to_owned(), "origin"),
+        (format!(r#""o":[[0,"{}"]],"m":[[147842,0,1]]"#, "5".repeat(33)), "long_text"),
+        (format!(r#""p":"{}""#, "5".repeat(81)), "long_text"),
+        (format!(r#""nt":[{}]"#, many(65, r#""{}""#)), "too_many_notes"),
     ] {
         assert_eq!(json(&rest).unwrap_err().code(), code, "{}", &rest[..rest.len().min(60)]);
     }
@@ -258,6 +301,7 @@ fn a_wire_frame_fits_a_journal_entry() {
         received_at: at(0),
         events: frame.events,
         samples: frame.samples,
+        extras: model::Extras::default(),
     };
     let entry = model::entry::Entry::Frame(entry);
     assert_eq!(model::entry::Entry::decode(&entry.to_bytes()), Ok(entry));
