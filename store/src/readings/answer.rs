@@ -2,6 +2,8 @@
 
 use model::{Quality, Time};
 
+use super::wave::WavesWritten;
+
 /// What became of the rows of one write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
@@ -11,6 +13,10 @@ pub struct Written {
     pub duplicate: u64,
     /// Rows whose (subject, metric, taken_at) is stored with another value or quality; the first one was kept.
     pub conflict: u64,
+    /// Blocks of waveforms.
+    pub waves: WavesWritten,
+    /// Origins stored beside new rows.
+    pub origins: u64,
 }
 
 /// One step of a trend. Only judged values count ([`Quality::is_judged`]); a bucket without any is left out.
@@ -55,7 +61,7 @@ pub struct Stats {
     pub file_bytes: u64,
     /// `block_bytes` by `sealed_rows`; 0 when nothing is sealed.
     pub bytes_per_sealed_reading: f64,
-    /// `file_bytes` by `rows`; 0 when there are none. High while most rows are still in the log.
+    /// `file_bytes` by `rows`; 0 when there are none. High while most rows are still in the log, and where waveforms are kept.
     pub bytes_per_reading: f64,
     /// Since start: rows refused as duplicates, and those with another value than the stored one.
     pub duplicates: u64,

@@ -21,6 +21,8 @@ pub enum Error {
     Corrupt { what: String },
     #[error("the store holds {max} series, its limit; raise series_max")]
     TooManySeries { max: usize },
+    #[error("the window holds more than {max} samples; ask for less time")]
+    TooMuch { max: usize },
     #[error("setting of the readings store: {0}")]
     Config(String),
     #[error("a backup needs a new file, {} exists; choose another name", path.display())]

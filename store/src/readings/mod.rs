@@ -12,8 +12,9 @@
 //! 5. Memory follows the file, never leads it: heads change only after the commit.
 //! 6. Answers do not depend on what is sealed.
 //!
-//! What is deliberately absent: retention (nothing is deleted), waveforms (blocks of samples are not readings), SQL for
-//! outsiders, a thread of its own. Writes seal; an idle owner calls [`Readings::maintain`] now and then.
+//! Waveforms are not readings: their blocks, and the origins of readings, are tables of their own in the same transaction.
+//!
+//! What is deliberately absent: retention (nothing is deleted), SQL for outsiders, a thread of its own. Writes seal; an idle owner calls [`Readings::maintain`] now and then.
 
 mod admit;
 mod answer;
@@ -25,11 +26,13 @@ mod config;
 mod digest;
 mod error;
 mod heads;
+mod origin;
 mod read;
 mod row;
 mod schema;
 mod seal;
 mod trend;
+mod wave;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -42,14 +45,25 @@ pub use answer::{Bucket, Stats, Trend, Written};
 pub use bench::{bench_rows, bench_write_rate};
 pub use config::Config;
 pub use error::Error;
+pub use origin::{Origin, Original};
+pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, end_of, problem};
 
 use heads::Heads;
 use read::Pool;
 use row::key_of;
-use writer::{Totals, Writer};
+use writer::{Bring, Totals, Writer};
 
 /// Name of the database file in the data directory.
 pub const FILE: &str = "readings.db";
+
+/// What one write may bring. Cleared and filled again by its owner.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub rows: Vec<Reading>,
+    pub waves: Vec<Wave>,
+    /// Each is stored only if its reading is in `rows` and new.
+    pub originals: Vec<Original>,
+}
 
 /// The readings of one data directory. Cheap to clone. All calls block on the disk; async code uses `spawn_blocking`.
 #[derive(Clone, Debug)]
@@ -97,7 +111,13 @@ impl Readings {
     /// thousands. Rows already stored are counted and left as they are, so any write may be repeated, in whole, in part
     /// or in another order. The cursor only grows. After an error nothing has changed.
     pub fn write(&self, rows: &[Reading], cursor: Seq) -> Result<Written, Error> {
-        self.writing(|writer, heads| writer.write(heads, rows, cursor))
+        self.writing(|writer, heads| writer.write(heads, Bring { readings: rows, ..Bring::default() }, cursor))
+    }
+
+    /// As [`write`](Self::write), with blocks of waveforms and origins: all of it and the cursor, or nothing.
+    pub fn write_batch(&self, batch: &Batch, cursor: Seq) -> Result<Written, Error> {
+        let bring = Bring { readings: &batch.rows, waves: &batch.waves, originals: &batch.originals };
+        self.writing(|writer, heads| writer.write(heads, bring, cursor))
     }
 
     /// Cursor of the last committed write; 0 before the first.
@@ -141,6 +161,33 @@ impl Readings {
             read::raw(&view, (subject, metric), range, limit)
         })?;
         Ok(found.unwrap_or_default())
+    }
+
+    /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches, by beginning.
+    pub fn stretches(
+        &self,
+        subject: Subject,
+        metric: Metric,
+        from: Time,
+        to: Time,
+        limit: usize,
+    ) -> Result<Stretches, Error> {
+        self.0.pool.with(|db| wave::stretches(db, (subject, metric), (from, to), limit))
+    }
+
+    /// The blocks that hold a sample with `from <= time < to`, whole, by start; they may overlap. At most 1,000,000 samples.
+    pub fn waves(&self, subject: Subject, metric: Metric, from: Time, to: Time) -> Result<Vec<Wave>, Error> {
+        self.0.pool.with(|db| wave::window(db, (subject, metric), (from, to)))
+    }
+
+    /// Blocks of waveforms and samples in them. Reads all blocks' rows, so not for every request.
+    pub fn wave_totals(&self) -> Result<(u64, u64), Error> {
+        self.0.pool.with(wave::totals)
+    }
+
+    /// What the device itself wrote of the reading of this instant; `None` when that is not known.
+    pub fn origin(&self, subject: Subject, metric: Metric, at: Time) -> Result<Option<Origin>, Error> {
+        self.0.pool.with(|db| origin::get(db, key_of(subject, metric), at.0))
     }
 
     /// Readings stored, absent ones included.

@@ -5,6 +5,7 @@
 //! - `block`: sealed rows (`block.rs`). `bad_block`: damaged ones, kept for rescue.
 //! - `series`: per series, up to which log number its rows are sealed (this, never a time stamp, decides what start-up
 //!   takes from the log), how many rows and bytes that is, and its newest row.
+//! - `waveform`, `origin` (since format 2): see `wave.rs` and `origin.rs`; written in the transaction of their log row.
 //! - `meta`: the cursor of the log rows already trimmed, and the last log number given.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -16,12 +17,12 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::config::Config;
 use super::row::{Key, Kind, Row, kind};
-use super::{Error, FILE};
+use super::{Error, FILE, origin, wave};
 
 /// "VGRD": this file is a readings database of Vigil.
 const APPLICATION: i64 = 0x5647_5244;
 /// Format this program writes and reads.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long a statement waits for another connection of this process.
 const BUSY: Duration = Duration::from_secs(10);
 /// The write-ahead log is copied back after about this many bytes.
@@ -96,9 +97,12 @@ pub(super) fn open_writer(path: &Path, config: &Config) -> Result<Connection, Er
     db.pragma_update(None, "cache_size", -32_768)?;
     let page: u32 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page)?;
-    if tables == 0 {
+    let format = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
+    let (first, waves, origins) = (if tables == 0 { TABLES } else { "" }, wave::TABLES, origin::TABLES);
+    if format < FORMAT {
         db.execute_batch(&format!(
-            "BEGIN; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+            "BEGIN IMMEDIATE; {first} {waves} {origins}
+             PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
     }
     Ok(db)

@@ -14,9 +14,11 @@ use super::answer::Written;
 use super::block::Place;
 use super::config::Config;
 use super::heads::Heads;
+use super::origin::{self, Original};
 use super::row::Row;
 use super::schema::{self, LOG_ROW, encode_row};
 use super::seal::{self, Change};
+use super::wave::{self, Wave};
 
 /// Log rows deleted by one write at most, so that the trim after a long pin is spread. Rows of the log.
 const TRIM_ROWS_MAX: u64 = 512;
@@ -81,6 +83,14 @@ pub(super) struct Totals {
     pub(super) conflicts: u64,
     pub(super) blocks_sealed: u64,
     pub(super) bad_blocks: u64,
+}
+
+/// What one write brings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bring<'a> {
+    pub(super) readings: &'a [Reading],
+    pub(super) waves: &'a [Wave],
+    pub(super) originals: &'a [Original],
 }
 
 /// How much one call may seal.
@@ -265,7 +275,7 @@ impl State {
         self.first_log = put.first_log;
         self.cursor = put.cursor;
         self.log_bytes = (self.log_bytes + (admitted.rows.len() * LOG_ROW) as u64).saturating_sub(put.freed_bytes);
-        let Written { stored, duplicate, conflict } = admitted.written;
+        let Written { stored, duplicate, conflict, .. } = admitted.written;
         // Damaged blocks take rows away; everything else only adds.
         let moved: i64 = sealed.iter().map(|(_, change)| change.rows).sum();
         let from_heads: usize = freed.iter().map(super::row::Rows::len).sum();
@@ -355,22 +365,22 @@ impl Writer {
     }
 
     /// One durable write. On an error nothing has changed.
-    pub(super) fn write(&mut self, heads: &RwLock<Heads>, readings: &[Reading], cursor: Seq) -> Result<Written, Error> {
+    pub(super) fn write(&mut self, heads: &RwLock<Heads>, bring: Bring<'_>, cursor: Seq) -> Result<Written, Error> {
         let budget = self.state.budget();
-        self.transact(heads, readings, cursor.0, budget).map(|(written, _)| written)
+        self.transact(heads, bring, cursor.0, budget).map(|(written, _)| written)
     }
 
     /// Seals what is due without writing anything.
     pub(super) fn maintain(&mut self, heads: &RwLock<Heads>) -> Result<(), Error> {
         let (budget, cursor) = (self.state.budget(), self.state.cursor);
-        self.transact(heads, &[], cursor, budget).map(|_| ())
+        self.transact(heads, Bring::default(), cursor, budget).map(|_| ())
     }
 
     /// Seals every unsealed row, in several transactions.
     pub(super) fn seal_all(&mut self, heads: &RwLock<Heads>) -> Result<(), Error> {
         let budget = Budget { series: SEAL_ALL_SERIES, time: None, all: true };
         let cursor = self.state.cursor;
-        while self.transact(heads, &[], cursor, budget)?.1 || self.state.head_rows > 0 {}
+        while self.transact(heads, Bring::default(), cursor, budget)?.1 || self.state.head_rows > 0 {}
         Ok(())
     }
 
@@ -378,12 +388,12 @@ impl Writer {
     fn transact(
         &mut self,
         heads: &RwLock<Heads>,
-        readings: &[Reading],
+        bring: Bring<'_>,
         cursor: u64,
         budget: Budget,
     ) -> Result<(Written, bool), Error> {
         let Self { db, state } = self;
-        match Self::attempt(db, state, heads, readings, cursor, budget) {
+        match Self::attempt(db, state, heads, bring, cursor, budget) {
             Ok((admitted, sealed, Some(put))) => {
                 let tidied = !sealed.is_empty() || put.first_log != state.first_log;
                 state.settle(heads, &admitted, &sealed, &put);
@@ -408,14 +418,16 @@ impl Writer {
         db: &mut Connection,
         state: &mut State,
         heads: &RwLock<Heads>,
-        readings: &[Reading],
+        bring: Bring<'_>,
         cursor: u64,
         budget: Budget,
     ) -> Result<(Admitted, Vec<(u32, Change)>, Option<Put>), Error> {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let admitted = admit(&tx, state, heads, readings)?;
+        let mut admitted = admit(&tx, state, heads, bring.readings)?;
+        put_beside(&tx, heads, bring, &mut admitted)?;
         let sealed = state.seal_due(&tx, heads, budget)?;
-        let logged = !admitted.rows.is_empty() || cursor > state.cursor;
+        let beside = admitted.written.waves.stored > 0;
+        let logged = !admitted.rows.is_empty() || beside || cursor > state.cursor;
         let cursor = cursor.max(state.cursor);
         if logged {
             let bytes = encode_log(heads, &admitted);
@@ -433,6 +445,27 @@ impl Writer {
         tx.commit()?;
         Ok((admitted, sealed, Some(Put { logged, cursor, first_log, freed_bytes })))
     }
+}
+
+/// Blocks of waveforms, and the origins of the rows that are new.
+fn put_beside(
+    tx: &Transaction<'_>,
+    heads: &RwLock<Heads>,
+    bring: Bring<'_>,
+    admitted: &mut Admitted,
+) -> Result<(), Error> {
+    if !bring.waves.is_empty() {
+        admitted.written.waves = wave::put(tx, bring.waves)?;
+    }
+    if bring.originals.is_empty() {
+        return Ok(());
+    }
+    let new: HashSet<(u64, i64)> = {
+        let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
+        admitted.rows.iter().map(|(number, row)| (heads.series[*number as usize].key, row.at)).collect()
+    };
+    admitted.written.origins = origin::put(tx, bring.originals, |key, at| new.contains(&(key, at)))?;
+    Ok(())
 }
 
 fn encode_log(heads: &RwLock<Heads>, admitted: &Admitted) -> Vec<u8> {
