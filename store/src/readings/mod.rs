@@ -39,14 +39,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use model::{Metric, Reading, Seq, Subject, Time};
+use model::{Metric, Origin, Reading, Seq, Subject, Time};
 
 pub use answer::{Bucket, Stats, Trend, Written};
 pub use bench::{bench_rows, bench_write_rate};
 pub use config::Config;
 pub use error::Error;
-pub use origin::{Origin, Original};
-pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, end_of, problem};
+pub use origin::Original;
+pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, problem};
 
 use heads::Heads;
 use read::Pool;

@@ -1,7 +1,7 @@
 //! Where a reading came from, as far as it differs from the reading: the device's own digits and unit, the device's own
 //! clock, and how sure the time is. One row beside a reading; it is stored with the reading or not at all.
 
-use model::{Metric, Subject, Time};
+use model::{Metric, Origin, Subject, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Error;
@@ -12,23 +12,13 @@ CREATE TABLE origin(series INTEGER NOT NULL, at INTEGER NOT NULL, raw TEXT, unit
   uncertainty_ms INTEGER, PRIMARY KEY(series, at)) WITHOUT ROWID;
 ";
 
-/// What a reading was at its device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// Digits or word, and UCUM unit (empty: the device gave none), as the device wrote them.
-    pub raw: Option<(String, String)>,
-    /// The device's wall clock at the measurement, milliseconds since 1970 as if it were UTC.
-    pub device_ms: Option<i64>,
-    /// The true time lies within so many milliseconds of the reading's.
-    pub uncertainty_ms: Option<u32>,
-}
-
 /// An origin and the reading it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Original {
     pub subject: Subject,
     pub metric: Metric,
     pub at: Time,
+    /// Its `index` is not kept.
     pub origin: Origin,
 }
 
@@ -50,7 +40,7 @@ pub(super) fn put(db: &Connection, originals: &[Original], is_new: impl Fn(Key, 
         if !is_new(key, original.at.0) {
             continue;
         }
-        let Origin { raw, device_ms, uncertainty_ms } = &original.origin;
+        let Origin { raw, device_ms, uncertainty_ms, .. } = &original.origin;
         let (raw, unit) = raw.as_ref().map(|(raw, unit)| (raw, unit)).unzip();
         stored += insert.execute(params![key as i64, original.at.0, raw, unit, device_ms, uncertainty_ms])? as u64;
     }
@@ -59,13 +49,13 @@ pub(super) fn put(db: &Connection, originals: &[Original], is_new: impl Fn(Key, 
 
 /// The origin of the reading of this instant, if it had one.
 pub(super) fn get(db: &Connection, key: Key, at: i64) -> Result<Option<Origin>, Error> {
-    let mut select = db.prepare_cached(
-        "SELECT raw, unit, device_ms, uncertainty_ms FROM origin WHERE series = ?1 AND at = ?2",
-    )?;
+    let mut select =
+        db.prepare_cached("SELECT raw, unit, device_ms, uncertainty_ms FROM origin WHERE series = ?1 AND at = ?2")?;
     let found = select.query_row(params![key as i64, at], |row| {
         let raw: Option<String> = row.get(0)?;
         let unit: Option<String> = row.get(1)?;
         Ok(Origin {
+            index: 0,
             raw: raw.map(|raw| (raw, unit.unwrap_or_default())),
             device_ms: row.get(2)?,
             uncertainty_ms: row.get(3)?,

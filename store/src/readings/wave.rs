@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use model::entry::Waveform;
-use model::{DeviceId, Metric, Subject, Time};
+use model::extra::{COUNTS_MAX, Rate};
+use model::{DeviceId, Metric, Subject, Time, Waveform};
 use rusqlite::{Connection, params};
 
 use super::Error;
@@ -15,8 +15,6 @@ use super::column;
 
 /// Longest block stored, microseconds. Reading looks this far back for the block that holds the beginning of a window.
 pub const BLOCK_US_MAX: i64 = 3_600_000_000;
-/// Counts one block may hold; a stored block that claims more is damaged.
-const COUNTS_MAX: usize = 65_536;
 /// Blocks one question looks at, at most: a day of twelve leads in blocks of five seconds.
 const BLOCKS_MAX: usize = 250_000;
 /// Samples of one window, at most: a minute of sixteen leads at 1 kHz.
@@ -59,20 +57,11 @@ pub struct Stretches {
     pub cut: bool,
 }
 
-/// End of a block: the instant after its last sample.
-pub fn end_of(block: &Waveform) -> Time {
-    let (samples, seconds) = (i128::from(block.rate.0.max(1)), i128::from(block.rate.1));
-    let us = block.counts.len() as i128 * seconds * 1_000_000 / samples;
-    block.start.plus_us(i64::try_from(us).unwrap_or(i64::MAX))
-}
-
 /// Why a block cannot be stored: it says nothing, or cannot be placed in time.
 pub fn problem(block: &Waveform) -> Option<&'static str> {
     if block.counts.is_empty() || block.counts.len() > COUNTS_MAX {
-        Some("a block has 1 to 65,536 samples")
-    } else if block.rate.0 == 0 || block.rate.1 == 0 {
-        Some("a block has a rate")
-    } else if end_of(block).since_us(block.start) > BLOCK_US_MAX {
+        Some("a block has 1 to 20,000 samples")
+    } else if block.end().since_us(block.start) > BLOCK_US_MAX {
         Some("a block lasts at most an hour")
     } else if !block.scale.is_finite() || !block.offset.is_finite() || block.scale == 0.0 {
         Some("scale and offset of a block are finite, and scale is not 0")
@@ -111,9 +100,9 @@ pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error
             device.0,
             block.lead,
             block.start.0,
-            end_of(block).0,
-            block.rate.0,
-            block.rate.1,
+            block.end().0,
+            block.rate.samples,
+            block.rate.seconds,
             block.scale,
             block.offset,
             block.counts.len() as i64,
@@ -141,7 +130,8 @@ fn unpack(mut data: &[u8], n: usize, crc: u32) -> Result<Vec<i16>, Error> {
     if n > COUNTS_MAX || crc32c::crc32c(data) != crc {
         return Err(Error::corrupt("a waveform block: the checksum differs"));
     }
-    let narrow = |count: i64| i16::try_from(count).map_err(|_| Error::corrupt("a waveform block: a count beyond 16 bits"));
+    let narrow =
+        |count: i64| i16::try_from(count).map_err(|_| Error::corrupt("a waveform block: a count beyond 16 bits"));
     column::take_ints(&mut data, n)?.into_iter().map(narrow).collect()
 }
 
@@ -209,7 +199,8 @@ pub(super) fn window(
                 metric,
                 lead: row.get(1)?,
                 start: Time(row.get(2)?),
-                rate: (row.get(3)?, row.get(4)?),
+                rate: Rate::new(row.get(3)?, row.get(4)?)
+                    .ok_or_else(|| Error::corrupt("a waveform block: its rate"))?,
                 scale: row.get(5)?,
                 offset: row.get(6)?,
                 counts: unpack(data, n, row.get(8)?)?,
@@ -249,7 +240,8 @@ mod tests {
 
     #[test]
     fn counts_come_back_and_damage_is_noticed() {
-        let counts: Vec<i16> = (0..1_800_i32).map(|i| (i * 37 % 901 - 450) as i16).chain([i16::MIN, i16::MAX]).collect();
+        let counts: Vec<i16> =
+            (0..1_800_i32).map(|i| (i * 37 % 901 - 450) as i16).chain([i16::MIN, i16::MAX]).collect();
         let data = pack(&counts).unwrap();
         let crc = crc32c::crc32c(&data);
         assert_eq!(unpack(&data, counts.len(), crc).unwrap(), counts);
@@ -265,16 +257,15 @@ mod tests {
             metric: Metric::Ecg,
             lead: 0,
             start: Time(0),
-            rate: (257, 2),
+            rate: Rate { samples: 257, seconds: 2 },
             scale: 1.0,
             offset: 0.0,
             counts: vec![0; 257],
         };
-        assert_eq!(end_of(&block), Time(2_000_000));
+        assert_eq!(block.end(), Time(2_000_000));
         assert_eq!(problem(&block), None);
         for bad in [
-            Waveform { rate: (0, 1), ..block.clone() },
-            Waveform { rate: (1, 100), ..block.clone() },
+            Waveform { rate: Rate { samples: 1, seconds: 100 }, ..block.clone() },
             Waveform { scale: f64::NAN, ..block.clone() },
             Waveform { counts: vec![], ..block.clone() },
         ] {
