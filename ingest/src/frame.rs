@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::entry::{Entry, Flags, Frame, LinkState};
-use model::{Event, Extras, GatewayId, Lane, Name, Quality, Sample, Subject, Time};
+use model::{Event, Extras, GatewayId, Lane, Name, Quality, Sample, Subject, Time, Waveform};
 use mqtt::door::{Identity, Publish};
 use mqtt::topic::{SELF, Topic};
 use mqtt::{thingsboard, wire};
+use store::readings;
 
 use crate::ledger::FrameKey;
 use crate::stats::{Counters, add};
@@ -67,9 +68,11 @@ pub(crate) struct Tally {
     pub(crate) readings: u64,
     pub(crate) events: u64,
     pub(crate) unattributed: bool,
+    blocks: u64,
     out_of_range: u64,
     clock_suspect: u64,
     clock_suspect_events: u64,
+    clock_suspect_blocks: u64,
     unknown_metrics: u64,
 }
 
@@ -82,6 +85,8 @@ impl Tally {
         add(&counters.out_of_range_readings, self.out_of_range);
         add(&counters.clock_suspect_readings, self.clock_suspect);
         add(&counters.clock_suspect_events, self.clock_suspect_events);
+        add(&counters.waveform_blocks, self.blocks);
+        add(&counters.clock_suspect_blocks, self.clock_suspect_blocks);
         add(&counters.unknown_metrics, self.unknown_metrics);
     }
 }
@@ -98,10 +103,11 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 let key = (frame.epoch != 0 && frame.seq != 0).then_some(key);
                 return Prepared::Malformed(Refused { key, ..Refused::new(bad.code(), bad.to_string()) });
             }
-            let waveform = (!frame.waveforms.is_empty()).then(|| waveform(key));
-            if let Some(refused) = waveform.as_ref()
+            let bad_block = kept_blocks(&mut frame).map(|why| waveform(key, why));
+            if let Some(refused) = bad_block.as_ref()
                 && frame.samples.is_empty()
                 && frame.events.is_empty()
+                && frame.waveforms.is_empty()
             {
                 return Prepared::Malformed(Refused { detail: refused.detail.clone(), ..*refused });
             }
@@ -111,10 +117,10 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 key: Some(key),
                 samples: frame.samples,
                 events: frame.events,
-                extras: Extras { clock: frame.clock, origins: frame.origins, waveforms: Vec::new() },
+                extras: Extras { clock: frame.clock, origins: frame.origins, waveforms: frame.waveforms },
                 unknown: frame.unknown_metrics + frame.unknown_events,
             };
-            match (content.prepare(view, from.gateway, device, publish.received_at, future_max), waveform) {
+            match (content.prepare(view, from.gateway, device, publish.received_at, future_max), bad_block) {
                 (Prepared::Entry(ready), Some(refused)) => Prepared::Partly(ready, refused),
                 (prepared, _) => prepared,
             }
@@ -140,11 +146,26 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
     }
 }
 
-/// Waveforms are not stored by this version: the frame is kept whole until one that does replays it.
-fn waveform(key: FrameKey) -> Refused {
-    let detail = "the frame carries a waveform, which this version keeps only here".to_owned();
-    Refused { key: Some(key), ..Refused::new("waveform", detail) }
+/// Leaves the blocks that can be stored. Why another cannot, if there is one.
+fn kept_blocks(frame: &mut wire::WireFrame) -> Option<&'static str> {
+    let mut why = frame.bad_waveform;
+    frame.waveforms.retain(|block| match readings::problem(block) {
+        Some(problem) => {
+            why.get_or_insert(problem);
+            false
+        }
+        None => true,
+    });
+    why
 }
+
+/// A block of the frame cannot be stored: the frame is kept whole until a version that can replays it.
+fn waveform(key: FrameKey, why: &str) -> Refused {
+    Refused { key: Some(key), ..Refused::new(WAVEFORM, format!("a block of the waveform cannot be stored: {why}")) }
+}
+
+/// Code of a frame whose waveform, or a block of it, could not be stored; the rest of the frame was.
+pub(crate) const WAVEFORM: &str = "waveform";
 
 struct Content {
     lane: Lane,
@@ -177,16 +198,23 @@ impl Content {
                 tally.clock_suspect_events += 1;
             }
         }
-        let at = samples.iter().map(|sample| sample.taken_at).chain(events.iter().map(|event| event.at)).min();
+        let mut extras = self.extras;
+        for block in &mut extras.waveforms {
+            guard_block(block, received_at, latest, &mut tally);
+        }
+        let starts = extras.waveforms.iter().map(|block| block.start);
+        let times = samples.iter().map(|sample| sample.taken_at).chain(events.iter().map(|event| event.at));
+        let at = times.chain(starts).min();
         let Some((device, subject)) = view.attribute(gateway, device, at.unwrap_or(received_at)) else {
             // The topic's parser has checked that this is a name.
             return Name::new(device).map_or(Prepared::WrongTopic, Prepared::UnknownDevice);
         };
         tally.readings = samples.len() as u64;
         tally.events = events.len() as u64;
+        tally.blocks = extras.waveforms.len() as u64;
         tally.unattributed = matches!(subject, Subject::Unattributed(_));
         let (epoch, seq) = self.key.map_or((0, 0), |key| (key.epoch, key.seq));
-        let (lane, flags, extras) = (self.lane, self.flags, self.extras);
+        let (lane, flags) = (self.lane, self.flags);
         let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras };
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
@@ -210,6 +238,14 @@ fn guard(sample: Sample, received_at: Time, latest: Time, tally: &mut Tally) -> 
         }
     }
     sample
+}
+
+/// A block of an impossible time is taken to end at its arrival.
+fn guard_block(block: &mut Waveform, received_at: Time, latest: Time, tally: &mut Tally) {
+    if block.end() > latest || block.start < EARLIEST {
+        block.start = received_at.plus_us(-block.rate.offset_us(block.counts.len()));
+        tally.clock_suspect_blocks += 1;
+    }
 }
 
 /// A birth, a planned sleep or a will: `{"state":"up|sleeping|lost", ..}`.

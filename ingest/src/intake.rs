@@ -16,7 +16,7 @@ use mqtt::door::{CloseReason, Done, Identity, Intake, LinkChange, Publish, Verdi
 use mqtt::topic::Topic;
 use store::records;
 
-use crate::frame::{Prepared, Ready, Refused, again, prepare};
+use crate::frame::{Prepared, Ready, Refused, WAVEFORM, again, prepare};
 use crate::retained::is_state;
 use crate::stats::add;
 use crate::{Ingest, Shared};
@@ -299,7 +299,7 @@ impl Shared {
         match self.records.quarantine_put(from.gateway, &publish.topic, &publish.payload, &cause, at) {
             Ok(id) => {
                 add(&self.counters.quarantined_frames, 1);
-                add(&self.counters.waveform_frames, u64::from(*code == "waveform"));
+                add(&self.counters.waveform_frames, u64::from(*code == WAVEFORM));
                 if let Some(silent) = self.quiet.due("quarantine", from.gateway) {
                     let gateway = from.gateway.0;
                     tracing::info!(
@@ -367,7 +367,12 @@ impl Shared {
             return Err("this frame was replayed before".into());
         }
         let from = self.view.load().identity(row.gateway).ok_or("the frame's gateway is not registered any more")?;
-        match self.at_desk_again(&from, &again(row.topic, payload, row.at))? {
+        let publish = again(row.topic, payload, row.at);
+        let left = row.cause.starts_with(WAVEFORM).then(|| self.blocks_left(&from, &publish)).flatten();
+        match self.at_desk_again(&from, &publish)? {
+            Slot::Certain(Verdict::Duplicate) if left.is_some() => {
+                self.journal.append_blocking(left.into_iter().collect()).map_err(|error| error.to_string())?;
+            }
             Slot::Certain(Verdict::Stored | Verdict::Duplicate) => {}
             Slot::Entry(ready, _) => {
                 self.journal.append_blocking(vec![ready.bytes]).map_err(|error| error.to_string())?;
@@ -377,6 +382,18 @@ impl Shared {
             Slot::Certain(verdict) => return Err(format!("not stored: {verdict:?}")),
         }
         self.records.quarantine_mark_replayed(id, self.clock.now()).map_err(|error| error.to_string())
+    }
+
+    /// The blocks of a frame whose other parts were journalled when it came: an entry with nothing else, so that no event is
+    /// told twice.
+    fn blocks_left(&self, from: &Identity, publish: &Publish) -> Option<Vec<u8>> {
+        let future_max = Duration::from_secs(self.config.future_max_s);
+        let Prepared::Entry(ready) = prepare(&self.view.load(), from, publish, future_max) else { return None };
+        let Ok(Entry::Frame(mut frame)) = Entry::decode(&ready.bytes) else { return None };
+        frame.samples.clear();
+        frame.events.clear();
+        frame.extras.origins.clear();
+        (!frame.extras.waveforms.is_empty()).then(|| Entry::Frame(frame).to_bytes())
     }
 
     fn at_desk_again(&self, from: &Identity, publish: &Publish) -> Result<Slot, String> {

@@ -34,8 +34,12 @@ counters! {
     unattributed_frames;
     /// Frames that did not decode and were put into quarantine.
     quarantined_frames;
-    /// Of these, frames that carry a waveform: kept whole, their other readings are journalled.
+    /// Of these, frames with a block of a waveform that cannot be stored: kept whole, the rest of them is journalled.
     waveform_frames;
+    /// Blocks of waveforms journalled.
+    waveform_blocks;
+    /// Blocks of an impossible time: taken to end at their arrival.
+    clock_suspect_blocks;
     /// Publishes to topics that carry no frames.
     refused_topics;
     /// Publishes answered "busy": journal or desk full.
@@ -60,6 +64,12 @@ counters! {
     duplicate_readings;
     /// Readings that contradict a stored one of the same instant; the first is kept.
     conflicting_readings;
+    /// Blocks of waveforms stored by the writer.
+    stored_blocks;
+    /// Blocks the store already had: the strip of an alarm told them first.
+    duplicate_blocks;
+    /// Blocks the store cannot place; they stay in the journal only.
+    refused_blocks;
     /// Times the writer could not write and tried again.
     writer_retries;
     /// Journal entries that do not decode.

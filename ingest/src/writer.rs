@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use journal::Journal;
-use model::entry::Entry;
+use model::entry::{Entry, Frame};
 use model::{Reading, Seq};
 use runtime::Stop;
-use store::readings::Readings;
+use store::readings::{self, Original, Readings, Wave};
 
 use crate::config::Config;
 use crate::stats::{Counters, add};
@@ -54,15 +54,24 @@ pub fn run(config: &Config, journal: &Journal, readings: &Readings, counters: &C
     }
 }
 
+/// Samples of waveforms that weigh as much as one row of the batch.
+const SAMPLES_A_ROW: usize = 64;
+
 #[derive(Default)]
 struct Batch {
-    rows: Vec<Reading>,
+    content: readings::Batch,
+    /// How much is there, in rows.
+    weight: usize,
     last: Option<Seq>,
 }
 
 impl Batch {
     fn clear(&mut self) {
-        self.rows.clear();
+        let readings::Batch { rows, waves, originals } = &mut self.content;
+        rows.clear();
+        waves.clear();
+        originals.clear();
+        self.weight = 0;
         self.last = None;
     }
 
@@ -76,7 +85,7 @@ impl Batch {
         let mut wait = WAIT;
         let linger = Duration::from_millis(config.writer_linger_ms);
         let mut until: Option<Instant> = None;
-        while self.rows.len() < config.writer_rows_max {
+        while self.weight < config.writer_rows_max {
             let read = match reader.read(READ_BYTES_MAX, wait) {
                 Ok(read) => read,
                 // What was read before the trouble is stored first; the trouble comes again.
@@ -98,13 +107,26 @@ impl Batch {
         Ok(())
     }
 
+    fn take(&mut self, frame: Frame) {
+        let Frame { subject, device, samples, extras, .. } = frame;
+        self.weight += samples.len();
+        for origin in extras.origins {
+            if let Some(sample) = samples.get(usize::from(origin.index)) {
+                let (metric, at) = (sample.metric, sample.taken_at);
+                self.content.originals.push(Original { subject, metric, at, origin });
+            }
+        }
+        self.content.rows.extend(samples.into_iter().map(|sample| Reading { subject, device, sample }));
+        for block in extras.waveforms {
+            self.weight += 1 + block.counts.len() / SAMPLES_A_ROW;
+            self.content.waves.push(Wave { subject, device, block });
+        }
+    }
+
     fn push(&mut self, seq: Seq, bytes: &[u8], counters: &Counters) {
         self.last = Some(seq);
         match Entry::decode(bytes) {
-            Ok(Entry::Frame(frame)) => {
-                let (subject, device) = (frame.subject, frame.device);
-                self.rows.extend(frame.samples.into_iter().map(|sample| Reading { subject, device, sample }));
-            }
+            Ok(Entry::Frame(frame)) => self.take(frame),
             Ok(_) => {}
             Err(error) => {
                 add(&counters.bad_entries, 1);
@@ -118,11 +140,14 @@ impl Batch {
 fn store(batch: &Batch, last: Seq, readings: &Readings, counters: &Counters, stop: &Stop) -> bool {
     let mut delay = RETRY_FIRST;
     loop {
-        match readings.write(&batch.rows, last) {
+        match readings.write_batch(&batch.content, last) {
             Ok(written) => {
                 add(&counters.stored_readings, written.stored);
                 add(&counters.duplicate_readings, written.duplicate);
                 add(&counters.conflicting_readings, written.conflict);
+                add(&counters.stored_blocks, written.waves.stored);
+                add(&counters.duplicate_blocks, written.waves.duplicate);
+                add(&counters.refused_blocks, written.waves.refused);
                 return true;
             }
             Err(error) => {

@@ -57,20 +57,11 @@ fn field(d: &mut Decoder<'_>, key: Key, key_at: usize, draft: &mut Draft<'_>) ->
                 draft.push_event(kind, dt_ms, n)?;
             }
         }
-        Key::Waveform => match d.datatype().shape(d, "a waveform is expected")? {
-            Type::Array | Type::ArrayIndef => {
-                let mut left = Length::new(d.array().shape(d, "waveforms are expected")?);
-                while left.another(d)? {
-                    let block = block(d)?;
-                    draft.block(block)?;
-                }
-            }
-            _ if null(d)? => {}
-            _ => {
-                let block = block(d)?;
-                draft.block(block)?;
-            }
-        },
+        Key::Waveform => {
+            let (start, whole) = (d.position(), d.input());
+            d.skip().shape(d, "a waveform is expected")?;
+            waveforms(whole.get(start..d.position()).unwrap_or_default(), draft);
+        }
         Key::Person => {
             let key = text(d)?;
             draft.person(key)?;
@@ -198,6 +189,27 @@ fn origin(d: &mut Decoder<'_>) -> Result<Origin, Malformed> {
     Ok(origin)
 }
 
+/// `w` alone: one block or several. What cannot be read here stays here.
+fn waveforms(bytes: &[u8], draft: &mut Draft<'_>) {
+    let d = &mut Decoder::new(bytes);
+    let mut read = || -> Result<(), Malformed> {
+        match d.datatype().shape(d, "a waveform is expected")? {
+            Type::Array | Type::ArrayIndef => {
+                let mut left = Length::new(d.array().shape(d, "waveforms are expected")?);
+                while left.another(d)? {
+                    draft.block(Ok(block(d)?));
+                }
+            }
+            _ if null(d)? => {}
+            _ => draft.block(Ok(block(d)?)),
+        }
+        Ok(())
+    };
+    if read().is_err() {
+        draft.block(Err("a field has another type or range"));
+    }
+}
+
 fn block(d: &mut Decoder<'_>) -> Result<Block, Malformed> {
     let mut left = Length::new(d.map().shape(d, "a waveform is a map")?);
     let mut block = Block::default();
@@ -207,10 +219,14 @@ fn block(d: &mut Decoder<'_>) -> Result<Block, Malformed> {
             "lead" => block.lead = d.u32().shape(d, "an MDC code is expected")?,
             "t0" => block.t0 = Some(d.i64().shape(d, "milliseconds are expected")?),
             "hz" => {
-                if d.array().shape(d, "a rate is expected")? != Some(2) {
-                    return Err(Malformed::Waveform("hz is not two numbers"));
+                let mut parts = Length::new(d.array().shape(d, "a rate is expected")?);
+                let mut part = |d: &mut Decoder<'_>| {
+                    if parts.another(d)? { d.u32().shape(d, "a rate is expected") } else { Ok(0) }
+                };
+                block.hz = (part(d)?, part(d)?);
+                while parts.another(d)? {
+                    d.skip().shape(d, "a rate is expected")?;
                 }
-                block.hz = (d.u32().shape(d, "a rate is expected")?, d.u32().shape(d, "a rate is expected")?);
             }
             "scale" => block.scale = number(d)?,
             "offset" => block.offset = number(d)?.unwrap_or(0.0),

@@ -84,30 +84,38 @@ impl Draft<'_> {
         Ok(())
     }
 
-    pub(super) fn block(&mut self, block: Block) -> Result<(), Malformed> {
-        let fault = |what| Err(Malformed::Waveform(what));
+    /// Takes a block. One that cannot be read is noted and costs nothing else of the frame: an SOS may stand beside it.
+    pub(super) fn block(&mut self, block: Result<Block, &'static str>) {
+        match block.and_then(|block| self.waveform(block)) {
+            Ok(()) => {}
+            Err(why) => _ = self.frame.bad_waveform.get_or_insert(why),
+        }
+    }
+
+    fn waveform(&mut self, block: Block) -> Result<(), &'static str> {
         if self.frame.waveforms.len() == WAVEFORMS_MAX {
-            return fault("too many blocks");
+            return Err("too many blocks");
         }
         let Some(metric) = Metric::from_mdc(block.mdc) else {
             self.frame.unknown_metrics += 1;
             return Ok(());
         };
         if metric.info().shape != model::metric::Shape::Waveform {
-            return fault("its code is not that of a waveform");
+            return Err("its code is not that of a waveform");
         }
         if block.enc == Some(false) {
-            return fault("its encoding is not known");
+            return Err("its encoding is not known");
         }
-        let Some(start) = block.t0 else { return fault("t0 is missing") };
-        let Some(rate) = Rate::new(block.hz.0, block.hz.1) else { return fault("hz is missing or out of range") };
-        let Some(data) = block.data else { return fault("data is missing") };
-        let Some(counts) = Waveform::unpack(&data) else { return fault("its data does not decode") };
+        let start = block.t0.ok_or("t0 is missing")?;
+        let rate = Rate::new(block.hz.0, block.hz.1).ok_or("hz is missing or out of range")?;
+        let data = block.data.ok_or("data is missing")?;
+        let counts = Waveform::unpack(&data).ok_or("its data does not decode")?;
         let scale = block.scale.unwrap_or(1.0);
         if !(scale.is_finite() && block.offset.is_finite()) {
-            return fault("scale or offset is not a number");
+            return Err("scale or offset is not a number");
         }
-        let (lead, offset, start) = (block.lead, block.offset, time_of_millis(start)?);
+        let (lead, offset) = (block.lead, block.offset);
+        let start = time_of_millis(start).map_err(|_| "t0 lies outside 1900..9999")?;
         self.frame.waveforms.push(Waveform { metric, lead, start, rate, scale, offset, counts });
         Ok(())
     }

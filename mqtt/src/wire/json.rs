@@ -7,6 +7,7 @@ use model::entry::Flags;
 use model::{EventKind, Origin, Quality};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::extra::{Block, ENCODING};
 use super::{ClockPair, Draft, Key, Malformed, Row, VERSION, check_sum, time_of_millis};
@@ -87,12 +88,11 @@ impl<'de> Visitor<'de> for &mut Top<'_, '_> {
                 }
                 Key::Samples => map.next_value_seed(Rows(self))?,
                 Key::Events => map.next_value_seed(Events(self))?,
-                Key::Waveform => {
-                    for block in map.next_value::<Option<Blocks>>()?.map_or_else(Vec::new, Blocks::into_vec) {
-                        let taken = self.draft.block(block.into());
-                        self.keep(taken)?;
-                    }
-                }
+                Key::Waveform => match map.next_value()? {
+                    Value::Null => {}
+                    Value::Array(blocks) => blocks.into_iter().for_each(|block| self.draft.block(one_block(block))),
+                    block => self.draft.block(one_block(block)),
+                },
                 Key::Person => {
                     let taken = self.draft.person(map.next_value()?);
                     self.keep(taken)?;
@@ -161,21 +161,9 @@ impl From<OriginRow> for Origin {
     }
 }
 
-/// `w`: one block or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Blocks {
-    One(Box<JsonBlock>),
-    Many(Vec<JsonBlock>),
-}
-
-impl Blocks {
-    fn into_vec(self) -> Vec<JsonBlock> {
-        match self {
-            Self::One(block) => vec![*block],
-            Self::Many(blocks) => blocks,
-        }
-    }
+/// One block of `w`.
+fn one_block(value: Value) -> Result<Block, &'static str> {
+    JsonBlock::deserialize(value).map(Block::from).map_err(|_| "a field has another type or range")
 }
 
 #[derive(Deserialize)]

@@ -71,6 +71,8 @@ pub struct WireFrame {
     /// Where samples' values and times come from. `index` is the place in [`WireFrame::samples`].
     pub origins: Vec<Origin>,
     pub waveforms: Vec<Waveform>,
+    /// Why a block of `w` could not be read; the rest of the frame stands.
+    pub bad_waveform: Option<&'static str>,
     /// Texts of gateway notes ([`model::Note`]), not parsed here: one that this version does not know is still kept.
     pub notes: Vec<String>,
 }
@@ -110,8 +112,6 @@ pub enum Malformed {
     Notes,
     #[error("an origin names a sample that is not there, or one twice")]
     Origin,
-    #[error("a waveform block is not one: {0}")]
-    Waveform(&'static str),
     #[error("the checksum is {found:08x}, the bytes give {computed:08x}")]
     Checksum { found: u32, computed: u32 },
 }
@@ -136,7 +136,6 @@ impl Malformed {
             Self::Text { .. } => "long_text",
             Self::Notes => "too_many_notes",
             Self::Origin => "origin",
-            Self::Waveform(_) => "waveform",
             Self::Checksum { .. } => "checksum",
         }
     }

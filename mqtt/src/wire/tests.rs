@@ -194,6 +194,36 @@ fn what_we_do_not_know_is_skipped_and_counted() {
 }
 
 #[test]
+fn a_waveform_that_cannot_be_read_costs_nothing_else() {
+    let good = format!(r#"{{"mdc":131328,"t0":{GT},"hz":[1,1],"data":"AAA="}}"#);
+    for bad in [
+        r#"{"mdc":131328,"data":"AAA="}"#.to_owned(),
+        r#"{"hz":250}"#.to_owned(),
+        "7".to_owned(),
+        good.replace("data", "dada"),
+        good.replace("\"hz\"", "\"enc\":\"zip\",\"hz\""),
+        good.replace("AAA=", "gA=="),
+        good.replace("131328", "147842"),
+        good.replace("[1,1]", "[0,1]"),
+    ] {
+        let frame = json(&format!(r#""m":[[147842,0,1]],"w":[{good},{bad},{good}],"ev":[["sos",0]]"#)).unwrap();
+        assert!(frame.bad_waveform.is_some(), "{bad}");
+        assert_eq!((frame.waveforms.len(), frame.samples.len(), frame.events.len()), (2, 1, 1), "{bad}");
+    }
+    let many = vec![good; WAVEFORMS_MAX + 1].join(",");
+    let frame = json(&format!(r#""w":[{many}]"#)).unwrap();
+    assert_eq!((frame.waveforms.len(), frame.bad_waveform), (WAVEFORMS_MAX, Some("too many blocks")));
+    // The same in CBOR: {v:1,e:2,s:3,gt:0,w:W,ev:[["sos",0]]}.
+    for bad in [b"\x07".as_slice(), b"\xa1\x62hz\x18\xfa", b"\xa1\x64data\x61x", b"\x81\xa0", b"\xa1\x01\x02"] {
+        let head = b"\xa6\x61v\x01\x61e\x02\x61s\x03\x62gt\x00\x61w".as_slice();
+        let frame = decode(&[head, bad, b"\x62ev\x81\x82\x63sos\x00"].concat());
+        let frame = frame.unwrap_or_else(|why| panic!("{bad:x?}: {why}"));
+        assert_eq!((frame.events.len(), frame.waveforms.len()), (1, 0));
+        assert!(frame.bad_waveform.is_some() || frame.unknown_metrics == 1, "{bad:x?}");
+    }
+}
+
+#[test]
 fn each_fault_has_its_own_name() {
     let many = |n: usize, one: &str| vec![one; n].join(",");
     for (rest, code) in [
@@ -211,10 +241,6 @@ fn each_fault_has_its_own_name() {
         (format!(r#""m":[{}]"#, many(1_001, "[147842,0,1]")), "too_many_samples"),
         (format!(r#""ev":[{}]"#, many(65, r#"["sos",0]"#)), "too_many_events"),
         (r#""e2":"#.to_owned(), "shape"),
-        (r#""w":{"mdc":131328,"data":"AAA="}"#.to_owned(), "waveform"),
-        (format!(r#""w":{{"mdc":131328,"t0":{GT},"hz":[1,1],"enc":"zip","data":"AAA="}}"#), "waveform"),
-        (format!(r#""w":{{"mdc":131328,"t0":{GT},"hz":[1,1],"data":"gA=="}}"#), "waveform"),
-        (format!(r#""w":{{"mdc":147842,"t0":{GT},"hz":[1,1],"data":"AAA="}}"#), "waveform"),
         (r#""m":[[147842,0,1]],"o":[[1,"5","kPa"]]"#.to_owned(), "origin"),
         (r#""o":[[0,"5"],[0,"6"]],"m":[[147842,0,1]]"#.to_owned(), "origin"),
         (format!(r#""o":[[0,"{}"]],"m":[[147842,0,1]]"#, "5".repeat(33)), "long_text"),
