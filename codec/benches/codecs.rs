@@ -6,7 +6,6 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 #[path = "../tests/it/samples/mod.rs"]
-#[allow(dead_code, reason = "used by the families as they come")]
 mod samples;
 
 fn decode(criterion: &mut Criterion) {

@@ -24,6 +24,13 @@ impl Decimal {
         self.to_string().parse().unwrap_or(f64::NAN)
     }
 
+    /// The f64 nearest to the exact product: 18.9 kPa x 7.50062 is 141.761718.
+    pub fn times(self, factor: Self) -> f64 {
+        let product = i128::from(self.mantissa) * i128::from(factor.mantissa);
+        let exponent = i16::from(self.exponent) + i16::from(factor.exponent);
+        format!("{product}e{exponent}").parse().unwrap_or(f64::NAN)
+    }
+
     /// Digits with an optional sign and point, at most 18 digits. `None` for anything else (blanks, `1e5`, `nan`, empty).
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, digits) = match text.as_bytes() {
@@ -77,5 +84,6 @@ mod tests {
             assert_eq!(Decimal::parse(bad), None, "{bad}");
         }
         assert_eq!(Decimal::new(189, -1).to_f64().to_bits(), 18.9_f64.to_bits());
+        assert_eq!(Decimal::new(189, -1).times(Decimal::new(750_062, -5)).to_bits(), 141.761_718_f64.to_bits());
     }
 }

@@ -158,6 +158,20 @@ impl Measured {
         if self.quality == Quality::Ok && quality.has_value() { Self { quality, ..self } } else { self }
     }
 
+    /// The device itself says that its number means nothing: the value goes, its digits stay in `raw`.
+    #[must_use]
+    pub fn withheld(self, cause: Quality) -> Self {
+        let absent = Self::absent(self.metric, cause);
+        if self.value.is_none() { self } else { Self { value: None, quality: absent.quality, ..self } }
+    }
+
+    /// Doubts a value that no living person shows. Comes after other doubts about the value: a wrong unit explains more.
+    #[must_use]
+    pub fn plausible(self) -> Self {
+        let possible = self.value.is_none_or(|value| self.metric.is_plausible(value));
+        if possible { self } else { self.doubted(Quality::OutOfRange) }
+    }
+
     /// A number converted from the device's own unit by `factor`, with the original kept.
     pub fn converted(metric: Metric, raw: Decimal, unit: &'static str, convert: impl Fn(f64) -> f64) -> Self {
         Self::new(metric, convert(raw.to_f64())).raw(raw, unit)

@@ -16,7 +16,7 @@
 //! What is deliberately absent: whose the measurement is, sockets, and state between frames. Formats: `docs/devices.md`.
 
 mod advert;
-mod ble;
+pub mod ble;
 mod cabin;
 mod decimal;
 mod decoded;
@@ -26,6 +26,7 @@ mod malformed;
 mod settings;
 mod table;
 mod time;
+mod unit;
 mod watch;
 
 pub use decimal::Decimal;

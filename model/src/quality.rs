@@ -41,6 +41,8 @@ qualities! {
     UnitSuspect = 4, "unit_suspect", "单位可疑", value: true, judged: false;
     /// Outside what a living person can show; kept as received, never judged.
     OutOfRange = 5, "out_of_range", "超出合理范围", value: true, judged: false;
+    /// The device itself doubts the value (questionable pulse, sample too small); kept, never judged.
+    Questionable = 6, "questionable", "设备存疑", value: true, judged: false;
     /// No value and no cause given.
     Absent = 16, "absent", "无数值", value: false, judged: false;
     /// Off the body: finger out, band not worn.

@@ -7,8 +7,6 @@ mod cabin;
 mod import;
 mod nasty;
 mod random;
-#[allow(dead_code, reason = "used by the families as they come")]
 mod samples;
-#[allow(dead_code, reason = "used by the families as they come")]
 mod vectors;
 mod watch;

@@ -111,3 +111,15 @@ fn ten_thousand_bad_frames_a_codec() {
         }
     }
 }
+
+#[test]
+fn every_codec_has_a_fuzz_target() {
+    let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    for codec in codecs() {
+        let target = codec.name.replace(':', "_");
+        assert!(manifest.contains(&format!("name = \"{target}\"\n")), "fuzz/Cargo.toml has no target {target}");
+        let file = std::fs::read_to_string(fuzz.join(format!("fuzz_targets/codec/{target}.rs"))).unwrap();
+        assert!(file.contains(&format!("codec!(\"{}\")", codec.name)), "{target}.rs is not about {}", codec.name);
+    }
+}

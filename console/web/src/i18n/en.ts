@@ -55,5 +55,5 @@ export const en: Strings = {
   channels: { webhook: "push", console: "screen" },
   attempt_results: { sending: "sending", accepted: "received", retry: "failed, will retry", refused_person: "refused by the receiver", refused_config: "channel set up wrongly", in_doubt: "outcome unknown" },
   page_states: { queued: "Queued", sending: "Sending", provider_accepted: "Sent", delivered: "Delivered", read: "Read", accepted: "Accepted", declined: "Declined", temp_failed: "Retrying", perm_failed: "Failed", in_doubt: "In doubt", superseded: "Cancelled" },
-  qualities: { ok: "OK", motion: "moving", low_battery: "low battery", clock_suspect: "time in doubt", unit_suspect: "unit in doubt", out_of_range: "out of range", absent: "no value", sensor_off: "sensor off", measurement_failed: "measurement failed", lead_off: "lead off", over_range: "over range", under_range: "under range", special_value: "special value" },
+  qualities: { ok: "OK", motion: "moving", low_battery: "low battery", clock_suspect: "time in doubt", unit_suspect: "unit in doubt", out_of_range: "out of range", questionable: "in doubt", absent: "no value", sensor_off: "sensor off", measurement_failed: "measurement failed", lead_off: "lead off", over_range: "over range", under_range: "under range", special_value: "special value" },
 };
