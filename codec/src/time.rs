@@ -48,6 +48,25 @@ impl Stamp {
         Self::At(DeviceTime { wall, offset_min: 0, suspect: wall.year() <= UNSET_UNTIL })
     }
 
+    /// Moved by the device's own correction.
+    pub(crate) fn plus_minutes(self, minutes: i16) -> Self {
+        match self {
+            Self::At(at) => {
+                let moved = at.wall.checked_add(jiff::SignedDuration::from_mins(i64::from(minutes)));
+                moved.map_or(Self::Impossible, |wall| Self::At(DeviceTime { wall, ..at }))
+            }
+            other => other,
+        }
+    }
+
+    /// The device says itself that its clock is not set.
+    pub(crate) fn distrusted(self) -> Self {
+        match self {
+            Self::At(at) => Self::At(DeviceTime { suspect: true, ..at }),
+            other => other,
+        }
+    }
+
     pub const fn time(self) -> Option<DeviceTime> {
         match self {
             Self::At(time) => Some(time),

@@ -4,9 +4,8 @@ use model::{EventKind, Metric, Quality};
 
 use super::fields::{Fields, bit, tell_user};
 use super::ieee11073::Number;
-use super::stamp::Stamp;
 use crate::unit::{self, Unit};
-use crate::{Decoded, Happened, Malformed, Measured, Settings};
+use crate::{Decoded, Happened, Malformed, Measured, Settings, Stamp};
 
 /// Below these two a pressure in mmHg is a pressure in kPa with the wrong flag: 18.9/11.0.
 const KPA_LIKE_SYSTOLIC: f64 = 30.0;
@@ -40,7 +39,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     if systolic.value().is_none() || diastolic.value().is_none() {
         out.events.push(Happened {
             code: cuff.status.map(u32::from),
-            at: cuff.stamp.at(),
+            at: cuff.stamp.time(),
             ..Happened::new(EventKind::MeasurementFailed)
         });
     }
@@ -79,7 +78,8 @@ impl Cuff {
     pub(super) fn marked(&self, reading: Measured) -> Measured {
         let reading = reading.plausible();
         let moved = self.status.is_some_and(|status| bit(status, 0));
-        self.stamp.on(if moved { reading.doubted(Quality::Motion) } else { reading })
+        let reading = if moved { reading.doubted(Quality::Motion) } else { reading };
+        reading.stamped(self.stamp)
     }
 
     pub(super) fn pulse(&self) -> Option<Measured> {
@@ -104,7 +104,7 @@ impl Cuff {
             ("improper_position", bit(status, 5).into()),
         ]);
         if bit(status, 2) {
-            out.events.push(Happened { at: self.stamp.at(), ..Happened::new(EventKind::IrregularPulse) });
+            out.events.push(Happened { at: self.stamp.time(), ..Happened::new(EventKind::IrregularPulse) });
         }
     }
 }

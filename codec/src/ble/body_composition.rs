@@ -35,10 +35,10 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     let height = fields.when(bit(flags, 11), |f| f.u16("the height"))?;
     readings.extend(height.map(|height| length(height, imperial)));
 
-    let readings = readings.into_iter().map(|reading| stamp.on(reading.plausible())).collect();
+    let readings = readings.into_iter().map(|reading| reading.plausible().stamped(stamp)).collect();
     let mut out = Decoded { readings, ..Decoded::default() };
     if fat == UNSUCCESSFUL {
-        out.events.push(Happened { at: stamp.at(), ..Happened::new(EventKind::MeasurementFailed) });
+        out.events.push(Happened { at: stamp.time(), ..Happened::new(EventKind::MeasurementFailed) });
     }
     tell_user(&mut out.device, user);
     if bit(flags, 12) {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::date_time;
 use super::ieee11073::{Number, float, sfloat};
-use super::stamp::Stamp;
-use crate::{Facts, Malformed, Settings};
+use crate::{Facts, Malformed, Settings, Stamp};
 
 /// What is left of a characteristic's value.
 pub(super) struct Fields<'a>(&'a [u8]);
@@ -46,7 +46,9 @@ impl<'a> Fields<'a> {
 
     /// A Date Time when its flag is set.
     pub(super) fn stamp(&mut self, flag: bool, settings: &Settings) -> Result<Stamp, Malformed> {
-        Ok(self.when(flag, |fields| fields.take("the time stamp"))?.map_or(Stamp::Unknown, |o| Stamp::of(o, settings)))
+        Ok(self
+            .when(flag, |fields| fields.take("the time stamp"))?
+            .map_or(Stamp::Silent, |o| date_time::of(o, settings)))
     }
 
     /// A field that is there only when its flag is set.

@@ -3,8 +3,7 @@
 use model::{EventKind, Metric, Quality};
 
 use super::fields::{Fields, bit, words};
-use super::stamp::Stamp;
-use crate::{Bound, Decoded, Happened, Malformed, Measured, Settings, unit};
+use crate::{Bound, Decoded, Happened, Malformed, Measured, Settings, Stamp, unit};
 
 /// Sensor Status Annunciation.
 const STATUS: &[(u8, &str)] = &[
@@ -53,13 +52,13 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
         let metric = if sample & 15 == INTERSTITIAL { Metric::GlucoseInterstitial } else { Metric::Glucose };
         let number = concentration.measured(metric, unit);
         let reading = if sample & 15 == CONTROL_SOLUTION { number.withheld(Quality::Absent) } else { number };
-        let reading = stamp.on(judged(reading, status));
+        let reading = judged(reading, status).stamped(stamp);
         out.readings.push(Measured { sequence: Some(u32::from(sequence)), ..reading });
         out.device.other.extend([("sample_type", (sample & 15).into()), ("sample_location", (sample >> 4).into())]);
     } else {
         out.readings.push(failed(sequence, stamp));
     }
-    let at = stamp.at();
+    let at = stamp.time();
     if out.readings.iter().all(|reading| reading.value.is_none()) && status != 0 {
         out.events.push(Happened { at, code: Some(status.into()), ..Happened::new(EventKind::MeasurementFailed) });
     }
@@ -76,13 +75,13 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
 
 /// A record without a concentration: the order of records must not have a hole.
 fn failed(sequence: u16, stamp: Stamp) -> Measured {
-    let reading = stamp.on(Measured::absent(Metric::Glucose, Quality::MeasurementFailed));
+    let reading = Measured::absent(Metric::Glucose, Quality::MeasurementFailed).stamped(stamp);
     Measured { sequence: Some(u32::from(sequence)), ..reading }
 }
 
 fn moved(base: Stamp, minutes: i16) -> Stamp {
     match minutes {
-        OFFSET_OVERRUN | OFFSET_UNDERRUN if base != Stamp::Unknown => Stamp::Impossible,
+        OFFSET_OVERRUN | OFFSET_UNDERRUN if base != Stamp::Silent => Stamp::Impossible,
         minutes => base.plus_minutes(minutes),
     }
 }

@@ -7,6 +7,7 @@ mod battery;
 mod blood_pressure;
 mod body_composition;
 mod cgm;
+mod date_time;
 mod fields;
 mod glucose;
 mod glucose_context;
@@ -17,13 +18,12 @@ mod oximeter;
 pub mod racp;
 mod spo2_continuous;
 mod spo2_spot;
-mod stamp;
 mod temperature;
 mod weight;
 
 use model::{Metric, Quality};
 
-pub use stamp::{Stamp, date_time};
+pub use date_time::date_time;
 
 use crate::{Codec, Decoded, Framing, Malformed, Measured, Settings, unit};
 

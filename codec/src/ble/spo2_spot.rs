@@ -17,7 +17,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     let amplitude = fields.when(bit(flags, 3), |f| f.sfloat("the pulse amplitude index"))?;
 
     let stamp = if bit(flags, 4) { stamp.distrusted() } else { stamp };
-    let readings = status.readings(spo2, pulse, amplitude).into_iter().map(|reading| stamp.on(reading)).collect();
+    let readings = status.readings(spo2, pulse, amplitude).into_iter().map(|reading| reading.stamped(stamp)).collect();
     let mut out = Decoded { readings, stored: status.is_stored(), ..Decoded::default() };
     status.tell(&mut out.device);
     Ok(out)

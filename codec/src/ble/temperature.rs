@@ -15,7 +15,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     let unit = if bit(flags, 0) { unit::FAHRENHEIT } else { unit::CELSIUS };
     let (metric, site) = kind.map_or((Metric::BodyTemperature, None), place);
     let reading = Measured { site, ..temperature.measured(metric, unit) }.plausible();
-    let mut out = Decoded { readings: vec![stamp.on(reading)], ..Decoded::default() };
+    let mut out = Decoded { readings: vec![reading.stamped(stamp)], ..Decoded::default() };
     out.device.other.extend(kind.map(|kind| ("temperature_type", kind.into())));
     Ok(out)
 }

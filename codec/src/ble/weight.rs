@@ -24,9 +24,9 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
         out.readings.push(unit::KG_PER_M2.of(Metric::Bmi, Decimal::new(i64::from(bmi), -1)));
         out.readings.push(length(height, imperial));
     }
-    out.readings = out.readings.into_iter().map(|reading| stamp.on(reading.plausible())).collect();
+    out.readings = out.readings.into_iter().map(|reading| reading.plausible().stamped(stamp)).collect();
     if weight == UNSUCCESSFUL {
-        out.events.push(Happened { at: stamp.at(), ..Happened::new(EventKind::MeasurementFailed) });
+        out.events.push(Happened { at: stamp.time(), ..Happened::new(EventKind::MeasurementFailed) });
     }
     tell_user(&mut out.device, user);
     Ok(out)

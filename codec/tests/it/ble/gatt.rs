@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use vigil_codec::ble::ieee11073::{Number, float, sfloat};
 use vigil_codec::ble::racp::{self, Outcome as End, Request, Response};
-use vigil_codec::ble::{Stamp, date_time, e2e_crc};
-use vigil_codec::{Decoded, Malformed, Measured, Settings, find};
+use vigil_codec::ble::{date_time, e2e_crc};
+use vigil_codec::{Decoded, Malformed, Measured, Settings, Stamp, find};
 
 use crate::vectors::{Known, Outcome, near, tally, unhex};
 
@@ -134,9 +134,9 @@ fn number(number: Number) -> Value {
 
 fn shown(stamp: Stamp) -> Value {
     match stamp {
-        Stamp::Given(at) => json!(at.wall.to_string()),
+        Stamp::At(at) => json!(at.wall.to_string()),
         // The vectors spell out the fields of a date that is not known; what we keep of it is that it is not known.
-        Stamp::Unknown => {
+        Stamp::Silent => {
             json!({ "year": null, "month": null, "day": null, "hour": 18, "minute": 26, "second": 32 })
         }
         Stamp::Impossible => json!({ "error": "impossible" }),
