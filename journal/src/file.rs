@@ -5,6 +5,7 @@
 //!     first  seq of the group's first entry
 //!     total  bytes of all blobs ever stored, this one included: the size kept is a subtraction, not a scan
 //! cursor(name TEXT PRIMARY KEY, seq)                   last entry each reader is done with
+//! beyond(cursor, first, last)                          entries after it that the reader is done with too
 //! ```
 //! The newest row is never trimmed, so the end of the log is known even when everything was read.
 
@@ -17,6 +18,7 @@ use model::Seq;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use crate::config::OpenOptions;
+use crate::cursors::Ranges;
 use crate::tail::Block;
 use crate::{Error, record};
 
@@ -38,6 +40,12 @@ CREATE TABLE log (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, total INTEG
 CREATE TABLE cursor (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// Came later than the rest, and only ever spares work: an older program that does not know it reads these entries again.
+const SCHEMA_BEYOND: &str = "
+CREATE TABLE IF NOT EXISTS beyond (cursor TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (cursor, first)) STRICT, WITHOUT ROWID;
+";
+
 /// An open journal file with what is known about its content.
 pub(crate) struct Opened {
     pub(crate) conn: Connection,
@@ -49,7 +57,7 @@ pub(crate) struct Opened {
     /// `log.total` of the newest row.
     pub(crate) total: u64,
     pub(crate) kept_bytes: u64,
-    pub(crate) cursors: Vec<(String, Seq)>,
+    pub(crate) cursors: Vec<(String, Seq, Ranges)>,
 }
 
 /// Where the file is, and how to reach it once more.
@@ -158,7 +166,7 @@ fn prepare(conn: &Connection, options: &OpenOptions) -> rusqlite::Result<()> {
             "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
     }
-    Ok(())
+    conn.execute_batch(SCHEMA_BEYOND)
 }
 
 /// first, count, total, blob length
@@ -206,7 +214,7 @@ fn check_newest(conn: &Connection, place: &Place) -> Result<(), Error> {
 }
 
 /// Cursors as stored. One beyond the log's end (edited by hand: both are in one file) is moved back to it.
-fn read_cursors(conn: &Connection, head: Seq) -> rusqlite::Result<Vec<(String, Seq)>> {
+fn read_cursors(conn: &Connection, head: Seq) -> rusqlite::Result<Vec<(String, Seq, Ranges)>> {
     let mut cursors = conn.prepare("SELECT name, seq FROM cursor")?;
     let rows = cursors.query_map([], |row| {
         let (name, seq): (String, i64) = (row.get(0)?, row.get(1)?);
@@ -215,7 +223,18 @@ fn read_cursors(conn: &Connection, head: Seq) -> rusqlite::Result<Vec<(String, S
         }
         Ok((name, Seq(seq as u64).min(head)))
     })?;
-    rows.collect()
+    let mut beyond = conn.prepare("SELECT first, last FROM beyond WHERE cursor = ? AND last <= ? ORDER BY first")?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (name, seq) = row?;
+        let ranges = beyond.query_map((&name, head.0 as i64), |row| {
+            let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok((Seq(first as u64), Seq(last as u64)))
+        })?;
+        let ranges: Vec<_> = ranges.collect::<rusqlite::Result<_>>()?;
+        all.push((name, seq, ranges.into()));
+    }
+    Ok(all)
 }
 
 /// A row `first, count, blob` with its checksums verified.

@@ -4,6 +4,8 @@
 //!   fsync runs shares the next one.
 //! - Entries have a position, [`model::Seq`], 1, 2, 3 ... without a gap. [`Reader`]s follow it, each at its own pace.
 //! - Named cursors say how far each consumer is; what all of them have passed is trimmed, nothing else ever.
+//! - A consumer that goes its own way (newest first) says what it is done with beyond its cursor, so that a restart does
+//!   not begin anew.
 //! - When full it pushes back ([`AppendError::Full`]) and discards nothing; the last eighth is kept for urgent entries.
 //! - After a failed write or fsync nothing is accepted any more ([`AppendError::Disk`]): the file's state is unknown until
 //!   it is opened again.
@@ -45,6 +47,9 @@ use crate::file::{Opened, Place};
 use crate::queue::{Control, Done, Queue};
 use crate::tail::Tail;
 use crate::writer::Counters;
+
+/// Ranges beyond a cursor that are kept.
+pub const BEYOND_MAX: usize = 1_024;
 
 /// What the writer, the readers and the handles share.
 pub(crate) struct Shared {
@@ -217,6 +222,24 @@ impl Journal {
     pub fn commit_cursor_sync(&self, name: &str, upto: Seq) -> Result<(), Error> {
         self.move_cursor(name, upto)?;
         self.control(|reply| Control::Flush { reply }).map(drop)
+    }
+
+    /// Says what the consumer `name` is done with beyond its cursor: ranges with both ends included, ascending and apart,
+    /// which replace those said before; at most [`BEYOND_MAX`] of them are kept. They hold nothing back and free nothing:
+    /// they only come back at the next start. On disk as late as [`Journal::commit_cursor`].
+    pub fn commit_beyond(&self, name: &str, ranges: &[(Seq, Seq)]) {
+        let head = self.head();
+        let kept = ranges.iter().copied().filter(|(first, last)| first <= last && *last <= head).take(BEYOND_MAX);
+        match self.shared.cursors.set_beyond(name, kept.collect()) {
+            Some(true) => self.shared.queue.nudge(),
+            Some(false) => {}
+            None => tracing::warn!(cursor = name, "there is no such cursor"),
+        }
+    }
+
+    /// What [`Journal::commit_beyond`] said last, or before the last start.
+    pub fn beyond(&self, name: &str) -> Vec<(Seq, Seq)> {
+        self.shared.cursors.beyond(name).to_vec()
     }
 
     fn move_cursor(&self, name: &str, upto: Seq) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use model::Seq;
 use rusqlite::{Connection, ErrorCode, Statement};
 
+use crate::cursors::Moved;
 use crate::queue::{Control, Group, Waiter};
 use crate::tail::Block;
 use crate::{AppendError, Error, Shared};
@@ -39,6 +40,8 @@ pub(crate) struct Counters {
 struct Sql<'c> {
     insert: Statement<'c>,
     cursor: Statement<'c>,
+    forget_beyond: Statement<'c>,
+    beyond: Statement<'c>,
     oldest: Statement<'c>,
     delete: Statement<'c>,
 }
@@ -68,6 +71,8 @@ impl<'c> Writer<'c> {
         let sql = Sql {
             insert: conn.prepare("INSERT INTO log (first, count, total, blob) VALUES (?, ?, ?, ?)")?,
             cursor: conn.prepare("INSERT OR REPLACE INTO cursor (name, seq) VALUES (?, ?)")?,
+            forget_beyond: conn.prepare("DELETE FROM beyond WHERE cursor = ?")?,
+            beyond: conn.prepare("INSERT INTO beyond (cursor, first, last) VALUES (?, ?, ?)")?,
             oldest: conn.prepare(
                 "SELECT first, first + count, length(blob) FROM log
                  WHERE first + count - 1 <= ?1 AND first < (SELECT max(first) FROM log) ORDER BY first LIMIT ?2",
@@ -236,6 +241,7 @@ impl<'c> Writer<'c> {
     }
 
     fn remove(&mut self, name: &str) -> Result<Seq, Failure> {
+        self.sql.forget_beyond.execute([name])?;
         self.conn.execute("DELETE FROM cursor WHERE name = ?", [name])?;
         self.shared.cursors.remove(name);
         Ok(self.head)
@@ -252,10 +258,15 @@ impl<'c> Writer<'c> {
         outcome
     }
 
-    fn write_cursors(&mut self, moved: &[(String, Seq)]) -> Result<(), Failure> {
+    fn write_cursors(&mut self, moved: &[Moved]) -> Result<(), Failure> {
         let transaction = self.conn.unchecked_transaction()?;
-        for (name, seq) in moved {
+        for Moved { name, seq, beyond } in moved {
             self.sql.cursor.execute((name, seq.0 as i64))?;
+            let Some(beyond) = beyond else { continue };
+            self.sql.forget_beyond.execute([name])?;
+            for (first, last) in beyond.iter() {
+                self.sql.beyond.execute((name, first.0 as i64, last.0 as i64))?;
+            }
         }
         self.wal_bytes += PAGE_BYTES;
         transaction.commit()

@@ -19,6 +19,7 @@ pub mod people;
 pub mod quality;
 pub mod reading;
 pub mod rule;
+pub mod runs;
 pub mod time;
 
 pub use alarm::{AlarmId, AlarmKind, Condition, Handling, Outcome, Priority};

@@ -106,3 +106,27 @@ fn a_removed_cursor_holds_nothing_back() {
     }
     assert_eq!(journal.stats().cursors, [("here".to_owned(), head)]);
 }
+
+#[test]
+fn what_is_done_beyond_a_cursor_comes_back_and_holds_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    journal.register_cursor("uplink").unwrap();
+    journal.append_blocking((0..30).map(entry).collect()).unwrap();
+    let ranges = [(Seq(10), Seq(12)), (Seq(20), Seq(30))];
+    journal.commit_beyond("uplink", &ranges);
+    journal.commit_cursor("uplink", Seq(3));
+    journal.commit_beyond("nobody", &ranges);
+    journal.close();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    assert_eq!((journal.register_cursor("uplink").unwrap(), journal.beyond("uplink")), (Seq(3), ranges.to_vec()));
+    assert_eq!(read_all(&journal, Seq(0)).len(), 30, "nothing is trimmed for it");
+    assert!(journal.beyond("nobody").is_empty());
+    journal.commit_beyond("uplink", &[(Seq(25), Seq(30)), (Seq(31), Seq(99)), (Seq(9), Seq(8))]);
+    assert_eq!(journal.beyond("uplink"), [(Seq(25), Seq(30))], "only what exists");
+    journal.remove_cursor("uplink").unwrap();
+    journal.close();
+    let journal = Journal::open(dir.path(), "journal", &small()).unwrap();
+    journal.register_cursor("uplink").unwrap();
+    assert!(journal.beyond("uplink").is_empty());
+}

@@ -35,6 +35,10 @@ pub struct Config {
     pub retry_max_ms: u64,
     /// Seconds the server waits before it believes our will.
     pub will_delay_s: u32,
+    /// What has waited longer in the lanes of readings is history: sent newest first, after what is live, and marked so.
+    pub history_after_s: u32,
+    /// History sent in one second at most, so that live traffic stays as it was; 0 is no limit.
+    pub history_per_s: u32,
 }
 
 impl std::fmt::Debug for Config {
@@ -63,6 +67,8 @@ impl Default for Config {
             retry_min_ms: 1_000,
             retry_max_ms: 60_000,
             will_delay_s: 45,
+            history_after_s: 60,
+            history_per_s: 500,
         }
     }
 }
@@ -81,6 +87,9 @@ impl Config {
         }
         if keep_alive < 5 || self.connect_timeout_s == 0 || self.stall_ms == 0 {
             return Err(Error::Key("keep_alive_s must be 5 or more; connect_timeout_s and stall_ms 1 or more"));
+        }
+        if self.history_after_s == 0 {
+            return Err(Error::Key("history_after_s must be 1 or more"));
         }
         if self.reconnect_min_ms == 0 || self.retry_min_ms == 0 {
             return Err(Error::Key("reconnect_min_ms and retry_min_ms must be 1 or more"));

@@ -7,13 +7,15 @@
 //! 4. Acks are matched in order of hand-over; packet ids are never stored.
 //! 5. After every CONNACK, whatever it says about a session, sending starts again from the cursor, with clean start.
 //! 6. Limits and time-outs are set explicitly; the subscription is acknowledged before the first publish.
-//! 7. Reasons: 0x00 advances; 0x99 goes to the local quarantine; everything else is kept and tried again later.
+//! 7. Lanes in their order: SOS, events, live readings, then history (newest first, rate capped), waveforms last.
+//! 8. Reasons: 0x00 advances; 0x99 goes to the local quarantine; everything else is kept and tried again later.
 //!
-//! MQTT 5 only: without reason codes a refused frame and a stored one look the same, and rule 7 needs the difference.
+//! MQTT 5 only: without reason codes a refused frame and a stored one look the same, and rule 8 needs the difference.
 //! PUBACK means custody because the server is our front door; a foreign broker's 0x10 ("nobody stored it") is kept.
 
 mod config;
 mod connect;
+mod lanes;
 mod queue;
 mod session;
 mod stats;
@@ -26,11 +28,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use runtime::Stop;
+use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 
 use crate::outbox::Outbox;
-use queue::Queue;
+use lanes::Lanes;
 use session::{End, Session};
 
 /// Who we are towards the server, and what we say when we come and go.
@@ -58,9 +60,6 @@ pub struct Down {
     pub payload: Bytes,
 }
 
-/// Name of our cursor in both outbox journals.
-pub const CURSOR: &str = "uplink";
-
 /// Runs until stopped. Fails only at the start, for a reason that trying again does not cure.
 pub async fn run(
     config: Config,
@@ -68,13 +67,11 @@ pub async fn run(
     hello: Hello,
     down: mpsc::Sender<Down>,
     stats: Arc<Stats>,
+    clock: Clock,
     stop: Stop,
 ) -> Result<(), Error> {
     let prepared = connect::Prepared::new(&config)?;
-    let (outbox_urgent, outbox_ordinary) = (outbox.urgent.clone(), outbox.ordinary.clone());
-    let opened = tokio::task::spawn_blocking(move || (Queue::open(outbox_urgent), Queue::open(outbox_ordinary)));
-    let (urgent, ordinary) = opened.await.map_err(|_| Error::Outbox(journal::Error::Closed))?;
-    let (mut urgent, mut ordinary) = (urgent?, ordinary?);
+    let mut lanes = Lanes::new(&config, &outbox, clock);
     let _offline = Offline(&stats);
     let mut failures = 0_u32;
     while !stop.is_requested() {
@@ -87,13 +84,11 @@ pub async fn run(
             stats: &stats,
             client,
             events,
-            urgent: &mut urgent,
-            ordinary: &mut ordinary,
+            lanes: &mut lanes,
         };
         let end = session.run(&stop).await;
         stats.connected(false);
-        urgent.rewind();
-        ordinary.rewind();
+        lanes.rewind();
         match end {
             End::Stopped => break,
             End::Lost { after_connack } => failures = if after_connack { 0 } else { failures.saturating_add(1) },
@@ -107,8 +102,8 @@ pub async fn run(
         }
     }
     // Commits are lazy; at the end they are made to last. A failure only means a few frames twice, which the server drops.
-    let flushed = tokio::task::spawn_blocking(move || (urgent.flush(), ordinary.flush())).await;
-    if let Ok((Err(error), _) | (_, Err(error))) = flushed {
+    let flushed = tokio::task::spawn_blocking(move || lanes.flush()).await;
+    if let Ok(Err(error)) = flushed {
         tracing::warn!(%error, "the outbox cursor was not flushed");
     }
     Ok(())

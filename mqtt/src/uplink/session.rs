@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use journal::Journal;
-use model::Seq;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectReturnCode, Packet, PubAckReason};
@@ -14,9 +13,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::Events;
-use super::queue::Queue;
+use super::lanes::{Lanes, Open, Place};
 use super::{Config, Down, Hello, Stats};
-use crate::outbox;
 
 /// Bytes of a PUBLISH beside topic and payload, at most.
 const PUBLISH_OVERHEAD: usize = 32;
@@ -39,8 +37,7 @@ pub(super) enum End {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slot {
     Birth,
-    Urgent(Seq),
-    Ordinary(Seq),
+    Entry(Place),
     /// Acknowledged, waiting for those before it.
     Free,
 }
@@ -53,8 +50,7 @@ pub(super) struct Session<'a> {
     pub(super) stats: &'a Stats,
     pub(super) client: AsyncClient,
     pub(super) events: Events,
-    pub(super) urgent: &'a mut Queue,
-    pub(super) ordinary: &'a mut Queue,
+    pub(super) lanes: &'a mut Lanes,
 }
 
 /// The connection broke, or must be broken.
@@ -211,7 +207,8 @@ impl Session<'_> {
             if !window.slots.is_empty() {
                 wake = wake.min(window.last_ack + stall);
             }
-            for from in [window.urgent_from, window.ordinary_from] {
+            let allowed = self.lanes.next_allowance();
+            for from in [Some(window.urgent_from), Some(window.ordinary_from), allowed].into_iter().flatten() {
                 if from > Instant::now() {
                     wake = wake.min(from);
                 }
@@ -220,8 +217,7 @@ impl Session<'_> {
                 biased;
                 () = stop.requested() => return Ok(()),
                 event = self.events.next() => self.take(event, window).await?,
-                () = self.urgent.changed() => {}
-                () = self.ordinary.changed() => {}
+                () = self.lanes.changed() => {}
                 () = sleep_until(wake) => {}
             }
             if !window.slots.is_empty() && window.last_ack.elapsed() >= stall {
@@ -231,46 +227,38 @@ impl Session<'_> {
     }
 
     async fn fill(&mut self) {
-        for queue in [&mut *self.urgent, &mut *self.ordinary] {
-            match queue.fill().await {
-                Ok(0) => {}
-                Ok(damaged) => {
-                    tracing::error!(entries = damaged, "the outbox could not give entries back");
-                    self.stats.damaged(damaged);
-                }
-                Err(error) => tracing::warn!(%error, "the outbox cannot be read; trying again"),
-            }
+        let (damaged, failed) = self.lanes.fill().await;
+        if damaged > 0 {
+            tracing::error!(entries = damaged, "the outbox could not give entries back");
+            self.stats.damaged(damaged);
+        }
+        if let Some(error) = failed {
+            tracing::warn!(%error, "the outbox cannot be read; trying again");
         }
         self.note_oldest();
     }
 
     fn note_oldest(&self) {
-        let oldest = [self.urgent.oldest(), self.ordinary.oldest()].into_iter().flatten().min();
-        self.stats.oldest(oldest);
+        self.stats.oldest(self.lanes.oldest());
     }
 
-    /// Hands over as much as the window allows: urgent entries first, and some slots are theirs alone.
+    /// Hands over as much as the window allows, by rank of the lanes; some slots are for SOS and events alone.
     async fn send(&mut self, window: &mut Window) -> Result<(), Broken> {
-        let now = Instant::now();
         let ordinary_max = window.max.saturating_sub(self.config.window_urgent.into()).max(1);
         loop {
-            let used = window.slots.len();
-            let urgent = used < window.max && now >= window.urgent_from && self.urgent.peek().is_some();
-            let ordinary = used < ordinary_max && now >= window.ordinary_from && self.ordinary.peek().is_some();
-            let queue = match (urgent, ordinary) {
-                (true, _) => &mut *self.urgent,
-                (false, true) => &mut *self.ordinary,
-                (false, false) => return Ok(()),
+            let (now, used) = (Instant::now(), window.slots.len());
+            let open = Open {
+                urgent: used < window.max && now >= window.urgent_from,
+                ordinary: used < ordinary_max && now >= window.ordinary_from,
             };
-            let Some(item) = queue.hand_over() else { return Ok(()) };
+            let Some((place, item)) = self.lanes.hand_over(open) else { return Ok(()) };
             if item.topic.len() + item.payload.len() + PUBLISH_OVERHEAD > window.packet_max {
-                let slot = if urgent { Slot::Urgent(item.seq) } else { Slot::Ordinary(item.seq) };
-                self.refuse(slot, window).await;
+                self.refuse(place, window).await;
                 continue;
             }
             let taken = self.client.try_publish(item.topic, QoS::AtLeastOnce, false, item.payload);
             taken.map_err(|_| Broken("the client does not take publishes"))?;
-            window.push(if urgent { Slot::Urgent(item.seq) } else { Slot::Ordinary(item.seq) });
+            window.push(Slot::Entry(place));
             self.stats.sent();
         }
     }
@@ -299,65 +287,51 @@ impl Session<'_> {
         }
     }
 
-    /// Rule 7: what each reason means for the entry.
+    /// Rule 8: what each reason means for the entry.
     async fn settle(&mut self, slot: Slot, reason: PubAckReason, window: &mut Window) {
-        match reason {
-            PubAckReason::Success => {
+        let place = match slot {
+            Slot::Entry(place) => Some(place),
+            Slot::Birth | Slot::Free => None,
+        };
+        match (reason, place) {
+            (PubAckReason::Success, place) => {
                 window.patience = 0;
-                self.done(slot);
-                if slot != Slot::Birth {
+                if let Some(Place { lane, seq }) = place {
+                    self.lanes.queue(lane).done(seq);
                     self.stats.acked();
                 }
             }
-            PubAckReason::PayloadFormatInvalid => self.refuse(slot, window).await,
-            other => {
+            (_, None) => {}
+            (PubAckReason::PayloadFormatInvalid, Some(place)) => self.refuse(place, window).await,
+            (other, Some(place)) => {
                 if matches!(other, PubAckReason::NotAuthorized | PubAckReason::TopicNameInvalid) {
                     tracing::error!(reason = ?other, "the server does not let this gateway publish there: check its site and name");
                 }
-                self.again(slot, window);
+                self.again(place, window);
             }
         }
         self.note_oldest();
     }
 
-    fn done(&mut self, slot: Slot) {
-        match slot {
-            Slot::Urgent(seq) => self.urgent.done(seq),
-            Slot::Ordinary(seq) => self.ordinary.done(seq),
-            Slot::Birth | Slot::Free => {}
-        }
-    }
-
-    /// Keeps the entry and lets its queue wait. The other queue goes on.
-    fn again(&mut self, slot: Slot, window: &mut Window) {
+    /// Keeps the entry and lets its lanes wait. The others go on.
+    fn again(&mut self, place: Place, window: &mut Window) {
         let wait = self.config.retry_min_ms.saturating_mul(1 << window.patience.min(16)).min(self.config.retry_max_ms);
         window.patience = window.patience.saturating_add(1);
         let wait = super::jittered(wait);
-        match slot {
-            Slot::Urgent(seq) => {
-                // An SOS does not wait a minute because a quota is used up.
-                window.urgent_from = Instant::now() + wait.min(Duration::from_millis(self.config.retry_min_ms));
-                self.urgent.again(seq);
-            }
-            Slot::Ordinary(seq) => {
-                window.ordinary_from = Instant::now() + wait;
-                self.ordinary.again(seq);
-            }
-            Slot::Birth | Slot::Free => return,
+        if place.is_urgent() {
+            // An SOS does not wait a minute because a quota is used up.
+            window.urgent_from = Instant::now() + wait.min(Duration::from_millis(self.config.retry_min_ms));
+        } else {
+            window.ordinary_from = Instant::now() + wait;
         }
+        self.lanes.queue(place.lane).again(place.seq);
         self.stats.retried();
     }
 
     /// Moves an entry the server will never take to the local quarantine. It leaves the outbox only when it is durable there.
-    async fn refuse(&mut self, slot: Slot, window: &mut Window) {
-        let item = match slot {
-            Slot::Urgent(seq) => self.urgent.get(seq),
-            Slot::Ordinary(seq) => self.ordinary.get(seq),
-            Slot::Birth | Slot::Free => None,
-        };
-        let Some(item) = item else { return };
-        let entry = outbox::encode(item.queued_at, &item.topic, &item.payload);
-        match self.refused.append_wait(vec![entry]).await {
+    async fn refuse(&mut self, place: Place, window: &mut Window) {
+        let Some(item) = self.lanes.queue(place.lane).get(place.seq).cloned() else { return };
+        match self.refused.append_wait(vec![item.encode()]).await {
             Ok(_) => {
                 tracing::error!(
                     topic = item.topic,
@@ -365,11 +339,11 @@ impl Session<'_> {
                     "refused by the server; moved to quarantine"
                 );
                 self.stats.refused();
-                self.done(slot);
+                self.lanes.queue(place.lane).done(place.seq);
             }
             Err(error) => {
                 tracing::error!(%error, "the local quarantine takes nothing; the entry stays in the outbox");
-                self.again(slot, window);
+                self.again(place, window);
             }
         }
     }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Seq, Time};
-use runtime::Stop;
+use model::{Lane, Seq, Time};
+use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use vigil_mqtt::outbox::{self, Outbox};
-use vigil_mqtt::uplink::{self, CURSOR, Config, Down, Hello, Stats};
+use vigil_mqtt::outbox::{self, CURSOR, Outbox};
+use vigil_mqtt::uplink::{self, Config, Down, Hello, Stats};
 
 use crate::broker::{Answer, Broker, PATIENCE, Script, Seen};
 
@@ -38,11 +38,14 @@ fn start(dir: &Path, broker: &Broker, tweak: impl FnOnce(&mut Config)) -> Runnin
         reconnect_min_ms: 10,
         retry_min_ms: 10,
         retry_max_ms: 50,
+        history_per_s: 0,
         ..Config::default()
     };
     tweak(&mut config);
     let (stats, stop, (down, from_server)) = (Arc::new(Stats::default()), Stop::new(), mpsc::channel(16));
-    let task = tokio::spawn(uplink::run(config, outbox.clone(), hello(), down, Arc::clone(&stats), stop.clone()));
+    let clock = Clock::system();
+    let task =
+        tokio::spawn(uplink::run(config, outbox.clone(), hello(), down, Arc::clone(&stats), clock, stop.clone()));
     Running { outbox, stats, stop, task, _down: from_server }
 }
 
@@ -68,15 +71,15 @@ async fn delivers_all(script: Script, messages: u32, tweak: impl FnOnce(&mut Con
     let mut broker = Broker::start(script).await;
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path(), &broker, tweak);
-    running.outbox.ordinary.append_wait(entries(0..messages)).await.unwrap();
+    running.outbox.lane(Lane::Vit).append_wait(entries(0..messages)).await.unwrap();
     let wanted = messages as usize;
     let stored = |held: &crate::broker::Held| held.stored.keys().filter(|payload| payload.len() == 4).count();
     broker.until("all stored", |held| stored(held) == wanted).await;
-    wait_for(|| cursor(&running.outbox.ordinary) == Seq(u64::from(messages))).await;
+    wait_for(|| cursor(running.outbox.lane(Lane::Vit)) == Seq(u64::from(messages))).await;
     let connections = broker.look(|held| held.connections);
     assert!(connections <= connections_max, "{connections} connections");
     let outbox = running.stop().await;
-    assert_eq!(cursor(&outbox.ordinary), outbox.ordinary.head());
+    assert_eq!(cursor(outbox.lane(Lane::Vit)), outbox.lane(Lane::Vit).head());
 }
 
 /// Polls a condition that has no event of its own.
@@ -144,7 +147,7 @@ async fn l5_inserts_do_not_disturb_connecting() {
     let mut id = 0;
     // Inserts go on without a pause until the first of them is stored: the connection was made meanwhile.
     while !broker.look(|held| held.stored.keys().any(|payload| payload.len() == 4)) {
-        running.outbox.ordinary.append_wait(entries(id..id + 1)).await.unwrap();
+        running.outbox.lane(Lane::Vit).append_wait(entries(id..id + 1)).await.unwrap();
         id += 1;
         assert!(id < 200_000, "no connection while entries keep coming");
     }
@@ -162,10 +165,10 @@ async fn an_sos_passes_a_full_window() {
         config.window = 16;
         config.window_urgent = 4;
     });
-    running.outbox.ordinary.append_wait(entries(0..500)).await.unwrap();
+    running.outbox.lane(Lane::Vit).append_wait(entries(0..500)).await.unwrap();
     // The window counts the birth until it is acknowledged, then twelve slots are open to readings.
     broker.until("the ordinary share is full", |held| held.publishes == 13).await;
-    running.outbox.put(true, Time(7), "vigil/1/s/g/u/sos/d", b"sos").await.unwrap();
+    running.outbox.put(Lane::Sos, Time(7), "vigil/1/s/g/u/sos/d", b"sos").await.unwrap();
     broker.until("the SOS", |held| held.stored.contains_key(b"sos".as_slice())).await;
     assert_eq!(broker.look(|held| held.publishes), 14);
     assert_eq!(running.stats.snapshot().oldest_waiting, Some(Time(0)));
@@ -184,9 +187,9 @@ async fn reasons_decide_what_happens_to_an_entry() {
     let mut broker = Broker::start(Script { answer: Box::new(answer), ..Script::default() }).await;
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path(), &broker, |_| {});
-    running.outbox.ordinary.append_wait(entries(0..100)).await.unwrap();
+    running.outbox.lane(Lane::Vit).append_wait(entries(0..100)).await.unwrap();
     broker.until("all but the refused", |held| held.stored.len() == 99).await;
-    wait_for(|| cursor(&running.outbox.ordinary) == Seq(100)).await;
+    wait_for(|| cursor(running.outbox.lane(Lane::Vit)) == Seq(100)).await;
     let stats = running.stats.snapshot();
     assert_eq!((stats.acked, stats.refused, stats.retried, stats.oldest_waiting), (98, 2, 4, None));
     let outbox = running.stop().await;
@@ -201,11 +204,11 @@ async fn a_restarted_gateway_goes_on_where_it_was() {
     let mut broker = Broker::start(Script::default()).await;
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path(), &broker, |_| {});
-    running.outbox.ordinary.append_wait(entries(0..300)).await.unwrap();
+    running.outbox.lane(Lane::Vit).append_wait(entries(0..300)).await.unwrap();
     broker.until("some", |held| held.stored.len() > 100).await;
     drop(running.stop().await);
     let running = start(dir.path(), &broker, |_| {});
-    running.outbox.ordinary.append_wait(entries(300..400)).await.unwrap();
+    running.outbox.lane(Lane::Vit).append_wait(entries(300..400)).await.unwrap();
     broker.until("all", |held| held.stored.len() == 401).await;
     let (births, will, filters, goodbyes) =
         broker.look(|held| (held.payloads[b"birth".as_slice()], held.will, held.filters.len(), held.goodbyes));
@@ -225,7 +228,7 @@ async fn a_bad_configuration_is_refused_at_the_start() {
     ];
     for config in bad {
         let (down, _from_server) = mpsc::channel(1);
-        let ended = uplink::run(config, outbox.clone(), hello(), down, Arc::default(), Stop::new()).await;
+        let ended = uplink::run(config, outbox.clone(), hello(), down, Arc::default(), Clock::system(), Stop::new()).await;
         assert!(ended.is_err());
     }
 }

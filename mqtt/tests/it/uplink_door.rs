@@ -12,7 +12,7 @@ use vigil_mqtt::door::{
     Config as DoorConfig, Dialect, Done, Door, Gatekeeper, Identity, Intake, LinkChange, Login, LoginError, Publish,
     Retained, RetainedStore, TlsConfig, Verdict,
 };
-use vigil_mqtt::outbox::{self, Outbox};
+use vigil_mqtt::outbox::{self, CURSOR, Outbox};
 use vigil_mqtt::uplink::{self, CURSOR, Config, Hello, Stats};
 
 /// Takes everything from whoever knows the token.
@@ -83,7 +83,7 @@ async fn frames_arrive_over_tls_and_a_wrong_token_gets_nothing() {
 
     let outbox = Outbox::open(dir.path(), &journal::Config::default()).unwrap();
     let entries = (0..300_u32).map(|id| outbox::encode(Time(0), "vigil/1/s/g/u/vit/d", &id.to_be_bytes()));
-    outbox.ordinary.append_wait(entries.collect()).await.unwrap();
+    outbox.lane(Lane::Vit).append_wait(entries.collect()).await.unwrap();
     let config = |password: &str| Config {
         host: "localhost".to_owned(),
         port,
@@ -99,7 +99,7 @@ async fn frames_arrive_over_tls_and_a_wrong_token_gets_nothing() {
         let (stats, stop, (down, _heard)) = (Arc::new(Stats::default()), Stop::new(), mpsc::channel(1));
         let uplink = uplink::run(config(password), outbox.clone(), hello(), down, Arc::clone(&stats), stop.clone());
         let running = tokio::spawn(uplink);
-        let cursor = || outbox.ordinary.stats().cursors.iter().find(|(name, _)| name == CURSOR).unwrap().1;
+        let cursor = || outbox.lane(Lane::Vit).stats().cursors.iter().find(|(name, _)| name == CURSOR).unwrap().1;
         if password == "wrong" {
             wait_for(|| stats.snapshot().reconnects >= 3).await;
         } else {
