@@ -82,7 +82,8 @@ mod tests {
         fn an_entry_comes_back(at: i64, epoch: u32, seq: u64, thinned: bool, topic in ".{0,128}", payload: Vec<u8>) {
             let number = (epoch != 0).then_some((epoch, seq));
             let entry = Entry { queued_at: Time(at), number, thinned, topic: &topic, payload: &payload };
-            prop_assert_eq!(decode(&entry.encode()), Some(entry));
+            let bytes = entry.encode();
+            prop_assert_eq!(decode(&bytes), Some(entry));
         }
 
         #[test]

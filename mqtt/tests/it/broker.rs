@@ -68,6 +68,8 @@ pub struct Held {
     /// Answered with 0x00.
     pub stored: BTreeMap<Vec<u8>, usize>,
     pub topics: BTreeMap<String, usize>,
+    /// Every PUBLISH as it came: connection and payload.
+    pub order: Vec<(usize, Vec<u8>)>,
     pub filters: Vec<String>,
     /// The will of the last CONNECT was there.
     pub will: bool,
@@ -222,6 +224,7 @@ fn publish(kind: u8, body: &[u8], shared: &Shared, connection: usize, answer: im
     shared.note(|held| {
         held.publishes += 1;
         *held.topics.entry(topic.clone()).or_default() += 1;
+        held.order.push((connection, payload.clone()));
         let times = held.payloads.entry(payload.clone()).or_default();
         *times += 1;
         let seen = Seen { connection, packet_id, topic, payload: payload.clone(), times: *times };

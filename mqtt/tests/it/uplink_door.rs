@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{GatewayId, Name, Seq, Time};
+use model::{GatewayId, Lane, Name, Seq, Time};
 use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 use vigil_mqtt::door::{
@@ -13,7 +13,7 @@ use vigil_mqtt::door::{
     Retained, RetainedStore, TlsConfig, Verdict,
 };
 use vigil_mqtt::outbox::{self, CURSOR, Outbox};
-use vigil_mqtt::uplink::{self, CURSOR, Config, Hello, Stats};
+use vigil_mqtt::uplink::{self, Config, Hello, Stats};
 
 /// Takes everything from whoever knows the token.
 #[derive(Default)]
@@ -97,7 +97,8 @@ async fn frames_arrive_over_tls_and_a_wrong_token_gets_nothing() {
     };
     for (password, upto) in [("wrong", Seq(0)), ("token", Seq(300))] {
         let (stats, stop, (down, _heard)) = (Arc::new(Stats::default()), Stop::new(), mpsc::channel(1));
-        let uplink = uplink::run(config(password), outbox.clone(), hello(), down, Arc::clone(&stats), stop.clone());
+        let (clock, counters) = (Clock::system(), Arc::clone(&stats));
+        let uplink = uplink::run(config(password), outbox.clone(), hello(), down, counters, clock, stop.clone());
         let running = tokio::spawn(uplink);
         let cursor = || outbox.lane(Lane::Vit).stats().cursors.iter().find(|(name, _)| name == CURSOR).unwrap().1;
         if password == "wrong" {
