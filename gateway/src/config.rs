@@ -27,7 +27,12 @@ pub struct Config {
     pub encoding: Encoding,
     /// Publishes un-acknowledged at most, 2..=200.
     pub window: u16,
-    /// Limits of the outbox.
+    /// Readings that have waited longer, in seconds, are history: after an outage they go out after what is live, newest
+    /// first, and marked so.
+    pub history_after_s: u32,
+    /// Frames of history sent in one second at most, so that live traffic stays as it is; 0 is no limit.
+    pub history_per_s: u32,
+    /// Limits of the outbox. `bytes_max` is the budget of all its files together.
     pub outbox: journal::Config,
     /// What the gateway listens to.
     pub links: Vec<Link>,
@@ -93,7 +98,15 @@ impl Default for Config {
             data_dir: PathBuf::from("gateway-data"),
             encoding: Encoding::Cbor,
             window: 48,
-            outbox: journal::Config { bytes_max: 1024 * 1024 * 1024, ..journal::Config::default() },
+            history_after_s: 60,
+            history_per_s: 500,
+            outbox: journal::Config {
+                bytes_max: 1024 * 1024 * 1024,
+                // For each file: a gateway has little memory, and reads what waits from the disk.
+                queue_bytes_max: 4 * 1024 * 1024,
+                tail_bytes_max: 1024 * 1024,
+                ..journal::Config::default()
+            },
             links: Vec::new(),
         }
     }
@@ -109,6 +122,9 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Refuses what can never work.
     pub fn validate(&self) -> Result<(), Error> {
+        if self.history_after_s == 0 {
+            return Err(Error::Key("history_after_s must be 1 or more".to_owned()));
+        }
         for link in &self.links {
             match link {
                 Link::Sim(sim) => sim.validate()?,
@@ -131,6 +147,8 @@ impl Config {
             tls_ca_file: self.tls_ca_file.clone(),
             window: self.window,
             window_urgent: (self.window / 6).max(1),
+            history_after_s: self.history_after_s,
+            history_per_s: self.history_per_s,
             ..mqtt::uplink::Config::default()
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use journal::AppendError;
+use journal::{AppendError, Journal};
 use model::entry::{EVENTS_MAX, Flags};
-use model::{Event, Lane, Name, Sample, Time};
-use mqtt::outbox::{self, Outbox};
+use model::{Event, Lane, Name, Sample, Seq, Time};
+use mqtt::outbox::{Entry, Outbox};
 use mqtt::topic;
 use mqtt::wire::{self, WireFrame};
 use runtime::{Clock, Stop};
@@ -37,34 +37,35 @@ impl Framer {
     pub(crate) async fn run(self, mut reports: mpsc::Receiver<Report>, stop: Stop) -> Result<(), Error> {
         let mut batch = Vec::with_capacity(TOGETHER_MAX);
         while reports.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
-            let (urgent, ordinary) = self.entries(&mut batch);
-            self.store(true, urgent, &stop).await?;
-            self.store(false, ordinary, &stop).await?;
+            let entries = self.entries(&mut batch);
+            for (lane, entries) in Lane::ALL.into_iter().zip(entries) {
+                self.store(lane, entries, &stop).await?;
+            }
             self.save(false).await?;
         }
         self.save(true).await
     }
 
-    /// Frames of the batch as outbox entries: urgent and ordinary.
-    fn entries(&self, batch: &mut Vec<Report>) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    /// Frames of the batch as outbox entries, by lane in the order of [`Lane::ALL`].
+    fn entries(&self, batch: &mut Vec<Report>) -> [Vec<Vec<u8>>; 5] {
         let now = self.clock.now();
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut urgent, mut ordinary) = (Vec::new(), Vec::new());
+        let mut entries = [const { Vec::new() }; 5];
         for report in batch.drain(..) {
             for lane in [Lane::Sos, Lane::Evt] {
                 let events: Vec<Event> =
                     report.events.iter().copied().filter(|event| event.kind.lane() == lane).collect();
                 for events in events.chunks(EVENTS_MAX) {
                     let frame = frame(&mut lanes, lane, now, &[], events);
-                    urgent.push(self.entry(&report.device, lane, now, &frame));
+                    entries[lane as usize].push(self.entry(&report.device, lane, now, &frame));
                 }
             }
             for samples in spans(&report.samples) {
                 let frame = frame(&mut lanes, report.lane, now, samples, &[]);
-                ordinary.push(self.entry(&report.device, report.lane, now, &frame));
+                entries[report.lane as usize].push(self.entry(&report.device, report.lane, now, &frame));
             }
         }
-        (urgent, ordinary)
+        entries
     }
 
     fn entry(&self, device: &Name, lane: Lane, now: Time, frame: &WireFrame) -> Vec<u8> {
@@ -72,23 +73,19 @@ impl Framer {
             Encoding::Cbor => wire::encode_cbor(frame),
             Encoding::Json => wire::encode_json(frame),
         };
-        outbox::encode(now, &topic::up(&self.site, &self.gateway, lane, device), &payload)
+        let topic = topic::up(&self.site, &self.gateway, lane, device);
+        let number = Some((frame.epoch, frame.seq));
+        Entry { queued_at: now, number, thinned: false, topic: &topic, payload: &payload }.encode()
     }
 
     /// Appends; a full outbox pushes back until there is room.
-    async fn store(&self, urgent: bool, entries: Vec<Vec<u8>>, stop: &Stop) -> Result<(), Error> {
+    async fn store(&self, lane: Lane, entries: Vec<Vec<u8>>, stop: &Stop) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
         let mut told = false;
         loop {
-            let stored = if urgent {
-                let (answer, answered) = tokio::sync::oneshot::channel();
-                self.outbox.urgent.append_urgent(entries.clone(), move |outcome| _ = answer.send(outcome));
-                answered.await.unwrap_or(Err(AppendError::Closed))
-            } else {
-                self.outbox.ordinary.append_wait(entries.clone()).await
-            };
+            let stored = append(self.outbox.lane(lane), lane, entries.clone()).await;
             match stored {
                 Ok(_) => return Ok(()),
                 Err(AppendError::Full) if !stop.is_requested() => {
@@ -111,6 +108,16 @@ impl Framer {
         });
         saved.await.unwrap_or(Ok(()))
     }
+}
+
+/// Durable when it returns. SOS and events may use what every limit keeps free for them.
+async fn append(journal: &Journal, lane: Lane, entries: Vec<Vec<u8>>) -> Result<Seq, AppendError> {
+    if !matches!(lane, Lane::Sos | Lane::Evt) {
+        return journal.append_wait(entries).await;
+    }
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    journal.append_urgent(entries, move |outcome| _ = answer.send(outcome));
+    answered.await.unwrap_or(Err(AppendError::Closed))
 }
 
 fn frame(lanes: &mut Lanes, lane: Lane, now: Time, samples: &[Sample], events: &[Event]) -> WireFrame {

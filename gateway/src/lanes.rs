@@ -23,16 +23,32 @@ const CURSOR: &str = "lanes";
 const SAVE_EVERY: u64 = 1_024;
 const READ_BYTES: usize = 1024 * 1024;
 
-/// What the file holds.
+/// What the file holds. Arrays are in the order of [`Lane::ALL`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Saved {
     epoch: u32,
-    /// Next number of each lane, in the order of [`Lane::ALL`].
+    /// Next number of each lane.
     next: [u64; 5],
-    /// The numbers hold up to these entries.
+    /// The numbers hold up to these entries of the lanes' journals.
+    upto: [u64; 5],
+    /// The same in files of gateways that had two journals: those are now the events' and the readings'.
+    #[serde(skip_serializing)]
     urgent: u64,
+    #[serde(skip_serializing)]
     ordinary: u64,
+}
+
+impl Saved {
+    /// Up to which entry of a lane's journal the numbers hold.
+    fn upto(&self, lane: Lane) -> Seq {
+        let older = match lane {
+            Lane::Evt => self.urgent,
+            Lane::Vit => self.ordinary,
+            Lane::Sos | Lane::Hist | Lane::Wav => 0,
+        };
+        Seq(self.upto[lane as usize].max(older))
+    }
 }
 
 /// The numbers of this gateway. Used by the framer alone.
@@ -49,7 +65,7 @@ pub(crate) struct Lanes {
 pub(crate) fn open(dir: &Path, config: &journal::Config, now: Time) -> Result<(Outbox, Lanes), Error> {
     std::fs::create_dir_all(dir).map_err(|source| Error::Dir { path: dir.to_owned(), source })?;
     let path = dir.join("lanes.json");
-    let created = !dir.join("outbox.db").exists();
+    let created = !Outbox::exists(dir);
     let saved = load(&path);
     let epoch = match &saved {
         Some(saved) if !created => saved.epoch,
@@ -66,9 +82,10 @@ pub(crate) fn open(dir: &Path, config: &journal::Config, now: Time) -> Result<(O
     }
     let outbox = Outbox::open(dir, config)?;
     let mut lanes = Lanes { path, outbox: outbox.clone(), epoch, next: start.next, unsaved: 0 };
-    for (journal, from) in [(&outbox.urgent, start.urgent), (&outbox.ordinary, start.ordinary)] {
+    for lane in Lane::ALL {
+        let journal = outbox.lane(lane);
         journal.register_cursor(CURSOR)?;
-        lanes.count(journal, Seq(from))?;
+        lanes.count(journal, start.upto(lane))?;
     }
     lanes.save()?;
     Ok((outbox, lanes))
@@ -98,11 +115,12 @@ impl Lanes {
     }
 
     pub(crate) fn save(&mut self) -> Result<(), Error> {
-        let (urgent, ordinary) = (self.outbox.urgent.head(), self.outbox.ordinary.head());
-        let saved = Saved { epoch: self.epoch, next: self.next, urgent: urgent.0, ordinary: ordinary.0 };
+        let heads = Lane::ALL.map(|lane| self.outbox.lane(lane).head());
+        let saved = Saved { epoch: self.epoch, next: self.next, upto: heads.map(|head| head.0), ..Saved::default() };
         save(&self.path, &saved)?;
-        self.outbox.urgent.commit_cursor(CURSOR, urgent);
-        self.outbox.ordinary.commit_cursor(CURSOR, ordinary);
+        for (lane, head) in Lane::ALL.into_iter().zip(heads) {
+            self.outbox.lane(lane).commit_cursor(CURSOR, head);
+        }
         self.unsaved = 0;
         Ok(())
     }
@@ -123,10 +141,15 @@ impl Lanes {
             for (_, bytes) in batch.iter() {
                 let Some(entry) = outbox::decode(bytes) else { continue };
                 let Ok(Topic::Up { lane, .. }) = Topic::parse(entry.topic) else { continue };
-                let Ok(frame) = wire::decode(entry.payload) else { continue };
-                if frame.epoch == self.epoch {
+                let number = entry.number.or_else(|| {
+                    let frame = wire::decode(entry.payload).ok()?;
+                    Some((frame.epoch, frame.seq))
+                });
+                if let Some((epoch, seq)) = number
+                    && epoch == self.epoch
+                {
                     let next = &mut self.next[lane as usize];
-                    *next = (*next).max(frame.seq + 1);
+                    *next = (*next).max(seq + 1);
                 }
             }
         }

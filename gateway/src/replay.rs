@@ -51,6 +51,8 @@ pub async fn replay(
     stop: Stop,
 ) -> Result<Replayed, Error> {
     let (inner, stats) = (Stop::new(), Stats::default());
+    // A recording is sent in its order and as fast as it is taken, however long that lasts.
+    let config = &Config { history_after_s: u32::MAX, history_per_s: 0, ..config.clone() };
     let core = Core::start(config, &clock, &stats, &inner).await?;
     let (rows, samples) = feed(recording, play.base, play.speed, &play.device, play.lane, &core.reports, &stop).await;
     let (reports, mut framing) = (core.reports, core.framing);
@@ -59,12 +61,7 @@ pub async fn replay(
         ended.unwrap_or(Err(Error::Ended))?;
     }
     let mut parts = core.parts;
-    let arrived = || {
-        [&core.outbox.ordinary, &core.outbox.urgent].iter().all(|journal| {
-            let cursors = journal.stats().cursors;
-            cursors.iter().any(|(name, upto)| name == mqtt::uplink::CURSOR && *upto == journal.head())
-        })
-    };
+    let arrived = || core.outbox.is_empty();
     while !arrived() && !stop.is_requested() {
         tokio::select! {
             () = stop.requested() => {}

@@ -109,16 +109,17 @@ impl Uplink {
     async fn run(self, mut cuts: mpsc::Receiver<Cut>, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
         let (down, mut heard) = mpsc::channel(DOWN_MAX);
         let mut listening = JoinSet::new();
-        let counters = Arc::clone(&stats.heard);
+        let (counters, at) = (Arc::clone(&stats.heard), clock.clone());
         listening.spawn(async move {
             while let Some(message) = heard.recv().await {
-                counters.take(&message, &clock);
+                counters.take(&message, &at);
             }
         });
         loop {
             let mut uplink = JoinSet::new();
             let (outbox, counters) = (self.outbox.clone(), Arc::clone(&stats.uplink));
-            uplink.spawn(uplink::run(self.config.uplink(), outbox, self.hello(), down.clone(), counters, stop.clone()));
+            let (config, hello, down) = (self.config.uplink(), self.hello(), down.clone());
+            uplink.spawn(uplink::run(config, outbox, hello, down, counters, clock.clone(), stop.clone()));
             let cut = tokio::select! {
                 ended = uplink.join_next() => {
                     return ended.and_then(Result::ok).map_or(Err(Error::Ended), |ended| ended.map_err(Error::from));

@@ -80,6 +80,7 @@ impl Runs {
     }
 
     /// What of `first..=last` is not in the set, ascending.
+    #[must_use]
     pub fn missing(&self, first: u64, last: u64) -> Self {
         let mut missing = Self::default();
         missing.insert(first, last);

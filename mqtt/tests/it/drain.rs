@@ -23,7 +23,8 @@ const WINDOW: u16 = 16;
 fn entry(lane: Lane, seq: u64, age_s: i64) -> Vec<u8> {
     let at = Clock::system().now().plus_us(-age_s * 1_000_000);
     let samples = vec![Sample::new(Metric::HeartRate, Time::from_millis(at.millis()), 70.0, Quality::Ok)];
-    let frame = WireFrame { epoch: 1, seq, gateway_time: Time::from_millis(at.millis()), samples, ..WireFrame::default() };
+    let frame =
+        WireFrame { epoch: 1, seq, gateway_time: Time::from_millis(at.millis()), samples, ..WireFrame::default() };
     let topic = format!("vigil/1/s/g/u/{}/d", lane.as_str());
     let payload = wire::encode_cbor(&frame);
     Entry { queued_at: at, number: Some((1, seq)), thinned: false, topic: &topic, payload: &payload }.encode()
@@ -40,12 +41,8 @@ fn spawn(outbox: &Outbox, broker: &Broker, stop: &Stop) -> tokio::task::JoinHand
         history_per_s: 0,
         ..Config::default()
     };
-    let hello = Hello {
-        down_filter: String::new(),
-        state_topic: String::new(),
-        birth: Box::new(Vec::new),
-        will: Vec::new(),
-    };
+    let hello =
+        Hello { down_filter: String::new(), state_topic: String::new(), birth: Box::new(Vec::new), will: Vec::new() };
     let (outbox, stop) = (outbox.clone(), stop.clone());
     tokio::spawn(async move {
         let (down, _heard) = mpsc::channel(1);
@@ -85,7 +82,8 @@ async fn the_present_first_then_the_past_newest_block_first() {
     emptied(&outbox).await;
     stop.request();
     running.await.unwrap().unwrap();
-    let frames: Vec<_> = broker.look(|held| held.order.iter().map(|(_, payload)| wire::decode(payload).unwrap()).collect());
+    let frames: Vec<_> =
+        broker.look(|held| held.order.iter().map(|(_, payload)| wire::decode(payload).unwrap()).collect());
     let seqs: Vec<u64> = frames.iter().map(|frame| frame.seq).collect();
     assert_eq!(seqs[..2], [1_400, 1_500]);
     let vit: Vec<u64> = seqs.iter().copied().filter(|seq| *seq <= 1_000).collect();
@@ -109,7 +107,8 @@ async fn an_old_sos_is_sent_in_order_and_as_what_it_is() {
     broker.until("all", |held| held.stored.len() == 300).await;
     stop.request();
     running.await.unwrap().unwrap();
-    let frames: Vec<_> = broker.look(|held| held.order.iter().map(|(_, payload)| wire::decode(payload).unwrap()).collect());
+    let frames: Vec<_> =
+        broker.look(|held| held.order.iter().map(|(_, payload)| wire::decode(payload).unwrap()).collect());
     assert!(frames.iter().zip(1..).all(|(frame, seq)| frame.seq == seq && !frame.flags.has(Flags::HIST)));
 }
 
@@ -130,7 +129,8 @@ async fn whatever_interrupts_the_drain_nothing_is_lost_and_little_is_sent_twice(
                 let count = rng.random_range(1..300);
                 // Ages fall as numbers grow, as they do; now and then the clock jumped.
                 let age = if rng.random_bool(0.2) { 1 } else { 40_000 };
-                let entries = (*next..*next + count).map(|seq| entry(*lane, seq, age - (seq % 10_000) as i64)).collect();
+                let entries =
+                    (*next..*next + count).map(|seq| entry(*lane, seq, age - (seq % 10_000) as i64)).collect();
                 outbox.lane(*lane).append_wait(entries).await.unwrap();
                 *next += count;
             }

@@ -228,7 +228,8 @@ async fn a_bad_configuration_is_refused_at_the_start() {
     ];
     for config in bad {
         let (down, _from_server) = mpsc::channel(1);
-        let ended = uplink::run(config, outbox.clone(), hello(), down, Arc::default(), Clock::system(), Stop::new()).await;
+        let ended =
+            uplink::run(config, outbox.clone(), hello(), down, Arc::default(), Clock::system(), Stop::new()).await;
         assert!(ended.is_err());
     }
 }
