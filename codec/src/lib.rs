@@ -29,6 +29,7 @@ mod time;
 mod unit;
 mod watch;
 
+pub use cabin::astm_records;
 pub use decimal::Decimal;
 pub use decoded::{Bound, Decoded, Facts, Happened, Measured, Position, Raw, Site, hex};
 pub use framer::{Framed, Framer};

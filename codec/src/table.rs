@@ -30,7 +30,7 @@ impl std::fmt::Debug for Codec {
 }
 
 /// All codecs by family, in the order of `vigil decode --list`.
-pub static CODECS: &[&[Codec]] = &[ble::CODECS, advert::CODECS, watch::CODECS, cabin::CODECS];
+pub static CODECS: &[&[Codec]] = &[ble::CODECS, advert::CODECS, watch::CODECS, cabin::CODECS, cabin::SERIAL];
 
 /// The codec of a name.
 pub fn find(name: &str) -> Option<&'static Codec> {
