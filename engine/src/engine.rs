@@ -18,8 +18,10 @@ const PLANS_SWEEP: usize = 64;
 
 /// Judges journal entries.
 ///
-/// - A call for help or a fall of a device that belongs to nobody is an alarm about the device: somebody must look. Its
-///   values are never judged.
+/// - A call for help, a fall or a fault of a device that belongs to nobody is an alarm about the device: somebody must look.
+///   Its values are never judged.
+/// - What a gateway sounded while the server was out of reach is the alarm of that rule and episode, raised by the gateway's
+///   word if the data are not here yet; the data that come later belong to it (`sounded.rs`).
 /// - Several devices measuring one stream of an elder (a band and a finger clip) each have their hold times; what they find
 ///   is one alarm, and it is over when none of them finds it any more.
 /// - While a P1 or P2 level is still reached half an hour after it was last told, it is told again (`Repeated`): an alarm
@@ -71,10 +73,15 @@ pub(crate) struct Sink<'a> {
 
 impl Sink<'_> {
     pub(crate) fn put(&mut self, plan: &Plan, rule: u8, alarm: AlarmId, at: Time, change: model::alarm::Change) {
+        self.say(plan, plan.slug(rule), alarm, at, change);
+    }
+
+    /// As [`Sink::put`], for a rule that may not be in force here.
+    pub(crate) fn say(&mut self, plan: &Plan, rule: &str, alarm: AlarmId, at: Time, change: model::alarm::Change) {
         self.out.push(Transition {
             alarm,
             subject: self.subject.to_u32(),
-            rule: plan.slug(rule).to_owned(),
+            rule: rule.to_owned(),
             rules_version: plan.set.version,
             change,
             at,
@@ -129,6 +136,7 @@ impl Engine {
             Entry::Tick(at) => self.tick(*at, out),
             Entry::Rules { elder, at, set } => self.rules(*elder, *at, set, out),
             Entry::Aged { aged, at, elders } => self.ages(*aged, *at, elders, out),
+            Entry::Sounded(sounded) => self.sounded(sounded, out),
             Entry::Link { .. } => {}
         }
     }
@@ -188,7 +196,7 @@ impl Engine {
         let stranger = matches!(frame.subject, Subject::Unattributed(_));
         if stranger {
             self.counters.unattributed += said;
-            if !frame.events.iter().any(|event| calls_for_help(event.kind)) {
+            if !frame.events.iter().any(|event| is_about_device(event.kind)) {
                 return;
             }
         }
@@ -212,7 +220,7 @@ impl Engine {
             sink.counters.test += said;
             return;
         }
-        for event in frame.events.iter().filter(|event| !stranger || calls_for_help(event.kind)) {
+        for event in frame.events.iter().filter(|event| !stranger || is_about_device(event.kind)) {
             state.event(plan, frame.device, *event, &mut sink);
         }
         let served = frame.flags.has(Flags::MAINTENANCE);
@@ -229,7 +237,7 @@ impl Engine {
     }
 
     /// The elder's place in `people`; made at the first frame.
-    fn slot(&mut self, elder: u32) -> usize {
+    pub(crate) fn slot(&mut self, elder: u32) -> usize {
         if let Some(slot) = self.index.get(&elder) {
             return *slot;
         }
@@ -273,9 +281,9 @@ impl Engine {
     }
 }
 
-/// Events for which a person must look, whoever wears the device.
-const fn calls_for_help(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Sos | EventKind::Fall)
+/// Events of a device that belongs to nobody that are judged all the same, as an alarm about the device.
+const fn is_about_device(kind: EventKind) -> bool {
+    kind.calls_for_help() || kind.is_technical() || matches!(kind, EventKind::Cancelled)
 }
 
 /// Groups equal sets; unequal ones that collide are told apart by comparing.

@@ -4,12 +4,15 @@
 
 use model::alarm::Change;
 use model::rule::EventTest;
-use model::{AlarmId, AlarmKind, DeviceId, Event, Time};
+use model::{AlarmId, AlarmKind, DeviceId, Event, EventKind, Time};
 
 use crate::engine::Sink;
 use crate::plan::Plan;
 use crate::state::{EVENTS_RECENT_MAX, EventAlarm, Happening, State};
 use crate::{LATE_US, SECOND_US};
+
+/// A cancel at the device is about a call for help not older than this (1 hour).
+const CANCEL_US: i64 = 3_600 * SECOND_US;
 
 impl State {
     pub(crate) fn event(&mut self, plan: &Plan, device: DeviceId, event: Event, sink: &mut Sink<'_>) {
@@ -27,12 +30,27 @@ impl State {
             sink.counters.future += 1;
             at = sink.received_at;
         }
+        if event.kind == EventKind::Cancelled {
+            self.cancelled(plan, at, sink);
+        }
         let mut judged = false;
-        for (rule, test) in plan.event(event.kind) {
+        for (rule, test) in plan.event(judged_as(plan, event.kind)) {
             judged = true;
             self.happened(plan, *rule, test, at, sink);
         }
         *(if judged { &mut sink.counters.events } else { &mut sink.counters.events_no_rule }) += 1;
+    }
+
+    /// The person says that the call was a mistake. It stays a call until somebody has looked: only its history tells.
+    fn cancelled(&self, plan: &Plan, at: Time, sink: &mut Sink<'_>) {
+        for happening in &self.happenings {
+            let calls = plan.event_test(happening.rule).is_some_and(|test| test.event.calls_for_help());
+            for known in [&happening.live, &happening.late].into_iter().flatten() {
+                if calls && known.first_at <= at && at.since_us(known.last_at) <= CANCEL_US {
+                    sink.put(plan, happening.rule, known.alarm, at, Change::Cancelled);
+                }
+            }
+        }
     }
 
     fn happened(&mut self, plan: &Plan, rule: u8, test: &EventTest, at: Time, sink: &mut Sink<'_>) {
@@ -56,4 +74,10 @@ impl State {
         *slot = Some(EventAlarm { alarm, first_at: at, last_at: at });
         sink.put(plan, rule, alarm, at, Change::Raised { priority: test.priority, kind, started_at: at, late });
     }
+}
+
+/// An alarm that the device does not name is a call for help, also by rules that are older than the word for it.
+fn judged_as(plan: &Plan, kind: EventKind) -> EventKind {
+    let unnamed = kind == EventKind::UnspecifiedAlarm && plan.event(kind).next().is_none();
+    if unnamed { EventKind::Sos } else { kind }
 }

@@ -113,7 +113,7 @@ fn note(alarms: &mut Vec<Judged>, transition: &Transition) {
         }
         Change::DataLost => alarm.data_lost = true,
         Change::StillPresent => alarm.data_lost = false,
-        Change::Raised { .. } => {}
+        Change::Raised { .. } | Change::Sounded { .. } | Change::Cancelled => {}
     }
 }
 

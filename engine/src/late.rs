@@ -55,7 +55,7 @@ impl State {
             (Verdict::Clear, Some(alarm)) => {
                 let from = track.present.map_or(at, |present| present.started_at);
                 self.late.swap_remove(index);
-                self.remember(Episode { rule: limit.rule, from, to: at });
+                self.remember(Episode { rule: limit.rule, alarm, from, to: at });
                 sink.put(plan, limit.rule, alarm, at, Change::Cleared);
             }
             (Verdict::Fleeting, _) => {
@@ -71,7 +71,7 @@ impl State {
         let Some(index) = self.late.iter().position(|track| track.rule == rule) else { return };
         let track = self.late.swap_remove(index);
         let Some(present) = track.present else { return };
-        self.remember(Episode { rule, from: present.started_at, to: track.last_at });
+        self.remember(Episode { rule, alarm: present.alarm, from: present.started_at, to: track.last_at });
         let metric = plan.limit_of(rule).map(|limit| limit.test.metric);
         let newer = self.series.iter().any(|series| Some(series.metric) == metric && series.last_at > track.last_at);
         let live = self.tracks.iter().any(|live| live.rule == rule);

@@ -17,6 +17,7 @@ mod late;
 mod live;
 mod plan;
 mod saved;
+mod sounded;
 mod state;
 mod timers;
 mod track;

@@ -112,6 +112,10 @@ impl State {
         };
         let others = self.others(limit.rule, source);
         let Some(track) = self.tracks.get_mut(index) else { return };
+        if at <= track.last_at {
+            // A gateway sounded later than this was measured: the condition stood then.
+            return;
+        }
         track.heard = sink.now;
         let verdict = track.judge(limit, limit.test.levels.len(), at, value);
         let before = track.present;
@@ -212,7 +216,7 @@ impl State {
     /// The condition is over: also for devices from which nothing is heard any more.
     fn end(&mut self, plan: &Plan, rule: u8, present: Present, at: Time, sink: &mut Sink<'_>) {
         self.tracks.retain(|track| track.rule != rule || track.is_pending());
-        self.remember(Episode { rule, from: present.started_at, to: at });
+        self.remember(Episode { rule, alarm: present.alarm, from: present.started_at, to: at });
         sink.put(plan, rule, present.alarm, at, Change::Cleared);
     }
 
@@ -268,7 +272,7 @@ impl State {
         let mine = |track: &&mut Track| track.rule == limit.rule && track.source == source;
         let Some(track) = self.tracks.iter_mut().find(mine) else {
             // The newer value was not beyond any level: this one is over.
-            self.remember(Episode { rule: limit.rule, from: at, to: last_at });
+            self.remember(Episode { rule: limit.rule, alarm, from: at, to: last_at });
             sink.put(plan, limit.rule, alarm, last_at, Change::Cleared);
             return;
         };

@@ -8,7 +8,7 @@ use crate::SECOND_US;
 /// Levels a ladder can have: one per [`Priority`].
 pub(crate) const LEVELS_MAX: usize = 4;
 /// Slots of the per-metric table: metric ids are below this (checked by a test).
-const METRIC_IDS: usize = 32;
+const METRIC_IDS: usize = 64;
 /// A stream without a judged value for this long is broken off (10 minutes) ...
 const STREAM_GAP_US: i64 = 600 * SECOND_US;
 /// ... and a measurement made now and then (a cuff) only after a day and a half: "every morning" is not always 24 hours.
@@ -76,6 +76,10 @@ impl Plan {
 
     pub(crate) fn event(&self, kind: EventKind) -> impl Iterator<Item = &(u8, EventTest)> {
         self.events.iter().filter(move |(_, test)| test.event == kind)
+    }
+
+    pub(crate) fn event_test(&self, rule: u8) -> Option<&EventTest> {
+        self.events.iter().find(|(index, _)| *index == rule).map(|(_, test)| test)
     }
 
     pub(crate) fn silences(&self) -> &[(u8, Silence)] {

@@ -59,6 +59,7 @@ pub(crate) struct Series {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Episode {
     pub(crate) rule: u8,
+    pub(crate) alarm: AlarmId,
     pub(crate) from: Time,
     pub(crate) to: Time,
 }

@@ -54,6 +54,9 @@ impl Engine {
             for series in &mut state.series {
                 series.last_at = series.last_at.min(at);
             }
+            for track in &mut state.tracks {
+                track.last_at = track.last_at.min(at);
+            }
         }
         self.due.fill(NEVER);
     }

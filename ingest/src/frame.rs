@@ -27,6 +27,8 @@ pub(crate) enum Prepared {
     Malformed(Refused),
     /// An entry for the journal; the frame holds more than this version stores, so it goes to quarantine too.
     Partly(Ready, Refused),
+    /// As `Entry`, with notes of the gateway, of which the records hear first.
+    Notes(Ready, Vec<String>),
     /// A topic that carries no frames.
     WrongTopic,
 }
@@ -46,7 +48,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    const fn new(code: &'static str, detail: String) -> Self {
+    pub(crate) const fn new(code: &'static str, detail: String) -> Self {
         Self { code, detail, key: None }
     }
 }
@@ -54,6 +56,8 @@ impl Refused {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ready {
     pub(crate) bytes: Vec<u8>,
+    /// Entries that become durable with it: what the gateway's notes mean.
+    pub(crate) more: Vec<Vec<u8>>,
     pub(crate) lane: Lane,
     /// `None` for dialects without numbers.
     pub(crate) key: Option<FrameKey>,
@@ -122,6 +126,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
             };
             match (content.prepare(view, from.gateway, device, publish.received_at, future_max), bad_block) {
                 (Prepared::Entry(ready), Some(refused)) => Prepared::Partly(ready, refused),
+                (Prepared::Entry(ready), None) if !frame.notes.is_empty() => Prepared::Notes(ready, frame.notes),
                 (prepared, _) => prepared,
             }
         }
@@ -218,12 +223,12 @@ impl Content {
         let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras };
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
-        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally, birth: None })
+        Prepared::Entry(Ready { bytes, more: Vec::new(), lane: self.lane, key: self.key, tally, birth: None })
     }
 }
 
 /// 2001-01-01: before it, a clock that was never set.
-const EARLIEST: Time = Time::from_secs(978_307_200);
+pub(crate) const EARLIEST: Time = Time::from_secs(978_307_200);
 
 /// A time that cannot be (year 1970, the future) is replaced by the time of arrival and said to be suspect; a value that
 /// cannot be is kept and marked.
@@ -270,7 +275,7 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
     let bytes = Entry::Link { gateway, state, at: publish.received_at }.to_bytes();
     let birth = (state == LinkState::Up).then_some(gateway);
     // Not the lane of events: a state may not use what the journal keeps free for alarms.
-    Prepared::Entry(Ready { bytes, lane: Lane::Vit, key: None, tally: Tally::default(), birth })
+    Prepared::Entry(Ready { bytes, more: Vec::new(), lane: Lane::Vit, key: None, tally: Tally::default(), birth })
 }
 
 /// A publish made of a quarantined frame, to try it again.

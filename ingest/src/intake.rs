@@ -34,8 +34,10 @@ impl Intake for Ingest {
         let future_max = Duration::from_secs(shared.config.future_max_s);
         let prepared: Vec<Prepared> =
             publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
-        let is_slow =
-            |one: &Prepared| matches!(one, Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..));
+        let is_slow = |one: &Prepared| {
+            use Prepared::{Malformed, Notes, Partly, UnknownDevice};
+            matches!(one, UnknownDevice(_) | Malformed(_) | Partly(..) | Notes(..))
+        };
         let slow: Vec<bool> =
             prepared.iter().zip(&publishes).map(|(one, publish)| is_slow(one) || is_state(publish)).collect();
         let slots = |prepared: Vec<Prepared>| {
@@ -127,7 +129,7 @@ impl Slot {
             }
             Prepared::Malformed(refused) => Self::Certain(Verdict::Malformed(refused.code)),
             // Only the desk can deal with these.
-            Prepared::UnknownDevice(_) | Prepared::Partly(..) => Self::Certain(Verdict::Busy),
+            Prepared::UnknownDevice(_) | Prepared::Partly(..) | Prepared::Notes(..) => Self::Certain(Verdict::Busy),
         }
     }
 }
@@ -146,6 +148,7 @@ fn append(shared: &Arc<Shared>, slots: Vec<Slot>, done: Done) {
                 verdicts.push(verdict);
                 notes.push((verdicts.len() - 1, ready.key, ready.tally, ready.birth));
                 entries.push(ready.bytes);
+                entries.extend(ready.more);
             }
         }
     }
@@ -217,8 +220,17 @@ pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             }
         }
         shared.keep_states(&mut batches);
-        for Batch { slots, done, .. } in batches {
+        let mut born = Vec::new();
+        for Batch { from, publishes, slots, done } in batches {
+            for (publish, slot) in publishes.iter().zip(&slots) {
+                if matches!(slot, Slot::Entry(Ready { birth: Some(_), .. }, Verdict::Stored)) {
+                    born.push((from.gateway, publish.payload.clone()));
+                }
+            }
             append(shared, slots, done);
+        }
+        for (gateway, birth) in born {
+            shared.care_for(gateway, &birth);
         }
     }
 }
@@ -287,6 +299,30 @@ impl Shared {
                     certain @ Slot::Certain(_) => certain,
                 }
             }
+            Prepared::Notes(ready, notes) => match Slot::of(Prepared::Entry(ready), self) {
+                Slot::Entry(mut ready, mut verdict) => match self.take_notes(from.gateway, publish.received_at, &notes)
+                {
+                    Ok(taken) => {
+                        ready.more = taken.entries;
+                        if let Some(refused) = taken.unknown {
+                            verdict = match self.quarantine(from, publish, &refused) {
+                                Verdict::Malformed(_) => Verdict::Stored,
+                                other => other,
+                            };
+                        }
+                        Slot::Entry(ready, verdict)
+                    }
+                    Err(error) => {
+                        if let Some(silent) = self.quiet.due("notes", from.gateway) {
+                            let gateway = from.gateway.0;
+                            tracing::error!(gateway.id = gateway, %error, silent, "notes cannot be kept; the gateway keeps them");
+                        }
+                        add(&self.counters.busy, 1);
+                        Slot::Certain(Verdict::Busy)
+                    }
+                },
+                certain @ Slot::Certain(_) => certain,
+            },
             prepared => Slot::of(prepared, self),
         }
     }
@@ -375,7 +411,8 @@ impl Shared {
             }
             Slot::Certain(Verdict::Stored | Verdict::Duplicate) => {}
             Slot::Entry(ready, _) => {
-                self.journal.append_blocking(vec![ready.bytes]).map_err(|error| error.to_string())?;
+                let entries = std::iter::once(ready.bytes).chain(ready.more).collect();
+                self.journal.append_blocking(entries).map_err(|error| error.to_string())?;
                 self.ledger.mark(ready.key);
                 ready.tally.count(&self.counters);
             }
@@ -402,7 +439,7 @@ impl Shared {
             Prepared::Malformed(Refused { detail, .. }) => Err(format!("still does not decode: {detail}")),
             // Its readings were journalled when it came.
             Prepared::Partly(_, Refused { detail, .. }) => Err(format!("still does not decode in full: {detail}")),
-            Prepared::UnknownDevice(_) => Ok(self.at_desk(from, publish)),
+            Prepared::UnknownDevice(_) | Prepared::Notes(..) => Ok(self.at_desk(from, publish)),
             prepared => Ok(Slot::of(prepared, self)),
         }
     }

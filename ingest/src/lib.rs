@@ -5,10 +5,12 @@
 //!
 //! What is deliberately absent: rules, alarms, and any wait for a database on the way to the PUBACK of a known device.
 
+mod care;
 mod config;
 mod frame;
 mod intake;
 pub mod ledger;
+mod notes;
 mod quiet;
 mod retained;
 mod stats;
@@ -39,6 +41,8 @@ use view::View;
 
 /// Name of the ledger's cursor in the journal.
 const LEDGER_CURSOR: &str = "ledger";
+/// Seconds between two looks whether the rules of gateways have changed.
+const CARE_EVERY_S: u64 = 5;
 /// The ledger's saved form in the data directory. A cache: may be deleted.
 const LEDGER_FILE: &str = "ledger.ckpt";
 /// Bytes read at once while the ledger catches up at start.
@@ -72,6 +76,7 @@ struct Shared {
     counters: Counters,
     door: ArcSwapOption<DoorHandle>,
     quiet: quiet::Quiet,
+    care: care::Care,
 }
 
 /// The front door's other side. Cheap to clone.
@@ -127,6 +132,7 @@ impl Ingest {
             counters: Counters::default(),
             door: ArcSwapOption::empty(),
             quiet: quiet::Quiet::default(),
+            care: care::Care::default(),
         });
         shared.view.store(Arc::new(View::new(records.registry()?)));
         let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
@@ -162,6 +168,11 @@ impl Ingest {
     /// Tries a quarantined frame again. Blocking. The error says why it still cannot be stored.
     pub fn replay_quarantined(&self, id: i64) -> Result<(), String> {
         self.shared.replay(id)
+    }
+
+    /// Sends a gateway what was saved for it. Blocking. False: it is not connected and gets it at its next birth.
+    pub fn push(&self, gateway: model::GatewayId) -> Result<bool, store::records::Error> {
+        self.shared.push_now(gateway)
     }
 
     /// Frames missing between the first and the newest of a gateway's lane.
@@ -205,6 +216,7 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
     let mut tick = every(shared.config.tick_s);
     let mut save = every(shared.config.ledger_save_s);
     let mut refresh = every(shared.config.registry_refresh_s);
+    let mut care = every(CARE_EVERY_S);
     // A position is saved one round after it was seen: by then every completion up to it has marked the ledger.
     let mut seen = Seq(shared.journal.first().0.saturating_sub(1));
     loop {
@@ -215,6 +227,11 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
                 let upto = std::mem::replace(&mut seen, shared.journal.head());
                 blocking(&shared, move |shared| save_ledger(shared, upto)).await;
             }
+            _ = care.tick() => blocking(&shared, |shared| {
+                if let Err(error) = shared.care_round() {
+                    tracing::warn!(%error, "the rules of gateways cannot be read; tried again");
+                }
+            }).await,
             _ = refresh.tick() => blocking(&shared, |shared| {
                 if let Err(Refusal::TooMany(error) | Refusal::Later(error)) = shared.refresh() {
                     tracing::warn!(error, "the registry cannot be read; the last picture stays");

@@ -85,6 +85,9 @@ words! {
         Closed = "closed", "关闭", "Closed";
         Reopened = "reopened", "重新打开", "Reopened";
         Note = "note", "备注", "Note";
+        /// The gateway sounded it at the elder's place while the server was out of reach.
+        Sounded = "sounded", "网关本地已报警", "Sounded at the gateway";
+        Cancelled = "cancelled", "现场取消", "Cancelled at the device";
     }
 }
 
@@ -221,6 +224,17 @@ pub enum Change {
     DataLost,
     /// The data are back and the condition still holds.
     StillPresent,
+    /// A gateway that could not reach the server raised it at the elder's place, at [`Transition::at`].
+    Sounded {
+        /// As the gateway judged.
+        priority: Priority,
+        /// What it sounded with: `command`, `gpio`, `http`.
+        by: String,
+        /// False: it tried and could not.
+        ok: bool,
+    },
+    /// The person cancelled the call at the device. Nothing but a line of history: a person still has to look.
+    Cancelled,
 }
 
 impl Transition {

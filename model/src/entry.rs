@@ -1,7 +1,7 @@
 //! What the journal holds, as bytes: the one binary form in which a frame travels from the front door to every reader.
 //!
 //! ```text
-//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras)
+//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras, 7 sounded)
 //! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
 //!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
 //! extras      (kind 6, after the samples) see `extra.rs`
@@ -9,13 +9,16 @@
 //! rules       elder u32 (0 = default set), at i64, postcard of RuleSet
 //! link        gateway u32, state u8, at i64
 //! aged        aged u8 (0 or 1), at i64, elder u32*
+//! sounded     JSON of Sounded
 //! ```
 //! All little endian. `dt` is the zigzag varint distance in microseconds of `taken_at` from the sample before (the first:
 //! from `received`). A value follows only when the quality has one. The journal adds length and checksum; this form has
 //! neither. Decoding is strict: left-over or missing bytes are an error, never a panic.
 
 use crate::rule::RuleSet;
-use crate::{DeviceId, ElderId, Event, EventKind, Extras, GatewayId, Lane, Metric, Quality, Sample, Subject, Time};
+use crate::{
+    DeviceId, ElderId, Event, EventKind, Extras, GatewayId, Lane, Metric, Quality, Sample, Sounded, Subject, Time,
+};
 
 /// One journal entry.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,8 @@ pub enum Entry {
         at: Time,
         elders: Vec<ElderId>,
     },
+    /// A gateway sounded an alarm at the elder's place.
+    Sounded(Sounded),
     /// A gateway's connection came, went to sleep, or was lost.
     Link {
         gateway: GatewayId,
@@ -101,6 +106,8 @@ pub enum BadEntry {
     Unknown { what: &'static str, id: u64 },
     #[error("the rules do not decode")]
     Rules,
+    #[error("what a gateway sounded does not decode")]
+    Sounded,
     #[error("what travels beside the samples does not decode")]
     Extras,
 }
@@ -118,6 +125,7 @@ const RULES: u8 = 3;
 const LINK: u8 = 4;
 const AGED: u8 = 5;
 const FRAME_EXTRAS: u8 = 6;
+const SOUNDED: u8 = 7;
 
 impl Entry {
     /// Appends the entry's bytes to `out`.
@@ -142,6 +150,11 @@ impl Entry {
                 for elder in elders {
                     out.extend_from_slice(&elder.0.to_le_bytes());
                 }
+            }
+            Self::Sounded(sounded) => {
+                out.push(SOUNDED);
+                // Plain data with text keys: writing it to memory cannot fail.
+                out.extend_from_slice(&serde_json::to_vec(sounded).unwrap_or_default());
             }
             Self::Link { gateway, state, at } => {
                 out.push(LINK);
@@ -187,6 +200,7 @@ impl Entry {
                 }
                 Self::Aged { aged, at, elders }
             }
+            SOUNDED => Self::Sounded(serde_json::from_slice(cut.rest()).map_err(|_| BadEntry::Sounded)?),
             LINK => {
                 let gateway = GatewayId(cut.u32()?);
                 let state = match cut.u8()? {
@@ -385,6 +399,19 @@ mod tests {
             Entry::Tick(Time(5)),
             Entry::Rules { elder: Some(ElderId(4)), at: Time(1), set },
             Entry::Link { gateway: GatewayId(1), state: LinkState::Lost, at: Time(2) },
+            Entry::Sounded(Sounded {
+                gateway: GatewayId(1),
+                device: DeviceId(2),
+                subject: Subject::Unattributed(DeviceId(2)),
+                rule: "sos".into(),
+                priority: crate::Priority::P1,
+                kind: crate::AlarmKind::Event { kind: EventKind::Sos },
+                started_at: Time(1_800_000_000_123_456),
+                sounded_at: Time(4),
+                by: "gpio".into(),
+                ok: true,
+                at: Time(5),
+            }),
         ] {
             let bytes = entry.to_bytes();
             assert_eq!(Entry::decode(&bytes).unwrap(), entry);

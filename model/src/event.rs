@@ -58,6 +58,18 @@ events! {
     Overflow = 21, "overflow", "缓冲溢出", "Buffer overflow", Evt;
 }
 
+impl EventKind {
+    /// A person must look, whoever wears the device.
+    pub const fn calls_for_help(self) -> bool {
+        matches!(self, Self::Sos | Self::Fall | Self::UnspecifiedAlarm)
+    }
+
+    /// Is about the device itself and judged also when the device belongs to nobody.
+    pub const fn is_technical(self) -> bool {
+        matches!(self, Self::DeviceError | Self::UnknownDevice | Self::DeviceMoved)
+    }
+}
+
 /// One happening at a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {

@@ -16,10 +16,12 @@ pub mod metric;
 pub mod note;
 pub mod page;
 pub mod people;
+pub mod push;
 pub mod quality;
 pub mod reading;
 pub mod rule;
 pub mod runs;
+pub mod sounded;
 pub mod time;
 
 pub use alarm::{AlarmId, AlarmKind, Condition, Handling, Outcome, Priority};
@@ -30,4 +32,5 @@ pub use metric::Metric;
 pub use note::Note;
 pub use quality::Quality;
 pub use reading::{Reading, Sample};
+pub use sounded::Sounded;
 pub use time::Time;

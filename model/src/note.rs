@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::words;
-use crate::{ElderId, Lane, Name, Priority, Time};
+use crate::{AlarmKind, ElderId, Lane, Name, Priority, Time};
 
 /// Notes one frame may hold.
 pub const NOTES_MAX: usize = 64;
@@ -39,12 +39,14 @@ pub enum Note {
     Thinned { epoch: u32, lane: Lane, from: u64, to: u64, readings: u64, kept: u64, cause: LossCause },
     /// The gateway sounded an alarm at the place, while it could not reach the server.
     Sounded {
-        /// `None`: the device is bound to nobody as far as the gateway knows.
+        /// Whom a session at a shared device named. Of other devices the server knows best whose they were then.
         elder: Option<ElderId>,
         device: Name,
         /// Slug of the rule.
         rule: String,
         priority: Priority,
+        /// What raised it, with its numbers.
+        kind: AlarmKind,
         started_at: Time,
         sounded_at: Time,
         /// Which hook: `command`, `gpio`, `http`.
@@ -93,6 +95,7 @@ mod tests {
                 device,
                 rule: "sos".into(),
                 priority: Priority::P1,
+                kind: AlarmKind::Event { kind: crate::EventKind::Sos },
                 started_at: Time(5),
                 sounded_at: Time(6),
                 by: "command".into(),

@@ -3,7 +3,10 @@
 use model::alarm::{Change, Transition};
 use model::entry::{Entry, Flags, Frame};
 use model::rule::RuleSet;
-use model::{DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Quality, Sample, Seq, Subject, Time};
+use model::{
+    AlarmKind, DeviceId, ElderId, Event, EventKind, GatewayId, Lane, Metric, Priority, Quality, Sample, Seq, Sounded,
+    Subject, Time,
+};
 use vigil_engine::Engine;
 
 pub(crate) struct Day {
@@ -33,6 +36,28 @@ pub(crate) fn frame(received: i64) -> Frame {
     }
 }
 
+/// What a gateway says that it sounded.
+pub(crate) fn word(received: i64, rule: &str, started: i64, sounded: i64) -> Sounded {
+    let kind = match rule {
+        "sos" => AlarmKind::Event { kind: EventKind::Sos },
+        "fall" => AlarmKind::Event { kind: EventKind::Fall },
+        _ => AlarmKind::Threshold { metric: Metric::Spo2, high: false, value: 85.0, limit: 91.0 },
+    };
+    Sounded {
+        gateway: GatewayId(1),
+        device: DeviceId(3),
+        subject: Subject::Elder(ELDER),
+        rule: rule.to_owned(),
+        priority: Priority::P1,
+        kind,
+        started_at: at(started),
+        sounded_at: at(sounded),
+        by: "command".to_owned(),
+        ok: true,
+        at: at(received),
+    }
+}
+
 /// One transition in a few words: "P1 spo2_low", "worsened P1 spo2_low", "late P3 ...", "cleared ...".
 pub(crate) fn say(transition: &Transition) -> String {
     let rule = &transition.rule;
@@ -44,6 +69,9 @@ pub(crate) fn say(transition: &Transition) -> String {
         Change::Cleared => format!("cleared {rule}"),
         Change::DataLost => format!("lost {rule}"),
         Change::StillPresent => format!("still {rule}"),
+        Change::Sounded { ok: true, .. } => format!("sounded {rule}"),
+        Change::Sounded { .. } => format!("mute {rule}"),
+        Change::Cancelled => format!("cancelled {rule}"),
     }
 }
 
@@ -87,6 +115,11 @@ impl Day {
     pub(crate) fn event(&mut self, received: i64, happened: i64, kind: EventKind) -> Vec<String> {
         let events = vec![Event { kind, at: at(happened) }];
         self.told(&Entry::Frame(Frame { events, lane: kind.lane(), ..frame(received) }))
+    }
+
+    /// The gateway's word, received at `received`, that it sounded at `sounded` what had begun at `started`.
+    pub(crate) fn sounded(&mut self, received: i64, rule: &str, started: i64, sounded: i64) -> Vec<String> {
+        self.told(&Entry::Sounded(word(received, rule, started, sounded)))
     }
 
     pub(crate) fn tick(&mut self, seconds: i64) -> Vec<String> {

@@ -5,4 +5,5 @@ mod day;
 mod persist;
 mod properties;
 mod recording;
+mod sounded;
 mod stories;

@@ -48,7 +48,7 @@ fn damaged_bytes_are_refused_whole() {
         assert!(Engine::load(&bytes[..index]).is_err(), "cut at {index}");
     }
     let mut newer = bytes;
-    newer[4] = 3;
-    assert_eq!(Engine::load(&newer).unwrap_err(), BadState::Version { found: 3 });
+    newer[4] = 4;
+    assert_eq!(Engine::load(&newer).unwrap_err(), BadState::Version { found: 4 });
     assert_eq!(Engine::load(b"").unwrap_err(), BadState::NotAnEngine);
 }

@@ -92,14 +92,20 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
     let Some(view) = tx.alarm(transition.alarm)? else {
         return unrecorded(tx, transition, &key, plan);
     };
+    if let Change::Sounded { priority, by, ok } = &transition.change {
+        return sounded(tx, &view, transition, &key, (*priority, by.as_str(), *ok), plan);
+    }
     let (kind, detail) = match &transition.change {
+        Change::Cancelled => (AlarmEventKind::Cancelled, serde_json::Value::Null),
         Change::Worsened { priority, kind } => {
             (AlarmEventKind::Worsened, json!({ "priority": priority, "kind": kind }))
         }
         Change::Repeated { kind } => (AlarmEventKind::Repeated, json!({ "kind": kind })),
         Change::Cleared => (AlarmEventKind::Cleared, serde_json::Value::Null),
         Change::DataLost => (AlarmEventKind::DataLost, serde_json::Value::Null),
-        Change::Raised { .. } | Change::StillPresent => (AlarmEventKind::Present, serde_json::Value::Null),
+        Change::Raised { .. } | Change::StillPresent | Change::Sounded { .. } => {
+            (AlarmEventKind::Present, serde_json::Value::Null)
+        }
     };
     let (alarm, at) = (transition.alarm, transition.at);
     tx.write_event(&NewEvent { alarm, kind, at, by: None, detail, change_key: Some(&key) })?;
@@ -119,6 +125,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
             set_condition(tx, alarm, Condition::Unknown)?;
             Ok(0)
         }
+        Change::Cancelled | Change::Sounded { .. } => Ok(0),
         Change::Raised { .. } | Change::StillPresent => {
             set_condition(tx, alarm, Condition::Present)?;
             // Handled, then nothing was heard, and now the values are back and no better.
@@ -134,7 +141,13 @@ fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, key: &str, plan: Plan<'_
     let (priority, kind) = match transition.change {
         Change::Worsened { priority, kind } => (priority, kind),
         Change::Repeated { kind } => (repeated_priority(tx, transition, &kind)?, kind),
-        Change::Raised { .. } | Change::Cleared | Change::DataLost | Change::StillPresent => return Ok(0),
+        // Of what a gateway sounded the log says itself that it is raised, before this.
+        Change::Raised { .. }
+        | Change::Cleared
+        | Change::DataLost
+        | Change::StillPresent
+        | Change::Sounded { .. }
+        | Change::Cancelled => return Ok(0),
     };
     let raised = Raise { priority, kind, started_at: transition.at, late: !is_news(transition) };
     raise(tx, transition, key, raised, plan)
@@ -165,6 +178,8 @@ fn change_key(transition: &Transition) -> String {
         Change::Cleared => format!("{alarm}/cleared/{}", at.0),
         Change::DataLost => format!("{alarm}/data_lost/{}", at.0),
         Change::StillPresent => format!("{alarm}/present/{}", at.0),
+        Change::Sounded { by, ok, .. } => format!("{alarm}/sounded/{by}/{ok}/{}", at.0),
+        Change::Cancelled => format!("{alarm}/cancelled/{}", at.0),
     }
 }
 
@@ -236,7 +251,7 @@ impl Labels {
             AlarmKind::Event { kind } => (kind.zh().to_owned(), kind.en().to_owned()),
             AlarmKind::Silence { .. } => ("无数据".to_owned(), "No data".to_owned()),
         };
-        let latching = matches!(kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::Fall });
+        let latching = matches!(kind, AlarmKind::Event { kind } if kind.calls_for_help());
         Ok(Self { zh, en, latching })
     }
 }
@@ -296,13 +311,53 @@ fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool
         )?;
         tx.event(view.id, AlarmEventKind::Reopened, None, serde_json::Value::Null)?;
     }
-    if was_late || reopen { page_people(tx, view.id, plan) } else { Ok(0) }
+    // What was found late and then paged (a gateway had sounded it) is not paged again by being news.
+    let first = was_late && !is_paged(tx, view)?;
+    if first || reopen { page_people(tx, view.id, plan) } else { Ok(0) }
+}
+
+/// People were told of this alarm, or will be when its deadline comes.
+fn is_paged(tx: &Tx<'_>, view: &AlarmView) -> Result<bool> {
+    let sent = tx.prepare_cached("SELECT 1 FROM page WHERE alarm = ?1")?.exists([view.id.0 as i64])?;
+    Ok(sent || view.page_due_at.is_some())
+}
+
+/// A gateway raised it at the elder's place while it could not reach us. People are paged once: by the data or, when these
+/// are old or still on their way, by this word.
+fn sounded(
+    tx: &mut Tx<'_>,
+    view: &AlarmView,
+    transition: &Transition,
+    key: &str,
+    (priority, by, ok): (Priority, &str, bool),
+    plan: Plan<'_>,
+) -> Result<usize> {
+    let (id, at) = (view.id.0 as i64, transition.at);
+    let detail = json!({ "by": by, "ok": ok, "priority": priority });
+    let kind = AlarmEventKind::Sounded;
+    tx.write_event(&NewEvent { alarm: view.id, kind, at, by: None, detail, change_key: Some(key) })?;
+    // The first time that it could be heard; if it never could, the first try.
+    let known = view.sounded_at.zip(view.sounded_ok);
+    if known.is_none_or(|(first, heard)| if ok == heard { at < first } else { ok }) {
+        tx.prepare_cached("UPDATE alarm SET sounded_at = ?2, sounded_ok = ?3 WHERE id = ?1")?
+            .execute(params![id, at.0, ok])?;
+    }
+    let worse = priority < view.priority;
+    if worse {
+        tx.execute("UPDATE alarm SET priority = ?2 WHERE id = ?1", params![id, priority.slug()])?;
+    }
+    // Somebody dealt with it, and after that it was bad enough to be sounded.
+    let after = view.resolved_at.is_none_or(|resolved| resolved < at);
+    if view.is_done() {
+        return wake(tx, view, transition, after, plan);
+    }
+    if worse || !is_paged(tx, view)? { page_people(tx, view.id, plan) } else { Ok(0) }
 }
 
 /// Queues the first pages of an alarm (or again, when it got worse) and sets the time of the next ones.
 fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     let Some(view) = tx.alarm(id)? else { return Ok(0) };
-    if view.late && !is_sos(&view) {
+    if view.is_review() {
         return Ok(0);
     }
     let queued = tx.queue_pages(&view, &plan(&view))?;
@@ -319,7 +374,7 @@ fn is_news(transition: &Transition) -> bool {
 
 /// Somebody pressed for help: never silenced by age.
 pub(super) fn is_sos(view: &AlarmView) -> bool {
-    matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos })
+    matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::UnspecifiedAlarm })
 }
 
 fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {

@@ -66,8 +66,8 @@ impl Records {
 
 fn orphans(conn: &Connection) -> Result<Vec<model::AlarmId>> {
     let mut query = conn.prepare_cached(
-        "SELECT id FROM alarm WHERE priority IN ('P1', 'P2') AND late = FALSE AND \
-         ((handling = 'open' AND page_due_at IS NULL) \
+        "SELECT id FROM alarm WHERE priority IN ('P1', 'P2') AND \
+         (late = FALSE OR sounded_at IS NOT NULL) AND ((handling = 'open' AND page_due_at IS NULL) \
           OR (handling = 'claimed' AND (claim_until IS NULL OR claimed_by IS NULL)) \
           OR (handling = 'engaged' AND accepted_by IS NULL)) LIMIT ?1",
     )?;

@@ -228,7 +228,7 @@ impl Tx<'_> {
     /// Sets the deadline of an alarm that waits for a person; others have none.
     pub(super) fn set_page_due(&mut self, view: &AlarmView, due: Time) -> Result<()> {
         let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
-        if view.handling == Handling::Open && urgent && (!view.late || super::apply::is_sos(view)) {
+        if view.handling == Handling::Open && urgent && !view.is_review() {
             self.prepare_cached("UPDATE alarm SET page_due_at = ?2 WHERE id = ?1")?
                 .execute(params![view.id.0 as i64, due.0])?;
             self.pages = true;

@@ -51,10 +51,15 @@ impl Records {
         self.read(|conn| newest(conn, None))
     }
 
-    /// Saves the shipped default when there is none yet. Returns the set in force.
+    /// Saves the shipped default when there is none yet, or when the one in force was shipped with another version of the
+    /// program. A default that a person saved stays as it is. Returns the set in force.
     pub fn ensure_default_rules(&self, shipped: &RuleSet) -> Result<StoredRules> {
         if let Some(saved) = self.default_rules()? {
-            return Ok(saved);
+            // Versions count up over all sets here, so that the shipped number says nothing.
+            let same = RuleSet { version: saved.set.version, ..shipped.clone() } == saved.set;
+            if same || saved.author.is_some() {
+                return Ok(saved);
+            }
         }
         self.save_rules(None, shipped.clone(), None, "shipped with the program")?;
         self.default_rules()?.ok_or(Error::NotFound("default rule set"))

@@ -57,6 +57,10 @@ pub struct AlarmView {
     pub received_at: Time,
     pub updated_at: Time,
     pub late: bool,
+    /// When a gateway sounded it at the elder's place, because it could not reach the server. The first time.
+    pub sounded_at: Option<Time>,
+    /// False: it tried, and the siren or whatever it has did not work.
+    pub sounded_ok: Option<bool>,
     pub repeats: u32,
     pub claimed_by: Option<Named>,
     pub claim_until: Option<Time>,
@@ -131,9 +135,9 @@ pub(super) const ALARM_COLUMNS: &str = "\
     a.started_at, a.raised_at, a.received_at, a.updated_at, a.late, a.repeats, \
     a.claimed_by, c.name, a.claim_until, a.accepted_by, x.name, a.accepted_at, \
     a.outcome, a.outcome_note, a.resolved_by, r.name, a.resolved_at, a.page_due_at, \
-    (SELECT g.state FROM page g WHERE g.alarm = a.id ORDER BY g.id DESC LIMIT 1), a.last_event";
+    (SELECT g.state FROM page g WHERE g.alarm = a.id ORDER BY g.id DESC LIMIT 1), a.last_event, a.sounded_at, a.sounded_ok";
 /// How many there are: columns of a joined table start here.
-pub(super) const ALARM_COLUMNS_COUNT: usize = 39;
+pub(super) const ALARM_COLUMNS_COUNT: usize = 41;
 
 /// The joins they need; `a` must be in the query already.
 pub(super) const ALARM_JOINS: &str = "\
@@ -175,6 +179,8 @@ impl AlarmView {
             received_at: Time(row.get(21)?),
             updated_at: Time(row.get(22)?),
             late: row.get(23)?,
+            sounded_at: row.get::<_, Option<i64>>(39)?.map(Time),
+            sounded_ok: row.get(40)?,
             repeats: row.get(24)?,
             claimed_by: named(25, 26)?,
             claim_until: row.get::<_, Option<i64>>(27)?.map(Time),
@@ -195,6 +201,11 @@ impl AlarmView {
     /// Nobody has to do anything for it any more.
     pub fn is_done(&self) -> bool {
         matches!(self.handling, Handling::Resolved | Handling::Closed)
+    }
+
+    /// Found in old data, to be looked at: it pages nobody. Calls for help and what a gateway sounded do, however late.
+    pub(super) fn is_review(&self) -> bool {
+        self.late && self.sounded_at.is_none() && !super::apply::is_sos(self)
     }
 
     /// Goes away by itself when the condition does, unless a person has it. What was found in late data is over before

@@ -8,6 +8,7 @@ mod invariants;
 mod pages;
 mod people;
 mod registry;
+mod sounded;
 mod store;
 
 use model::alarm::{Change, Transition};

@@ -73,14 +73,23 @@ fn rules_are_versioned_and_an_own_set_wins() {
     let set = RuleSet { name: "shipped".into(), version: 3, source: "test".into(), rules: vec![rule] };
     assert_eq!(records.ensure_default_rules(&set).unwrap().set, set, "keeps the version it was shipped with");
     let changed = RuleSet { name: "newer".into(), ..set.clone() };
-    assert_eq!(records.ensure_default_rules(&changed).unwrap().set, set, "a saved default is not overwritten");
+    let newer = RuleSet { version: 4, ..changed.clone() };
+    assert_eq!(records.ensure_default_rules(&changed).unwrap().set, newer, "the next program brings its own");
+    assert_eq!(records.ensure_default_rules(&changed).unwrap().set, newer, "once");
     let own = RuleSet { name: "own".into(), ..set.clone() };
     let version = records.save_rules(Some(house.elder), own, Some(house.doctor), "高龄").unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
     let found = records.rules_for(house.elder).unwrap();
-    assert_eq!((found.own, found.set.version, found.author), (true, 4, Some(house.doctor)));
+    assert_eq!((found.own, found.set.version, found.author), (true, 5, Some(house.doctor)));
     assert!(!records.rules_for(ElderId(99)).unwrap().own);
     assert_eq!(records.own_rules().unwrap().len(), 1);
+    let county = records.save_rules(None, RuleSet { name: "county".into(), ..set.clone() }, Some(house.doctor), "本县");
+    assert_eq!(county.unwrap(), 6);
+    assert_eq!(
+        records.ensure_default_rules(&set).unwrap().set.name,
+        "county",
+        "what a person saved is not overwritten"
+    );
     let mut bad = set.clone();
     bad.rules.push(bad.rules[0].clone());
     assert!(matches!(records.save_rules(None, bad, None, "twice"), Err(Error::Invalid(_))));

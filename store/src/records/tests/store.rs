@@ -29,13 +29,14 @@ fn a_changed_migration_is_noticed_and_a_broken_one_leaves_nothing() {
     let changed = [(1, "CREATE TABLE other (id BIGINT)")];
     let error = migrate::run(&mut raw, &changed, START).unwrap_err();
     assert!(matches!(error, Error::MigrationChanged(1)), "{error}");
-    let first = migrate::MIGRATIONS[0];
-    let broken = [first, (2, "CREATE TABLE half (id BIGINT); CREATE TABLE half (id BIGINT);")];
+    let next = migrate::MIGRATIONS.last().unwrap().0 + 1;
+    let with = |text| [migrate::MIGRATIONS, &[(next, text)]].concat();
+    let broken = with("CREATE TABLE half (id BIGINT); CREATE TABLE half (id BIGINT);");
     migrate::run(&mut raw, &broken, START).unwrap_err();
     assert!(raw.prepare("SELECT * FROM half").is_err(), "half a migration is none");
-    let good = [first, (2, "CREATE TABLE whole (id BIGINT);")];
-    assert_eq!(migrate::run(&mut raw, &good, START).unwrap(), 2);
-    assert_eq!(migrate::run(&mut raw, &good, START).unwrap(), 2);
+    let good = with("CREATE TABLE whole (id BIGINT);");
+    assert_eq!(migrate::run(&mut raw, &good, START).unwrap(), next);
+    assert_eq!(migrate::run(&mut raw, &good, START).unwrap(), next);
 }
 
 #[test]

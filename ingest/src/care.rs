@@ -1,0 +1,120 @@
+//! Remote care: what a gateway is to have is sent (`d/cfg`) when it is born and when it changes, until the gateway says in a
+//! note that it has it or why not.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use model::GatewayId;
+use model::note::Push;
+use model::push::{PUSH_BYTES_MAX, Pushed};
+use serde_json::value::RawValue;
+use store::records::{self, CareMark};
+
+use crate::Shared;
+
+/// Gateways whose rules are compared and saved in one transaction.
+const TOGETHER_MAX: usize = 256;
+
+/// What the last round saw.
+#[derive(Debug, Default)]
+pub(crate) struct Care {
+    seen: Mutex<Option<CareMark>>,
+}
+
+/// The part of a birth that says which versions are in force: `{"cfg":{"rules":3}}`. Without it the gateway takes no pushes.
+#[derive(serde::Deserialize)]
+struct Birth {
+    cfg: HashMap<Push, u64>,
+}
+
+impl Shared {
+    /// A gateway was born: it gets what it is to have and has not. Blocking, at the desk.
+    pub(crate) fn care_for(&self, gateway: GatewayId, birth: &[u8]) {
+        let Ok(Birth { cfg }) = serde_json::from_slice(birth) else { return };
+        let cared = || {
+            // Whoever has rules is looked after by the rounds: a thousand births at once cost one query each.
+            if !self.records.push_wanted(gateway)?.iter().any(|one| one.what == Push::Rules) {
+                self.save_rules(&[gateway])?;
+            }
+            self.send_wanted(gateway, |one| cfg.get(&one.what) != Some(&one.version))
+        };
+        if let Err(error) = cared()
+            && let Some(silent) = self.quiet.due("care", gateway)
+        {
+            tracing::warn!(gateway.id = gateway.0, %error, silent, "what a gateway is to have cannot be read; sent at its next birth");
+        }
+    }
+
+    /// Sends what is new. Blocking: after somebody saved a push for this gateway. False: it is not connected.
+    pub(crate) fn push_now(&self, gateway: GatewayId) -> Result<bool, records::Error> {
+        let connected = self.door.load().as_ref().is_some_and(|door| door.is_connected(gateway));
+        if connected {
+            self.send_wanted(gateway, |one| one.unanswered)?;
+        }
+        Ok(connected)
+    }
+
+    /// Looks whether rules, bindings or ages have changed, and sends the gateways theirs. Blocking, every few seconds, so that
+    /// many changes are one push.
+    pub(crate) fn care_round(&self) -> Result<(), records::Error> {
+        let mark = self.records.care_mark()?;
+        {
+            let mut seen = self.care.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if seen.replace(mark) == Some(mark) {
+                return Ok(());
+            }
+        }
+        let gateways = self.records.gateways_with_rules()?;
+        for some in gateways.chunks(TOGETHER_MAX) {
+            let saved =
+                self.save_rules(some).and_then(|()| some.iter().try_for_each(|one| self.push_now(*one).map(|_| ())));
+            if let Err(error) = saved {
+                *self.care.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A version for every gateway whose rules are not those it was last to have.
+    fn save_rules(&self, gateways: &[GatewayId]) -> Result<(), records::Error> {
+        let mut bodies = Vec::with_capacity(gateways.len());
+        for (gateway, rules) in self.records.edge_rules(gateways)? {
+            let body = serde_json::to_string(&rules).unwrap_or_default();
+            if body.len() <= PUSH_BYTES_MAX {
+                bodies.push((gateway, body));
+            } else if let Some(silent) = self.quiet.due("rules", gateway) {
+                let bytes = body.len();
+                tracing::error!(
+                    gateway.id = gateway.0,
+                    bytes,
+                    silent,
+                    "the rules of this gateway are too large to be pushed; it keeps the old ones"
+                );
+            }
+        }
+        self.records.push_save_all(Push::Rules, &bodies).map(|_| ())
+    }
+
+    fn send_wanted(
+        &self,
+        gateway: GatewayId,
+        choose: impl Fn(&records::PushWanted) -> bool,
+    ) -> Result<(), records::Error> {
+        let door = self.door.load();
+        let Some(door) = &*door else { return Ok(()) };
+        for mut wanted in self.records.push_wanted(gateway)?.into_iter().filter(|one| choose(one)) {
+            if wanted.what == Push::Rules {
+                let rules = self.records.edge_rules(&[gateway])?.pop().map(|(_, rules)| rules);
+                wanted.body = rules.and_then(|rules| serde_json::to_string(&rules).ok()).unwrap_or_default();
+            }
+            let Ok(body) = RawValue::from_string(wanted.body) else { continue };
+            let push = Pushed { what: wanted.what, version: wanted.version, body };
+            let payload = serde_json::to_vec(&push).unwrap_or_default();
+            if door.down(gateway, "cfg", payload.into(), 1) {
+                self.records.push_sent(gateway, wanted.what, wanted.version)?;
+            }
+        }
+        Ok(())
+    }
+}
