@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use model::{DeviceId, ElderId, Reading, Subject, Time, mask};
+use model::{DeviceId, ElderId, Origin, Reading, Subject, Time, mask};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::readings::Readings;
@@ -134,13 +134,27 @@ pub(crate) fn latest_json(records: &Records, readings: &Readings, subject: Subje
     };
     let devices = devices.map_err(|error| ApiError::internal("latest values", &error))?;
     let names: HashMap<DeviceId, &str> = devices.iter().map(|device| (device.id, device.name.as_str())).collect();
-    Ok(latest.iter().map(|reading| reading_json(reading, names.get(&reading.device).copied())).collect())
+    let mut rows = Vec::with_capacity(latest.len());
+    for reading in &latest {
+        let (metric, at) = (reading.sample.metric, reading.sample.taken_at);
+        let origin =
+            readings.origin(subject, metric, at).map_err(|error| ApiError::internal("latest values", &error))?;
+        rows.push(reading_json(reading, names.get(&reading.device).copied(), origin.as_ref()));
+    }
+    Ok(Value::Array(rows))
 }
 
-fn reading_json(reading: &Reading, device: Option<&str>) -> Value {
+fn reading_json(reading: &Reading, device: Option<&str>, origin: Option<&Origin>) -> Value {
     let sample = &reading.sample;
     json!({
         "metric": sample.metric, "value": sample.value(), "quality": sample.quality, "taken_at": sample.taken_at,
-        "device": device,
+        "device": device, "origin": origin.map(origin_json),
     })
+}
+
+/// What the device itself wrote. Its clock is a wall clock of nobody knows which zone: no RFC 3339 instant.
+fn origin_json(origin: &Origin) -> Value {
+    let (raw, unit) = origin.raw.as_ref().map(|(raw, unit)| (raw, unit)).unzip();
+    let wall = origin.device_ms.map(|ms| Time::from_millis(ms).to_string().trim_end_matches('Z').to_owned());
+    json!({ "raw": raw, "unit": unit, "device_time": wall, "uncertainty_ms": origin.uncertainty_ms })
 }

@@ -28,6 +28,7 @@ mod session;
 mod stream;
 mod trend;
 mod view;
+mod waveforms;
 mod web;
 
 use std::net::SocketAddr;

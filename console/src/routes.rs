@@ -8,7 +8,7 @@ use model::people::Role;
 
 use crate::access::{ADMINISTRATOR, ALL, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
-use crate::{App, alarms, demo, elders, guard, operations, pages, rules, session, stream, trend, web};
+use crate::{App, alarms, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web};
 
 /// One row of the table.
 struct Route {
@@ -35,6 +35,8 @@ fn table() -> Vec<Route> {
         route("GET", "/api/elders/{id}", ALL, get(elders::detail)),
         route("GET", "/api/elders/{id}/latest", ALL, get(elders::latest)),
         route("GET", "/api/elders/{id}/trend", ALL, get(trend::trend)),
+        route("GET", "/api/elders/{id}/waveforms", ALL, get(waveforms::list)),
+        route("GET", "/api/elders/{id}/strip", ALL, get(waveforms::strip)),
         route("GET", "/api/elders/{id}/rules", ALL, get(rules::get)),
         route("PUT", "/api/elders/{id}/rules", RULE_MAKERS, put(rules::put)),
         route("GET", "/api/pages", CARE, get(pages::list)),

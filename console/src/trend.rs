@@ -52,14 +52,7 @@ pub(crate) async fn trend(
     Params(query): Params<Query>,
 ) -> Answer<Json<Value>> {
     let asked = check(&query)?;
-    if asked.to.since_us(asked.from) > signed.trend_us_max() {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "not_allowed",
-            "座席只能查看 24 小时内的趋势,更长的趋势请由签约医生或护士查看。",
-            "Dispatchers see trends of up to 24 hours; ask the elder's doctor or nurse for longer ones.",
-        ));
-    }
+    check_span(&signed, asked.from, asked.to)?;
     let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
     let calls = app.trend_calls.clone();
     let drawn = calls.run("trend", move || {
@@ -68,6 +61,19 @@ pub(crate) async fn trend(
         draw(&records, &readings, id, &asked)
     });
     drawn.await?.map(Json)
+}
+
+/// The row of the role table about time: how much of an elder's history this person may ask for at once.
+pub(crate) fn check_span(signed: &Signed, from: Time, to: Time) -> Answer<()> {
+    if to.since_us(from) <= signed.trend_us_max() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "not_allowed",
+        "座席只能查看 24 小时内的趋势,更长的趋势请由签约医生或护士查看。",
+        "Dispatchers see trends of up to 24 hours; ask the elder's doctor or nurse for longer ones.",
+    ))
 }
 
 fn check(query: &Query) -> Answer<Asked> {
@@ -80,24 +86,11 @@ fn check(query: &Query) -> Answer<Asked> {
     }
     let mut metrics = Vec::with_capacity(slugs.len());
     for slug in slugs {
-        let metric = Metric::from_slug(slug).ok_or_else(|| {
-            ApiError::bad_request(
-                format!("没有名为 {slug:?} 的指标,可用指标见 /api/metrics。"),
-                format!("There is no metric {slug:?}; GET /api/metrics lists them."),
-            )
-        })?;
+        let metric = metric(slug)?;
         if !metrics.contains(&metric) {
             metrics.push(metric);
         }
     }
-    let time = |name: &str, text: &str| {
-        Time::parse(text).ok_or_else(|| {
-            ApiError::bad_request(
-                format!("{name} 须为 RFC 3339 时间,如 2026-11-22T00:00:00Z。"),
-                format!("{name} must be an RFC 3339 time such as 2026-11-22T00:00:00Z."),
-            )
-        })
-    };
     let (from, to) = (time("from", &query.from)?, time("to", &query.to)?);
     if from >= to || to.since_us(from) > RANGE_US_MAX {
         return Err(ApiError::bad_request(
@@ -113,6 +106,26 @@ fn check(query: &Query) -> Answer<Asked> {
         ));
     }
     Ok(Asked { metrics, from, to, buckets })
+}
+
+/// A metric by its word.
+pub(crate) fn metric(slug: &str) -> Answer<Metric> {
+    Metric::from_slug(slug).ok_or_else(|| {
+        ApiError::bad_request(
+            format!("没有名为 {slug:?} 的指标,可用指标见 /api/metrics。"),
+            format!("There is no metric {slug:?}; GET /api/metrics lists them."),
+        )
+    })
+}
+
+/// A time of a query.
+pub(crate) fn time(name: &str, text: &str) -> Answer<Time> {
+    Time::parse(text).ok_or_else(|| {
+        ApiError::bad_request(
+            format!("{name} 须为 RFC 3339 时间,如 2026-11-22T00:00:00Z。"),
+            format!("{name} must be an RFC 3339 time such as 2026-11-22T00:00:00Z."),
+        )
+    })
 }
 
 fn draw(records: &Records, readings: &Readings, id: ElderId, asked: &Asked) -> Answer<Value> {

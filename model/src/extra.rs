@@ -10,6 +10,8 @@ use crate::{Metric, Time};
 pub const WAVEFORMS_MAX: usize = 16;
 /// Samples one waveform block may hold: 80 s at 250 Hz.
 pub const COUNTS_MAX: usize = 20_000;
+/// In the counts of a waveform: no sample here (lead off, marked invalid by the recorder).
+pub const NO_SAMPLE: i16 = i16::MIN;
 /// Longest raw value kept, bytes of UTF-8.
 pub const RAW_TEXT_MAX: usize = 32;
 /// Longest raw unit kept, bytes of UTF-8.
@@ -73,7 +75,7 @@ pub struct Waveform {
     /// Value in the metric's unit = count x `scale` + `offset`.
     pub scale: f64,
     pub offset: f64,
-    /// At most [`COUNTS_MAX`].
+    /// At most [`COUNTS_MAX`]; [`NO_SAMPLE`] where there was none.
     pub counts: Vec<i16>,
 }
 

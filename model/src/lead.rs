@@ -16,6 +16,8 @@ const LEADS: &[(u32, &str)] = &[
     (131_134, "aVR"),
     (131_135, "aVL"),
     (131_136, "aVF"),
+    // The modified limb lead of Holter recorders; the nomenclature has one code for it.
+    (131_198, "MLII"),
     (131_075, "V1"),
     (131_076, "V2"),
     (131_077, "V3"),
@@ -46,8 +48,6 @@ const LEADS: &[(u32, &str)] = &[
     (131_167, "MCL4"),
     (131_168, "MCL5"),
     (131_169, "MCL6"),
-    // The modified limb lead of Holter recorders; the nomenclature has one code for it.
-    (131_198, "MLII"),
 ];
 
 /// Word of a lead; `None` for 0 ("not said"), for channels and for codes that are not in the table.
@@ -58,6 +58,11 @@ pub fn label(code: u32) -> Option<&'static str> {
 /// Code of a word such as `V5` or `aVR`.
 pub fn from_label(word: &str) -> Option<u32> {
     LEADS.iter().find(|(_, known)| known.eq_ignore_ascii_case(word)).map(|(code, _)| *code)
+}
+
+/// Place of a lead among others, as paper recordings have them: the table's order, then everything else by code.
+pub fn place(code: u32) -> (usize, u32) {
+    (LEADS.iter().position(|(known, _)| *known == code).unwrap_or(LEADS.len()), code)
 }
 
 /// Code of the `index`-th channel (from 0) of a recording that does not name its lead.

@@ -74,9 +74,9 @@ fn stretches_have_their_gaps_and_their_limit() {
     let store = open(dir.path());
     let waves = [0, 5, 10, 40, 45].into_iter().map(|at| block(1, at)).chain([block(2, 5)]).collect();
     store.write_batch(&Batch { waves, ..Batch::default() }, Seq(1)).unwrap();
-    assert_eq!(stretches(&store, -100, 100, 10), (vec![(1, 0, 15), (2, 5, 10), (1, 40, 50)], false));
-    assert_eq!(stretches(&store, 7, 42, 10), (vec![(1, 7, 15), (2, 7, 10), (1, 40, 42)], false));
-    assert_eq!(stretches(&store, -100, 100, 2), (vec![(1, 0, 15), (2, 5, 10)], true));
+    assert_eq!(stretches(&store, -100, 100, 10), (vec![(1, 40, 50), (1, 0, 15), (2, 5, 10)], false));
+    assert_eq!(stretches(&store, 7, 42, 10), (vec![(1, 40, 42), (1, 7, 15), (2, 7, 10)], false));
+    assert_eq!(stretches(&store, -100, 100, 2), (vec![(1, 40, 50), (1, 0, 15)], true));
     assert_eq!(stretches(&store, 15, 40, 10), (vec![], false));
 }
 

@@ -245,9 +245,12 @@ mod tests {
         assert_eq!(record.start.map(|start| start.to_string()).as_deref(), Some("2026-03-02T08:15:30"));
         assert_eq!(record.skipped, ["Resp"]);
         let [a, b] = &record.signals[..] else { panic!("{record:?}") };
-        assert_eq!((a.counts.as_slice(), a.rate, a.lead), (&[0, 400, -400, 1, 2, 3][..], (6, 1), 131_074));
+        assert_eq!(
+            (a.counts.as_slice(), (a.rate.samples, a.rate.seconds), a.lead),
+            (&[0, 400, -400, 1, 2, 3][..], (6, 1), 131_074)
+        );
         assert!((a.scale - 0.0025).abs() < 1e-12 && a.offset.abs() < 1e-12, "2.5 uV a count, in mV: {a:?}");
-        assert_eq!((b.counts.as_slice(), b.rate), (&[5, 6, 7, i16::MIN][..], (4, 1)));
+        assert_eq!((b.counts.as_slice(), (b.rate.samples, b.rate.seconds)), (&[5, 6, 7, i16::MIN][..], (4, 1)));
         assert!((b.scale - 1e-4).abs() < 1e-12 && b.offset.abs() < 1e-9, "{b:?}");
         assert_eq!(b.lead, lead::channel(SIGNALS_MAX as u32 + 1), "the second channel of one lead is kept apart");
     }

@@ -10,7 +10,7 @@ mod fields;
 pub mod wfdb;
 
 use jiff::civil::DateTime;
-use model::{Metric, lead};
+use model::{Metric, Rate, lead};
 
 /// Signals of one recording, at most. Twelve leads, a pulse wave and room for the rest.
 pub const SIGNALS_MAX: usize = 64;
@@ -18,8 +18,8 @@ pub const SIGNALS_MAX: usize = 64;
 pub const SAMPLES_MAX: usize = 64 << 20;
 /// Samples per second of one signal, at most.
 pub const RATE_MAX: f64 = 20_000.0;
-/// In the counts: no sample here. Recorders that have a mark for "invalid" write their own lowest number.
-pub const NO_SAMPLE: i16 = i16::MIN;
+/// Recorders that have a mark for "invalid" write their own lowest number; here it is this one.
+pub use model::extra::NO_SAMPLE;
 
 /// One recording.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,8 +39,8 @@ pub struct Signal {
     pub metric: Metric,
     /// Lead code (`model::lead`).
     pub lead: u32,
-    /// Samples in so many seconds, in lowest terms.
-    pub rate: (u32, u32),
+    /// In lowest terms.
+    pub rate: Rate,
     pub scale: f64,
     pub offset: f64,
     /// [`NO_SAMPLE`] where the recorder had none.
@@ -79,15 +79,14 @@ fn part_leads(signals: &mut [Signal]) {
 }
 
 /// `samples` in `seconds`, in lowest terms; `None` when it is no rate a recorder has.
-fn rate(samples: u64, seconds: u64) -> Option<(u32, u32)> {
+fn rate(samples: u64, seconds: u64) -> Option<Rate> {
     let (mut a, mut b) = (samples, seconds);
     while b != 0 {
         (a, b) = (b, a % b);
     }
     let (samples, seconds) = (samples.checked_div(a)?, seconds.checked_div(a)?);
-    let rate = (u32::try_from(samples).ok()?, u32::try_from(seconds).ok()?);
-    let is_rate = rate.0 > 0 && rate.1 > 0 && f64::from(rate.0) / f64::from(rate.1) <= RATE_MAX;
-    is_rate.then_some(rate)
+    let rate = Rate::new(u32::try_from(samples).ok()?, u32::try_from(seconds).ok()?)?;
+    (f64::from(rate.samples) / f64::from(rate.seconds) <= RATE_MAX).then_some(rate)
 }
 
 #[cfg(test)]
@@ -107,8 +106,8 @@ mod tests {
 
     #[test]
     fn rates_are_in_lowest_terms() {
-        assert_eq!(rate(3_600, 10), Some((360, 1)));
-        assert_eq!(rate(1_285, 10), Some((257, 2)));
+        assert_eq!(rate(3_600, 10), Rate::new(360, 1));
+        assert_eq!(rate(1_285, 10), Rate::new(257, 2));
         assert_eq!((rate(0, 1), rate(1, 0), rate(0, 0), rate(30_000, 1)), (None, None, None, None));
     }
 }

@@ -331,7 +331,10 @@ mod tests {
         assert_eq!((record.signals[0].scale, record.signals[0].offset), (0.005, -0.05));
         // 100 units a microvolt, zero at 4: in millivolts.
         assert!((record.signals[1].scale - 1e-5).abs() < 1e-18 && (record.signals[1].offset + 4e-5).abs() < 1e-18);
-        assert_eq!(record.signals.iter().map(|s| (s.metric, s.rate)).collect::<Vec<_>>(), [(Metric::Ecg, (360, 1)); 2]);
+        assert_eq!(
+            record.signals.iter().map(|s| (s.metric, (s.rate.samples, s.rate.seconds))).collect::<Vec<_>>(),
+            [(Metric::Ecg, (360, 1)); 2]
+        );
     }
 
     #[test]
@@ -343,8 +346,11 @@ mod tests {
         let record = read(&header.replace("200 16 0 -3", "1/mmHg 16 0 -3"), &[&a, &b]).unwrap();
         assert_eq!(record.skipped, ["ABP"]);
         let [ecg, ppg] = &record.signals[..] else { panic!("{record:?}") };
-        assert_eq!((ecg.counts.as_slice(), ecg.rate), (&[1, 2, 4, 5][..], (251, 1)));
-        assert_eq!((ppg.metric, ppg.counts.as_slice(), ppg.rate), (Metric::Ppg, &[9, NO_SAMPLE][..], (251, 2)));
+        assert_eq!((ecg.counts.as_slice(), (ecg.rate.samples, ecg.rate.seconds)), (&[1, 2, 4, 5][..], (251, 1)));
+        assert_eq!(
+            (ppg.metric, ppg.counts.as_slice(), (ppg.rate.samples, ppg.rate.seconds)),
+            (Metric::Ppg, &[9, NO_SAMPLE][..], (251, 2))
+        );
         assert!((ppg.scale - 1.0 / GAIN_DEFAULT).abs() < 1e-15);
     }
 

@@ -25,7 +25,10 @@ fn mit_bih_100_is_read_to_the_last_sample() {
     let record = wfdb::record(&header, &[&data]).unwrap();
     let [ml, v5] = &record.signals[..] else { panic!("two leads") };
     for (signal, label, first, sum) in [(ml, "MLII", 995_i16, -22_131_i16), (v5, "V5", 1_011, 20_052)] {
-        assert_eq!((signal.label.as_str(), signal.counts.len(), signal.rate), (label, 650_000, (360, 1)));
+        assert_eq!(
+            (signal.label.as_str(), signal.counts.len(), (signal.rate.samples, signal.rate.seconds)),
+            (label, 650_000, (360, 1))
+        );
         assert_eq!(signal.counts[0], first);
         assert_eq!(signal.counts.iter().fold(0_i16, |sum, count| sum.wrapping_add(*count)), sum);
         assert!(!signal.counts.contains(&NO_SAMPLE));

@@ -1,7 +1,8 @@
 //! Elders: search, card, latest values, trends, rules; devices of nobody; quarantine.
 
-use model::{GatewayId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
+use model::{GatewayId, Metric, Origin, Quality, Reading, Sample, Seq, Subject, Time};
 use serde_json::{Value, json};
+use store::readings::{Batch, Original};
 
 use crate::house::{House, NOON, answer, rules};
 
@@ -24,7 +25,16 @@ fn measure(house: &House) {
     let pressure = Reading { subject: Subject::Elder(house.wang), device: house.band, sample: pressure };
     let stray = Sample::new(Metric::Systolic, noon, 120.0, Quality::Ok);
     let stray = Reading { subject: Subject::Unattributed(house.loose), device: house.loose, sample: stray };
-    house.readings.write(&[pressure, stray], Seq(2)).unwrap();
+    // The cuff wrote kPa and its clock, which is ours but for three seconds, says local time.
+    let origin = Origin {
+        index: 0,
+        raw: Some(("24.8".into(), "kPa".into())),
+        device_ms: Some(noon.millis() + 8 * 3_600_000 + 3_000),
+        uncertainty_ms: Some(1_500),
+    };
+    let original = Original { subject: pressure.subject, metric: Metric::Systolic, at: noon, origin };
+    let batch = Batch { rows: vec![pressure, stray], originals: vec![original], waves: Vec::new() };
+    house.readings.write_batch(&batch, Seq(2)).unwrap();
 }
 
 #[tokio::test]
@@ -69,7 +79,8 @@ async fn the_card_and_the_latest_values() {
 
     let (_, latest) = chen.get(&format!("/api/elders/{}/latest", house.wang)).await;
     let pressure = latest["latest"].as_array().unwrap().iter().find(|row| row["metric"] == "systolic").unwrap();
-    let expected = json!({ "metric": "systolic", "value": 186.0, "quality": "ok", "taken_at": NOON, "device": "band" });
+    let expected = json!({ "metric": "systolic", "value": 186.0, "quality": "ok", "taken_at": NOON, "device": "band",
+        "origin": { "raw": "24.8", "unit": "kPa", "device_time": "2026-11-22T12:00:03", "uncertainty_ms": 1_500 } });
     assert_eq!(pressure, &expected);
     assert_eq!(chen.get(&format!("/api/elders/{}/latest", house.li)).await.0, 403);
     assert_eq!(chen.get("/api/elders/9999").await.0, 404);

@@ -13,3 +13,4 @@ mod roles;
 mod security;
 mod sessions;
 mod stream;
+mod waveforms;

@@ -28,6 +28,8 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/elders/{id}", [401, 200, 200, 200, 403, 200]),
     Row("GET", "/api/elders/{id}/latest", [401, 200, 200, 200, 403, 200]),
     Row("GET", "/api/elders/{id}/trend", [401, 200, 200, 200, 403, 200]),
+    Row("GET", "/api/elders/{id}/waveforms", [401, 200, 200, 200, 403, 200]),
+    Row("GET", "/api/elders/{id}/strip", [401, 200, 200, 200, 403, 200]),
     Row("GET", "/api/elders/{id}/rules", [401, 200, 200, 200, 403, 200]),
     Row("PUT", "/api/elders/{id}/rules", [401, 403, 200, 403, 403, 200]),
     Row("GET", "/api/pages", [401, 403, 200, 200, 200, 403]),
@@ -71,6 +73,9 @@ fn concrete(house: &House, path: &str) -> String {
     let path = path.replace("{id}", &id);
     if path.ends_with("/trend") {
         return format!("{path}?metrics=spo2&from=2026-11-22T00:00:00Z&to=2026-11-22T04:00:00Z");
+    }
+    if path.ends_with("/waveforms") || path.ends_with("/strip") {
+        return format!("{path}?metric=ecg&from=2026-11-22T03:59:00Z&to=2026-11-22T04:00:00Z");
     }
     path
 }

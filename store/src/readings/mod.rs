@@ -163,7 +163,8 @@ impl Readings {
         Ok(found.unwrap_or_default())
     }
 
-    /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches, by beginning.
+    /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches,
+    /// the latest first.
     pub fn stretches(
         &self,
         subject: Subject,

@@ -51,9 +51,9 @@ pub struct Stretch {
 /// What a search for stretches found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stretches {
-    /// By beginning.
+    /// Latest first, by their last blocks.
     pub found: Vec<Stretch>,
-    /// There is more than was looked at: ask for less time.
+    /// There is more, of earlier times: ask for less time.
     pub cut: bool,
 }
 
@@ -144,7 +144,7 @@ pub(super) fn stretches(
 ) -> Result<Stretches, Error> {
     let mut select = db.prepare_cached(
         "SELECT t0, t1, device, lead FROM waveform INDEXED BY waveform_span
-         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5 ORDER BY t0 LIMIT ?6",
+         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5 ORDER BY t0 DESC LIMIT ?6",
     )?;
     let look_from = from.plus_us(-BLOCK_US_MAX);
     let key = params![subject.to_u32(), metric.id(), look_from.0, to.0, from.0, BLOCKS_MAX as i64 + 1];
@@ -156,10 +156,10 @@ pub(super) fn stretches(
         seen += 1;
         let (start, end) = (Time(row.get(0)?).max(from), Time(row.get(1)?).min(to));
         let (device, lead): (u32, u32) = (row.get(2)?, row.get(3)?);
-        if let Some(last) = open.get(&(device, lead)).and_then(|at| answer.found.get_mut(*at))
-            && start.since_us(last.to) <= JOIN_US
+        if let Some(next) = open.get(&(device, lead)).and_then(|at| answer.found.get_mut(*at))
+            && next.from.since_us(end) <= JOIN_US
         {
-            last.to = last.to.max(end);
+            (next.from, next.to) = (start, next.to.max(end));
             continue;
         }
         if answer.found.len() == limit || seen > BLOCKS_MAX {
