@@ -126,7 +126,7 @@ fn samples(records: &Records, readings: &Readings, id: ElderId, (metric, from, t
             json!({ "at": part.start.0 as f64 / 1e3, "counts": counts.collect::<Vec<_>>() })
         });
         json!({
-            "device": names.get(&lead.device), "lead": lead.lead, "label": label(lead.lead),
+            "device": names.get(&lead.device), "lead": lead.code, "label": label(lead.code),
             "rate": [lead.rate.samples, lead.rate.seconds], "scale": lead.scale, "offset": lead.offset,
             "parts": parts.collect::<Vec<_>>(),
         })
@@ -151,7 +151,7 @@ fn label(code: u32) -> Option<String> {
 #[derive(Debug, PartialEq)]
 struct Lead {
     device: DeviceId,
-    lead: u32,
+    code: u32,
     rate: Rate,
     scale: f64,
     offset: f64,
@@ -167,7 +167,7 @@ struct Part {
 
 impl Lead {
     fn has(&self, device: DeviceId, block: &Waveform) -> bool {
-        (self.device, self.lead, self.rate) == (device, block.lead, block.rate)
+        (self.device, self.code, self.rate) == (device, block.lead, block.rate)
             && (self.scale.to_bits(), self.offset.to_bits()) == (block.scale.to_bits(), block.offset.to_bits())
     }
 
@@ -197,20 +197,18 @@ fn leads(waves: Vec<Wave>, from: Time, to: Time) -> Vec<Lead> {
         let Some(first) = first else { continue };
         let count = (first..block.counts.len()).take_while(inside).count();
         let start = block.start.plus_us(block.rate.offset_us(first));
-        let place = match leads.iter().position(|lead| lead.has(device, &block)) {
-            Some(place) => place,
-            None => {
-                let (lead, rate, scale, offset) = (block.lead, block.rate, block.scale, block.offset);
-                leads.push(Lead { device, lead, rate, scale, offset, parts: Vec::new() });
-                leads.len() - 1
-            }
-        };
+        let known = leads.iter().position(|lead| lead.has(device, &block));
+        let place = known.unwrap_or_else(|| {
+            let (code, rate, scale, offset) = (block.lead, block.rate, block.scale, block.offset);
+            leads.push(Lead { device, code, rate, scale, offset, parts: Vec::new() });
+            leads.len() - 1
+        });
         if let (Some(lead), Some(counts)) = (leads.get_mut(place), block.counts.get(first..first + count)) {
             lead.add(start, counts);
         }
     }
     // As a paper recording has them: by device, limb leads first.
-    leads.sort_by_key(|lead| (lead.device, lead::place(lead.lead)));
+    leads.sort_by_key(|lead| (lead.device, lead::place(lead.code)));
     leads
 }
 
@@ -264,7 +262,7 @@ mod tests {
         let of = |word: &str| lead::from_label(word).unwrap();
         let waves =
             vec![block(of("V5"), 0, 0..2), block(of("aVR"), 0, 0..2), block(of("II"), 0, 0..2), block(0, 0, 0..2)];
-        let order: Vec<u32> = leads(waves, Time(0), Time(SECOND)).iter().map(|lead| lead.lead).collect();
+        let order: Vec<u32> = leads(waves, Time(0), Time(SECOND)).iter().map(|lead| lead.code).collect();
         assert_eq!(order, [of("II"), of("aVR"), of("V5"), 0]);
     }
 

@@ -154,6 +154,10 @@ pub(super) fn stretches(
     let mut seen = 0;
     while let Some(row) = rows.next()? {
         seen += 1;
+        if seen > BLOCKS_MAX {
+            answer.cut = true;
+            break;
+        }
         let (start, end) = (Time(row.get(0)?).max(from), Time(row.get(1)?).min(to));
         let (device, lead): (u32, u32) = (row.get(2)?, row.get(3)?);
         if let Some(next) = open.get(&(device, lead)).and_then(|at| answer.found.get_mut(*at))
@@ -162,9 +166,10 @@ pub(super) fn stretches(
             (next.from, next.to) = (start, next.to.max(end));
             continue;
         }
-        if answer.found.len() == limit || seen > BLOCKS_MAX {
+        if answer.found.len() == limit {
+            // Read on: what was found may have begun earlier.
             answer.cut = true;
-            break;
+            continue;
         }
         open.insert((device, lead), answer.found.len());
         answer.found.push(Stretch { device: DeviceId(device), lead, from: start, to: end });
