@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use model::Name;
 use serde::Deserialize;
 
-use crate::{Error, recording, sim};
+use crate::devices::{DeviceConfig, Roster, UnknownDevices};
+use crate::floods::FloodConfig;
+use crate::link::csv;
+use crate::{Error, sim};
+
+/// Longest wait of an ordinary report for company, milliseconds.
+const FLUSH_MS_MAX: u64 = 60_000;
 
 /// One gateway: who it is, where the server is, what it listens to.
 #[derive(Clone, Deserialize)]
@@ -34,6 +40,15 @@ pub struct Config {
     pub history_per_s: u32,
     /// Limits of the outbox. `bytes_max` is the budget of all its files together.
     pub outbox: journal::Config,
+    /// How long an ordinary report waits for others before all of them are written with one fsync, milliseconds. 0: not at
+    /// all. SOS and events never wait.
+    pub flush_ms: u64,
+    /// What happens to a device that is not in `devices`. Without this key: refused once there is a list.
+    pub unknown_devices: Option<UnknownDevices>,
+    /// When a device sends too much.
+    pub floods: FloodConfig,
+    /// Who may speak to this gateway.
+    pub devices: Vec<DeviceConfig>,
     /// What the gateway listens to.
     pub links: Vec<Link>,
 }
@@ -54,34 +69,7 @@ pub enum Link {
     /// Simulated elders.
     Sim(sim::Config),
     /// A recording, played once.
-    Csv(CsvLink),
-}
-
-/// Keys of the recording link.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CsvLink {
-    pub file: PathBuf,
-    pub device: Name,
-    /// `NAME=metric`, for columns the built-in table does not know.
-    #[serde(default)]
-    pub map: Vec<String>,
-    /// How many recorded seconds pass in one; 0 = as fast as the outbox takes them.
-    #[serde(default = "one")]
-    pub speed: f64,
-}
-
-const fn one() -> f64 {
-    1.0
-}
-
-impl CsvLink {
-    /// Reads the recording. Blocking.
-    pub(crate) fn read(&self) -> Result<recording::Recording, Error> {
-        let mapping = self.map.iter().map(|text| recording::mapping(text)).collect::<Result<Vec<_>, _>>()?;
-        let file = std::fs::File::open(&self.file).map_err(|source| Error::Dir { path: self.file.clone(), source })?;
-        Ok(recording::read(file, &mapping)?)
-    }
+    Csv(csv::Config),
 }
 
 impl Default for Config {
@@ -107,6 +95,10 @@ impl Default for Config {
                 tail_bytes_max: 1024 * 1024,
                 ..journal::Config::default()
             },
+            flush_ms: 1_000,
+            unknown_devices: None,
+            floods: FloodConfig::default(),
+            devices: Vec::new(),
             links: Vec::new(),
         }
     }
@@ -125,13 +117,14 @@ impl Config {
         if self.history_after_s == 0 {
             return Err(Error::Key("history_after_s must be 1 or more".to_owned()));
         }
+        if self.flush_ms > FLUSH_MS_MAX {
+            return Err(Error::Key(format!("flush_ms must be at most {FLUSH_MS_MAX}")));
+        }
+        Roster::new(&self.devices, self.unknown_devices)?;
         for link in &self.links {
             match link {
                 Link::Sim(sim) => sim.validate()?,
-                Link::Csv(csv) if !(csv.speed >= 0.0 && csv.speed.is_finite()) => {
-                    return Err(Error::Key("speed of a csv link must be 0 or more".to_owned()));
-                }
-                Link::Csv(_) => {}
+                Link::Csv(csv) => csv.validate()?,
             }
         }
         Ok(())

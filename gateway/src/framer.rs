@@ -1,28 +1,71 @@
 //! Reports to frames to outbox: gives each frame its number and makes it durable before anything is sent.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use journal::{AppendError, Journal};
-use model::entry::{EVENTS_MAX, Flags};
-use model::{Event, Lane, Name, Sample, Seq, Time};
+use model::{Lane, Name, Seq, Time};
 use mqtt::outbox::{Entry, Outbox};
 use mqtt::topic;
 use mqtt::wire::{self, WireFrame};
 use runtime::{Clock, Stop};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use crate::frames;
 use crate::lanes::Lanes;
+use crate::outlet::Refused;
 use crate::report::Report;
 use crate::{Encoding, Error};
 
-/// Samples put into one frame. Small enough for any broker's packet limit and one minute of a band.
-const FRAME_SAMPLES_MAX: usize = 200;
 /// Reports taken together: one fsync for all of them.
 const TOGETHER_MAX: usize = 256;
+/// Reports waiting for the framer of one lane, at most. A full queue holds the links back.
+const QUEUE_MAX: usize = 1_024;
 /// Wait before a full outbox is tried again. The links are held back meanwhile.
 const FULL_WAIT: Duration = Duration::from_millis(200);
 
+/// A report on its way, and who waits for it to be durable.
+#[derive(Debug)]
+struct Parcel {
+    report: Report,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// The way to the framer, a queue a lane in the order of [`Lane::ALL`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Inlet([mpsc::Sender<Parcel>; 5]);
+
+impl Inlet {
+    /// Hands over. False when the framer is gone.
+    pub(crate) async fn send(&self, report: Report) -> bool {
+        for (lane, report) in report.parts() {
+            if self.0[lane as usize].send(Parcel { report, done: None }).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Hands over and waits until all of it is durable in the outbox.
+    pub(crate) async fn deliver(&self, report: Report) -> Result<(), Refused> {
+        let mut answers = Vec::with_capacity(1);
+        for (lane, report) in report.parts() {
+            let (done, answered) = oneshot::channel();
+            let parcel = Parcel { report, done: Some(done) };
+            self.0[lane as usize].send(parcel).await.map_err(|_| Refused::Closed)?;
+            answers.push(answered);
+        }
+        for answered in answers {
+            answered.await.map_err(|_| Refused::Closed)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the framer of each lane needs.
+#[derive(Clone)]
 pub(crate) struct Framer {
     pub(crate) site: Name,
     pub(crate) gateway: Name,
@@ -30,39 +73,81 @@ pub(crate) struct Framer {
     pub(crate) outbox: Outbox,
     pub(crate) lanes: Arc<Mutex<Lanes>>,
     pub(crate) clock: Clock,
+    /// How long an ordinary report waits for company: one write to the flash for all of them.
+    pub(crate) flush: Duration,
 }
 
 impl Framer {
-    /// Runs until the links are gone: all they have reported is durable when it returns.
-    pub(crate) async fn run(self, mut reports: mpsc::Receiver<Report>, stop: Stop) -> Result<(), Error> {
-        let mut batch = Vec::with_capacity(TOGETHER_MAX);
-        while reports.recv_many(&mut batch, TOGETHER_MAX).await > 0 {
-            let entries = self.entries(&mut batch);
-            for (lane, entries) in Lane::ALL.into_iter().zip(entries) {
-                self.store(lane, entries, &stop).await?;
-            }
-            self.save(false).await?;
-        }
-        self.save(true).await
+    /// Starts one task a lane, so that no lane waits for room or for the disk of another. They end when `closing` is
+    /// requested, or all inlets are gone; what was handed over by then is durable when they have ended. `stop` gives up on
+    /// an outbox that stays full.
+    pub(crate) fn start(self, parts: &mut JoinSet<Result<(), Error>>, closing: &Stop, stop: &Stop) -> Inlet {
+        Inlet(Lane::ALL.map(|lane| {
+            let (inlet, parcels) = mpsc::channel(QUEUE_MAX);
+            parts.spawn(self.clone().run(lane, parcels, closing.clone(), stop.clone()));
+            inlet
+        }))
     }
 
-    /// Frames of the batch as outbox entries, by lane in the order of [`Lane::ALL`].
-    fn entries(&self, batch: &mut Vec<Report>) -> [Vec<Vec<u8>>; 5] {
-        let now = self.clock.now();
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entries = [const { Vec::new() }; 5];
-        for report in batch.drain(..) {
-            for lane in [Lane::Sos, Lane::Evt] {
-                let events: Vec<Event> =
-                    report.events.iter().copied().filter(|event| event.kind.lane() == lane).collect();
-                for events in events.chunks(EVENTS_MAX) {
-                    let frame = frame(&mut lanes, lane, now, &[], events);
-                    entries[lane as usize].push(self.entry(&report.device, lane, now, &frame));
+    async fn run(
+        self,
+        lane: Lane,
+        mut parcels: mpsc::Receiver<Parcel>,
+        closing: Stop,
+        stop: Stop,
+    ) -> Result<(), Error> {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                taken = parcels.recv_many(&mut batch, TOGETHER_MAX) => if taken == 0 { break },
+                () = closing.requested(), if !parcels.is_closed() => {
+                    parcels.close();
+                    continue;
                 }
             }
-            for samples in spans(&report.samples) {
-                let frame = frame(&mut lanes, report.lane, now, samples, &[]);
-                entries[report.lane as usize].push(self.entry(&report.device, report.lane, now, &frame));
+            if !is_urgent(lane) {
+                self.company(&mut parcels, &mut batch, &closing).await;
+            }
+            let (reports, waiting): (Vec<_>, Vec<_>) =
+                batch.drain(..).map(|parcel| (parcel.report, parcel.done)).unzip();
+            let entries = self.entries(lane, &reports);
+            if !entries.is_empty() {
+                let head = self.store(lane, entries, &stop).await?;
+                self.save(lane, head).await?;
+            }
+            for done in waiting.into_iter().flatten() {
+                // Whoever waited may have gone.
+                let _gone = done.send(());
+            }
+        }
+        let lanes = Arc::clone(&self.lanes);
+        blocking(move || locked(&lanes).save()).await
+    }
+
+    /// Waits for more reports, up to the flush time or a full batch.
+    async fn company(&self, parcels: &mut mpsc::Receiver<Parcel>, batch: &mut Vec<Parcel>, closing: &Stop) {
+        if self.flush.is_zero() {
+            return;
+        }
+        let until = Instant::now() + self.flush;
+        while batch.len() < TOGETHER_MAX && !closing.is_requested() {
+            let room = TOGETHER_MAX - batch.len();
+            tokio::select! {
+                taken = parcels.recv_many(batch, room) => if taken == 0 { return },
+                () = closing.requested() => return,
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Frames of the reports as outbox entries.
+    fn entries(&self, lane: Lane, reports: &[Report]) -> Vec<Vec<u8>> {
+        let now = self.clock.now();
+        let mut lanes = locked(&self.lanes);
+        let mut entries = Vec::new();
+        for report in reports {
+            for frame in frames::of(report, lane, &mut lanes, now) {
+                entries.push(self.entry(&report.device, lane, now, &frame));
             }
         }
         entries
@@ -78,16 +163,12 @@ impl Framer {
         Entry { queued_at: now, number, thinned: false, topic: &topic, payload: &payload }.encode()
     }
 
-    /// Appends; a full outbox pushes back until there is room.
-    async fn store(&self, lane: Lane, entries: Vec<Vec<u8>>, stop: &Stop) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
+    /// Appends; a full outbox pushes back until there is room. Returns the last entry's number.
+    async fn store(&self, lane: Lane, entries: Vec<Vec<u8>>, stop: &Stop) -> Result<Seq, Error> {
         let mut told = false;
         loop {
-            let stored = append(self.outbox.lane(lane), lane, entries.clone()).await;
-            match stored {
-                Ok(_) => return Ok(()),
+            match append(self.outbox.lane(lane), lane, entries.clone()).await {
+                Ok(first) => return Ok(Seq(first.0 + entries.len() as u64 - 1)),
                 Err(AppendError::Full) if !stop.is_requested() => {
                     if !told {
                         tracing::error!("the outbox is full: the links are held back until the server takes frames");
@@ -100,71 +181,122 @@ impl Framer {
         }
     }
 
-    async fn save(&self, last: bool) -> Result<(), Error> {
+    /// Notes what is durable, and writes it to the file now and then.
+    async fn save(&self, lane: Lane, head: Seq) -> Result<(), Error> {
+        let due = {
+            let mut lanes = locked(&self.lanes);
+            lanes.stored(lane, head);
+            lanes.is_save_due()
+        };
+        if !due {
+            return Ok(());
+        }
         let lanes = Arc::clone(&self.lanes);
-        let saved = tokio::task::spawn_blocking(move || {
-            let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            if last { lanes.save() } else { lanes.save_now_and_then() }
-        });
-        saved.await.unwrap_or(Ok(()))
+        blocking(move || locked(&lanes).save()).await
     }
+}
+
+/// Lanes whose reports never wait for company.
+const fn is_urgent(lane: Lane) -> bool {
+    matches!(lane, Lane::Sos | Lane::Evt)
 }
 
 /// Durable when it returns. SOS and events may use what every limit keeps free for them.
 async fn append(journal: &Journal, lane: Lane, entries: Vec<Vec<u8>>) -> Result<Seq, AppendError> {
-    if !matches!(lane, Lane::Sos | Lane::Evt) {
+    if !is_urgent(lane) {
         return journal.append_wait(entries).await;
     }
-    let (answer, answered) = tokio::sync::oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     journal.append_urgent(entries, move |outcome| _ = answer.send(outcome));
     answered.await.unwrap_or(Err(AppendError::Closed))
 }
 
-fn frame(lanes: &mut Lanes, lane: Lane, now: Time, samples: &[Sample], events: &[Event]) -> WireFrame {
-    let flags = if lane == Lane::Hist { Flags(Flags::HIST) } else { Flags::default() };
-    WireFrame {
-        epoch: lanes.epoch(),
-        seq: lanes.take(lane),
-        // The wire has milliseconds.
-        gateway_time: Time::from_millis(now.millis()),
-        flags,
-        samples: samples.to_vec(),
-        events: events.to_vec(),
-        ..WireFrame::default()
-    }
+async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
 }
 
-/// Cuts samples into runs that fit a frame: by number, and by the widest span of time a frame may have.
-fn spans(samples: &[Sample]) -> Vec<&[Sample]> {
-    let mut runs = Vec::new();
-    let mut rest = samples;
-    while let Some(first) = rest.first() {
-        let (mut oldest, mut newest) = (first.taken_at, first.taken_at);
-        let fits = rest.iter().take(FRAME_SAMPLES_MAX).take_while(|sample| {
-            oldest = oldest.min(sample.taken_at);
-            newest = newest.max(sample.taken_at);
-            newest.since_us(oldest) <= wire::SPAN_MAX_US
-        });
-        let (run, left) = rest.split_at(fits.count().max(1));
-        runs.push(run);
-        rest = left;
-    }
-    runs
+fn locked(lanes: &Mutex<Lanes>) -> MutexGuard<'_, Lanes> {
+    lanes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Metric, Quality};
+    use model::{Event, EventKind, Metric, Quality, Sample};
 
-    #[test]
-    fn runs_respect_number_and_span() {
-        let at = |hours: i64| Sample::new(Metric::HeartRate, Time::from_secs(hours * 3_600), 70.0, Quality::Ok);
-        let samples: Vec<_> = (0..60).map(at).collect();
-        let lengths: Vec<_> = spans(&samples).iter().map(|run| run.len()).collect();
-        assert_eq!(lengths, [25, 25, 10]);
-        let many = vec![at(0); 450];
-        assert_eq!(spans(&many).iter().map(|run| run.len()).collect::<Vec<_>>(), [200, 200, 50]);
-        assert!(spans(&[]).is_empty());
+    /// A framer over a fresh outbox.
+    fn framer(flush: Duration, outbox: &journal::Config) -> (tempfile::TempDir, Framer) {
+        let dir = tempfile::tempdir().unwrap();
+        let (outbox, lanes) = crate::lanes::open(dir.path(), outbox, Time::from_secs(1_000_000)).unwrap();
+        let name = |text| Name::new(text).unwrap();
+        let framer = Framer {
+            site: name("home"),
+            gateway: name("gw"),
+            encoding: Encoding::Cbor,
+            outbox,
+            lanes: Arc::new(Mutex::new(lanes)),
+            clock: Clock::system(),
+            flush,
+        };
+        (dir, framer)
+    }
+
+    fn ordinary(second: i64) -> Report {
+        let sample = Sample::new(Metric::HeartRate, Time::from_secs(1_000_000 + second), 70.0, Quality::Ok);
+        Report { samples: vec![sample], ..Report::default() }
+    }
+
+    fn urgent() -> Report {
+        let event = Event { kind: EventKind::Sos, at: Time::from_secs(1_000_000) };
+        Report { events: vec![event], ..Report::default() }
+    }
+
+    #[tokio::test]
+    async fn reports_wait_for_company_and_an_sos_does_not() {
+        let (_dir, framer) = framer(Duration::from_hours(1), &journal::Config::default());
+        let (outbox, mut parts, closing) = (framer.outbox.clone(), JoinSet::new(), Stop::new());
+        let inlet = framer.start(&mut parts, &closing, &Stop::new());
+        let waiting: Vec<_> = (0..10)
+            .map(|second| {
+                let inlet = inlet.clone();
+                tokio::spawn(async move { inlet.deliver(ordinary(second)).await })
+            })
+            .collect();
+        // The hour of the flush is not over: only the SOS can answer.
+        inlet.deliver(urgent()).await.unwrap();
+        assert_eq!((outbox.lane(Lane::Sos).head(), outbox.lane(Lane::Vit).head()), (Seq(1), Seq(0)));
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        closing.request();
+        for one in waiting {
+            // Those that came before the end are durable; those that did not were told.
+            let told = one.await.unwrap();
+            assert!(told.is_ok() || told == Err(Refused::Closed));
+        }
+        while let Some(ended) = parts.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        assert!(outbox.lane(Lane::Vit).stats().groups <= 1, "one write for all: {:?}", outbox.lane(Lane::Vit).stats());
+        assert_eq!(inlet.deliver(ordinary(0)).await, Err(Refused::Closed));
+    }
+
+    #[tokio::test]
+    async fn an_sos_passes_an_outbox_that_is_full_of_readings() {
+        let small = journal::Config { bytes_max: 64 * 1024, ..journal::Config::default() };
+        let (_dir, framer) = framer(Duration::ZERO, &small);
+        let (outbox, mut parts, stop) = (framer.outbox.clone(), JoinSet::new(), Stop::new());
+        let inlet = framer.start(&mut parts, &Stop::new(), &stop);
+        let feeder = inlet.clone();
+        let feeding = tokio::spawn(async move {
+            for second in 0..100_000 {
+                feeder.send(ordinary(second)).await;
+            }
+        });
+        while outbox.lane(Lane::Vit).stats().refused == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        inlet.deliver(urgent()).await.unwrap();
+        assert_eq!(outbox.lane(Lane::Sos).head(), Seq(1));
+        feeding.abort();
+        stop.request();
     }
 }

@@ -58,6 +58,9 @@ pub(crate) struct Lanes {
     outbox: Outbox,
     epoch: u32,
     next: [u64; 5],
+    /// Of each lane: the numbers that are in the outbox, and the last of its entries for which that is known. A crash cannot
+    /// take these back: the file never says more.
+    durable: [(u64, Seq); 5],
     unsaved: u64,
 }
 
@@ -81,11 +84,15 @@ pub(crate) fn open(dir: &Path, config: &journal::Config, now: Time) -> Result<(O
         save(&path, &start)?;
     }
     let outbox = Outbox::open(dir, config)?;
-    let mut lanes = Lanes { path, outbox: outbox.clone(), epoch, next: start.next, unsaved: 0 };
+    let mut lanes =
+        Lanes { path, outbox: outbox.clone(), epoch, next: start.next, durable: [(0, Seq(0)); 5], unsaved: 0 };
     for lane in Lane::ALL {
         let journal = outbox.lane(lane);
         journal.register_cursor(CURSOR)?;
         lanes.count(journal, start.upto(lane))?;
+    }
+    for lane in Lane::ALL {
+        lanes.stored(lane, outbox.lane(lane).head());
     }
     lanes.save()?;
     Ok((outbox, lanes))
@@ -109,16 +116,21 @@ impl Lanes {
         self.next
     }
 
-    /// Saves when enough has happened. All numbers taken must be in the outbox, durable. Blocking when it saves.
-    pub(crate) fn save_now_and_then(&mut self) -> Result<(), Error> {
-        if self.unsaved >= SAVE_EVERY { self.save() } else { Ok(()) }
+    /// All numbers that were taken for this lane are in the outbox, up to its entry `head`.
+    pub(crate) fn stored(&mut self, lane: Lane, head: Seq) {
+        self.durable[lane as usize] = (self.next[lane as usize], head);
     }
 
+    /// True when enough has happened for [`Lanes::save`].
+    pub(crate) const fn is_save_due(&self) -> bool {
+        self.unsaved >= SAVE_EVERY
+    }
+
+    /// Writes what is durable. Blocking.
     pub(crate) fn save(&mut self) -> Result<(), Error> {
-        let heads = Lane::ALL.map(|lane| self.outbox.lane(lane).head());
-        let saved = Saved { epoch: self.epoch, next: self.next, upto: heads.map(|head| head.0), ..Saved::default() };
-        save(&self.path, &saved)?;
-        for (lane, head) in Lane::ALL.into_iter().zip(heads) {
+        let (next, upto) = (self.durable.map(|(next, _)| next), self.durable.map(|(_, head)| head.0));
+        save(&self.path, &Saved { epoch: self.epoch, next, upto, ..Saved::default() })?;
+        for (lane, (_, head)) in Lane::ALL.into_iter().zip(self.durable) {
             self.outbox.lane(lane).commit_cursor(CURSOR, head);
         }
         self.unsaved = 0;

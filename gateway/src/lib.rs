@@ -1,24 +1,39 @@
 //! The edge: links hear devices, the framer makes numbered frames durable, the uplink delivers them.
 //!
 //! ```text
-//! link (simulator | recording) -> bounded queue -> framer -> outbox (journal) -> uplink -> the server's front door
+//! link --Outlet::hear--> reception: known? -> flood limit -> clock -> who -> edge -> framer -> outbox (journal) -> uplink
 //! ```
-//! Everything before the outbox is held back when it is full; nothing after it can lose a frame.
+//! `hear` returns when the report is durable in the outbox: only then does a device get its answer. Everything before the
+//! outbox is held back when it is full; nothing after it can lose a frame.
 //!
 //! What is deliberately absent: whose a device is. Elders are bound to devices at the server.
 
+mod clock;
 mod config;
+mod devices;
 mod down;
+mod edge;
+mod figures;
 pub mod fleet;
+mod floods;
 mod framer;
+mod frames;
 mod lanes;
+pub mod link;
+mod outlet;
+mod reception;
 pub mod recording;
 mod replay;
 mod report;
 mod running;
 pub mod sim;
+mod who;
 
 pub use config::{Config, Encoding, Link};
+pub use devices::{DEVICES_MAX, Device, DeviceConfig, UnknownDevices};
+pub use figures::{DeviceFigures, LinkFigures, Snapshot, Stranger};
+pub use floods::FloodConfig;
+pub use outlet::{DeviceKey, Heard, Outlet, Refused, Taken};
 pub use replay::{Replay, Replayed, replay};
 pub use report::Report;
 pub use running::{Stats, run, run_with};

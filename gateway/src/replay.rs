@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use model::{Lane, Name, Time};
 use runtime::{Clock, Stop};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::outlet::Outlet;
 use crate::recording::Recording;
 use crate::report::Report;
 use crate::running::{Core, Stats};
@@ -53,27 +53,19 @@ pub async fn replay(
     let (inner, stats) = (Stop::new(), Stats::default());
     // A recording is sent in its order and as fast as it is taken, however long that lasts.
     let config = &Config { history_after_s: u32::MAX, history_per_s: 0, ..config.clone() };
-    let core = Core::start(config, &clock, &stats, &inner).await?;
-    let (rows, samples) = feed(recording, play.base, play.speed, &play.device, play.lane, &core.reports, &stop).await;
-    let (reports, mut framing) = (core.reports, core.framing);
-    drop(reports);
-    while let Some(ended) = framing.join_next().await {
-        ended.unwrap_or(Err(Error::Ended))?;
-    }
-    let mut parts = core.parts;
+    let mut core = Core::start(config, &clock, &stats, &inner).await?;
+    let (rows, samples) = feed(recording, play.base, play.speed, &play.device, play.lane, &core.outlet, &stop).await;
+    core.framed().await?;
     let arrived = || core.outbox.is_empty();
     while !arrived() && !stop.is_requested() {
         tokio::select! {
             () = stop.requested() => {}
             () = tokio::time::sleep(LOOK) => {}
-            ended = parts.join_next() => return Err(ended.and_then(Result::ok).and_then(Result::err).unwrap_or(Error::Ended)),
+            ended = core.parts.join_next() => return Err(ended.and_then(Result::ok).and_then(Result::err).unwrap_or(Error::Ended)),
         }
     }
     let complete = arrived() && !stop.is_requested();
-    inner.request();
-    while let Some(ended) = parts.join_next().await {
-        ended.unwrap_or(Err(Error::Ended))?;
-    }
+    core.finish(&inner).await?;
     let uplink = stats.uplink();
     Ok(Replayed { rows, samples, acked: uplink.acked, refused: uplink.refused, complete })
 }
@@ -85,7 +77,7 @@ pub(crate) async fn feed(
     speed: f64,
     device: &Name,
     lane: Lane,
-    reports: &mpsc::Sender<Report>,
+    outlet: &Outlet,
     stop: &Stop,
 ) -> (u64, u64) {
     let (start, mut rows, mut sent) = (Instant::now(), 0, 0);
@@ -101,8 +93,8 @@ pub(crate) async fn feed(
             continue;
         }
         let count = samples.len() as u64;
-        let report = Report { device: device.clone(), lane, samples, events: Vec::new() };
-        if stop.is_requested() || reports.send(report).await.is_err() {
+        let report = Report { device: device.clone(), lane, samples, ..Report::default() };
+        if stop.is_requested() || !outlet.send(report).await {
             break;
         }
         rows += 1;

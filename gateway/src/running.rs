@@ -12,26 +12,36 @@ use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, CsvLink, Link};
+use crate::config::{Config, Link};
 use crate::down::Heard;
+use crate::figures::{Figures, Snapshot};
 use crate::framer::Framer;
 use crate::lanes::{self, Lanes};
-use crate::report::{QUEUE_MAX, Report};
-use crate::{Error, replay, sim};
+use crate::outlet::Outlet;
+use crate::reception::Reception;
+use crate::{Error, link};
 
 /// Messages of the server waiting to be looked at.
 const DOWN_MAX: usize = 64;
+/// Time the links have to answer what they have already heard when the gateway stops.
+const LINKS_STOP: Duration = Duration::from_secs(3);
 
 /// The gateway's figures. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
     pub(crate) uplink: Arc<uplink::Stats>,
     pub(crate) heard: Arc<Heard>,
+    pub(crate) figures: Arc<Figures>,
 }
 
 impl Stats {
     pub fn uplink(&self) -> uplink::Snapshot {
         self.uplink.snapshot()
+    }
+
+    /// What the links and the devices have done.
+    pub fn links(&self) -> Snapshot {
+        self.figures.snapshot()
     }
 
     /// Frames the server said it put into quarantine.
@@ -48,14 +58,16 @@ impl Stats {
 /// A cut of the uplink, asked for by the simulator's `uplink_lost`.
 pub(crate) struct Cut(pub(crate) Duration);
 
-/// Outbox, framer and uplink of one gateway, running.
+/// Reception, framer, outbox and uplink of one gateway, running.
 pub(crate) struct Core {
     pub(crate) outbox: Outbox,
     pub(crate) lanes: Arc<Mutex<Lanes>>,
-    pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) outlet: Outlet,
     pub(crate) cuts: mpsc::Sender<Cut>,
     pub(crate) parts: JoinSet<Result<(), Error>>,
     pub(crate) framing: JoinSet<Result<(), Error>>,
+    /// Tells the framer that nothing more will come.
+    closing: Stop,
 }
 
 impl Core {
@@ -64,7 +76,6 @@ impl Core {
         let opened = tokio::task::spawn_blocking(move || lanes::open(&dir, &limits, now)).await;
         let (outbox, lanes) = opened.map_err(|_| Error::Ended)??;
         let lanes = Arc::new(Mutex::new(lanes));
-        let (reports, to_frame) = mpsc::channel(QUEUE_MAX);
         let (cuts, cut) = mpsc::channel(1);
         let framer = Framer {
             site: config.site.clone(),
@@ -73,22 +84,30 @@ impl Core {
             outbox: outbox.clone(),
             lanes: Arc::clone(&lanes),
             clock: clock.clone(),
+            flush: Duration::from_millis(config.flush_ms),
         };
-        let mut framing = JoinSet::new();
-        framing.spawn(framer.run(to_frame, stop.clone()));
+        let (mut framing, closing) = (JoinSet::new(), Stop::new());
+        let inlet = framer.start(&mut framing, &closing, stop);
+        let reception = Reception::new(config, inlet, Arc::clone(&stats.figures), clock.clone())?;
         let mut parts = JoinSet::new();
         let uplink = Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since: now };
         parts.spawn(uplink.run(cut, clock.clone(), stats.clone(), stop.clone()));
-        Ok(Self { outbox, lanes, reports, cuts, parts, framing })
+        Ok(Self { outbox, lanes, outlet: Outlet::new(reception), cuts, parts, framing, closing })
     }
 
-    /// Ends in order: what the links reported is durable, then the uplink says goodbye.
-    pub(crate) async fn finish(mut self, stop: &Stop) -> Result<(), Error> {
-        drop(self.reports);
+    /// Resolves when all that was handed over is durable. Nothing can be handed over any more.
+    pub(crate) async fn framed(&mut self) -> Result<(), Error> {
+        self.closing.request();
         let mut first = Ok(());
         while let Some(ended) = self.framing.join_next().await {
             first = first.and(ended.unwrap_or(Err(Error::Ended)));
         }
+        first
+    }
+
+    /// Ends in order: what the links reported is durable, then the uplink says goodbye.
+    pub(crate) async fn finish(mut self, stop: &Stop) -> Result<(), Error> {
+        let mut first = self.framed().await;
         stop.request();
         while let Some(ended) = self.parts.join_next().await {
             first = first.and(ended.unwrap_or(Err(Error::Ended)));
@@ -140,7 +159,7 @@ impl Uplink {
         let (site, name) = (&self.config.site, &self.config.name);
         let epoch = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).epoch();
         let (lanes, since) = (Arc::clone(&self.lanes), self.since);
-        let devices = devices(&self.config.links);
+        let devices = devices(&self.config);
         Hello {
             down_filter: topic::down_filter(site, name),
             state_topic: topic::state(site, name),
@@ -165,12 +184,13 @@ fn birth(lanes: &Mutex<Lanes>, since: Time, devices: &[String]) -> Vec<u8> {
     birth.to_string().into_bytes()
 }
 
-fn devices(links: &[Link]) -> Vec<String> {
+fn devices(config: &Config) -> Vec<String> {
     let of = |link: &Link| match link {
         Link::Sim(sim) => sim.devices().map(|(device, _)| device.to_string()).collect(),
         Link::Csv(csv) => vec![csv.device.to_string()],
     };
-    links.iter().flat_map(of).collect()
+    let listed = config.devices.iter().map(|device| device.name.to_string());
+    listed.chain(config.links.iter().flat_map(of)).collect()
 }
 
 /// Runs a gateway until it is stopped. What the links have said by then is durable when it returns.
@@ -187,17 +207,17 @@ pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) ->
     let mut core = Core::start(&config, &clock, &stats, &inner).await?;
     let mut links = JoinSet::new();
     let fresh = core.lanes.lock().unwrap_or_else(PoisonError::into_inner).next()[Lane::Hist as usize] == 1;
-    for link in config.links.clone() {
-        let (reports, cuts, clock, stop) = (core.reports.clone(), core.cuts.clone(), clock.clone(), stop.clone());
-        links.spawn(async move {
-            match link {
-                Link::Sim(sim) => {
-                    sim::link::run(sim, fresh, reports, cuts, clock, stop).await;
-                    Ok(())
-                }
-                Link::Csv(csv) => play(csv, reports, clock, stop).await,
-            }
-        });
+    for (number, link) in (1..).zip(config.links.clone()) {
+        let context = link::Context {
+            name: format!("{}-{number}", link.kind()),
+            outlet: core.outlet.clone(),
+            figures: Arc::clone(&stats.figures),
+            cuts: core.cuts.clone(),
+            fresh,
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
+        links.spawn(link.run(context));
     }
     let mut outcome = Ok(());
     loop {
@@ -220,16 +240,10 @@ pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) ->
             }
         }
     }
+    if outcome.is_ok() {
+        let orderly = async { while links.join_next().await.is_some() {} };
+        let _in_time = tokio::time::timeout(LINKS_STOP, orderly).await;
+    }
     links.shutdown().await;
     outcome.and(core.finish(&inner).await)
-}
-
-/// The recording link: plays a file once, with the moment of its start as time zero.
-async fn play(link: CsvLink, reports: mpsc::Sender<Report>, clock: Clock, stop: Stop) -> Result<(), Error> {
-    let (device, speed) = (link.device.clone(), link.speed);
-    let read = tokio::task::spawn_blocking(move || link.read()).await;
-    let recording = read.map_err(|_| Error::Ended)??;
-    let base = clock.now();
-    replay::feed(&recording, base, speed, &device, Lane::Vit, &reports, &stop).await;
-    Ok(())
 }

@@ -6,13 +6,14 @@ use std::process::Command;
 /// Who may use whom. A new arrow is a decision: change ARCHITECTURE.md in the same commit.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("codec", &["model"]),
     ("runtime", &["model"]),
     ("journal", &["runtime", "model"]),
     ("engine", &["model"]),
     ("store", &["runtime", "model"]),
     ("mqtt", &["journal", "runtime", "model"]),
     ("ingest", &["mqtt", "store", "journal", "runtime", "model"]),
-    ("gateway", &["mqtt", "engine", "journal", "runtime", "model"]),
+    ("gateway", &["codec", "mqtt", "engine", "journal", "runtime", "model"]),
     ("alerting", &["engine", "store", "journal", "runtime", "model"]),
     ("console", &["alerting", "store", "runtime", "model"]),
     ("config", &["alerting", "console", "engine", "gateway", "ingest", "journal", "mqtt", "runtime", "store", "model"]),

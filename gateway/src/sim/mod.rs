@@ -1,6 +1,5 @@
-//! The simulator link: elders with a band and a cuff each, and what may happen to them, all from one seed.
+//! Simulated elders with a band and a cuff each, and what may happen to them, all from one seed.
 
-pub(crate) mod link;
 mod person;
 
 pub use person::{Part, Person, Said, Scenario};

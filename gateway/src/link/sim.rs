@@ -1,4 +1,4 @@
-//! Runs the simulated elders in real time, the past first when the gateway is new.
+//! The simulator link: runs the simulated elders in real time, the past first when the gateway is new.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Config, Part, Person, Said, Scenario, device};
+use crate::outlet::Outlet;
 use crate::report::Report;
 use crate::running::Cut;
+use crate::sim::{Config, Part, Person, Said, Scenario, device};
 
 /// The bodies' heartbeat.
 const TICK: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const BACKFILL_SAMPLES: usize = 180;
 pub(crate) async fn run(
     config: Config,
     fresh: bool,
-    reports: mpsc::Sender<Report>,
+    outlet: Outlet,
     cuts: mpsc::Sender<Cut>,
     clock: Clock,
     stop: Stop,
@@ -32,7 +33,7 @@ pub(crate) async fn run(
     let start = clock.now();
     if fresh && config.backfill_h > 0 {
         for (index, person) in (1..).zip(&mut people) {
-            if !backfill(person, index, &config, start, &reports, &stop).await {
+            if !backfill(person, index, &config, start, &outlet, &stop).await {
                 return;
             }
         }
@@ -61,8 +62,9 @@ pub(crate) async fn run(
         for (index, person) in (1..).zip(&mut people) {
             person.step(now, &mut said);
             for Said { part, samples, events } in said.drain(..) {
-                let report = Report { device: device(index, part), lane: Lane::Vit, samples, events };
-                if !send(&reports, report, &stop).await {
+                let report =
+                    Report { device: device(index, part), lane: Lane::Vit, samples, events, ..Report::default() };
+                if !send(&outlet, report, &stop).await {
                     return;
                 }
             }
@@ -71,14 +73,7 @@ pub(crate) async fn run(
 }
 
 /// The last hours of one elder, up to `end`. False when the gateway stops.
-async fn backfill(
-    person: &mut Person,
-    index: u32,
-    config: &Config,
-    end: Time,
-    reports: &mpsc::Sender<Report>,
-    stop: &Stop,
-) -> bool {
+async fn backfill(person: &mut Person, index: u32, config: &Config, end: Time, outlet: &Outlet, stop: &Stop) -> bool {
     person.set_band_interval(BACKFILL_STEP_S);
     let minutes = i64::from(config.backfill_h) * 60;
     let mut said = Vec::new();
@@ -93,8 +88,8 @@ async fn backfill(
                 continue;
             }
             let samples = std::mem::take(&mut waiting[part as usize]);
-            let report = Report { device: device(index, part), lane: Lane::Hist, samples, events: Vec::new() };
-            if !send(reports, report, stop).await {
+            let report = Report { device: device(index, part), lane: Lane::Hist, samples, ..Report::default() };
+            if !send(outlet, report, stop).await {
                 return false;
             }
         }
@@ -104,9 +99,9 @@ async fn backfill(
 }
 
 /// False when there is nobody to send to any more.
-async fn send(reports: &mpsc::Sender<Report>, report: Report, stop: &Stop) -> bool {
+async fn send(outlet: &Outlet, report: Report, stop: &Stop) -> bool {
     tokio::select! {
         () = stop.requested() => false,
-        sent = reports.send(report) => sent.is_ok(),
+        sent = outlet.send(report) => sent,
     }
 }

@@ -1,0 +1,117 @@
+//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> framer. One step after the other,
+//! each in a file of its own; a step that waits holds back the one device it waits for.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::{Event, EventKind, Name, Time};
+use runtime::Clock;
+use tokio::time::Instant;
+
+use crate::clock::Clocks;
+use crate::devices::{Device, DeviceConfig, Roster};
+use crate::edge::Edge;
+use crate::figures::Figures;
+use crate::floods::Floods;
+use crate::framer::Inlet;
+use crate::outlet::{DeviceKey, Heard, Refused, Taken};
+use crate::report::Report;
+use crate::who::Sessions;
+use crate::{Config, Error};
+
+/// The steps of one gateway.
+pub(crate) struct Reception {
+    roster: RwLock<Roster>,
+    floods: Floods,
+    clocks: Clocks,
+    sessions: Sessions,
+    edge: Edge,
+    inlet: Inlet,
+    figures: Arc<Figures>,
+    clock: Clock,
+}
+
+impl Reception {
+    pub(crate) fn new(config: &Config, inlet: Inlet, figures: Arc<Figures>, clock: Clock) -> Result<Self, Error> {
+        Ok(Self {
+            roster: RwLock::new(Roster::new(&config.devices, config.unknown_devices)?),
+            floods: Floods::new(&config.floods),
+            clocks: Clocks::default(),
+            sessions: Sessions::default(),
+            edge: Edge::default(),
+            inlet,
+            figures,
+            clock,
+        })
+    }
+
+    /// What [`crate::outlet::Outlet::hear`] does.
+    pub(crate) async fn hear(&self, heard: Heard) -> Result<Taken, Refused> {
+        let device = self.known(&heard.device, heard.at).await?;
+        self.slow(&device.name, !heard.decoded.events.is_empty(), heard.at).await;
+        let report = self.clocks.report(&device, heard.at, &heard.decoded);
+        let report = Report { waveforms: heard.waveforms, ..report };
+        let report = self.sessions.attribute(&device, &heard.decoded, report);
+        self.deliver(device.name.clone(), heard.at, report).await
+    }
+
+    /// What [`crate::outlet::Outlet::hear_report`] does.
+    pub(crate) async fn hear_report(&self, key: &DeviceKey, at: Time, report: Report) -> Result<Taken, Refused> {
+        let device = self.known(key, at).await?;
+        self.slow(&device.name, !report.events.is_empty(), at).await;
+        let report = Report { device: device.name.clone(), shared: device.shared, ..report };
+        self.deliver(device.name.clone(), at, report).await
+    }
+
+    /// What [`crate::outlet::Outlet::send`] does.
+    pub(crate) async fn send(&self, report: Report) -> bool {
+        self.figures.said(&report.device, self.clock.now());
+        self.inlet.send(self.edge.judge(report)).await
+    }
+
+    async fn deliver(&self, device: Name, at: Time, report: Report) -> Result<Taken, Refused> {
+        self.figures.said(&device, at);
+        self.inlet.deliver(self.edge.judge(report)).await?;
+        Ok(Taken { device })
+    }
+
+    /// The device of a key. An unknown one is counted, and the server is told now and then.
+    pub(crate) async fn known(&self, key: &DeviceKey, at: Time) -> Result<Arc<Device>, Refused> {
+        let found = self.roster.write().unwrap_or_else(PoisonError::into_inner).find(key);
+        if found.is_err() && self.figures.stranger(key, at) {
+            tracing::warn!(device = ?key, "a device that is not on the list was refused");
+            self.tell(EventKind::UnknownDevice, at).await;
+        }
+        found
+    }
+
+    pub(crate) fn devices(&self) -> Vec<Arc<Device>> {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner).listed()
+    }
+
+    /// Replaces the list of devices; on an error the old one stays.
+    #[expect(dead_code, reason = "for the list that the server pushes")]
+    pub(crate) fn set_devices(&self, config: &Config, devices: &[DeviceConfig]) -> Result<(), Error> {
+        let roster = Roster::new(devices, config.unknown_devices)?;
+        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
+        Ok(())
+    }
+
+    /// Waits for as long as the device is ahead of its limit.
+    async fn slow(&self, device: &Name, urgent: bool, at: Time) {
+        let pace = self.floods.frame(device, urgent, Instant::now());
+        if pace.begins {
+            tracing::warn!(%device, "floods: it is slowed down");
+            let events = vec![Event { kind: EventKind::Flooding, at }];
+            self.inlet.send(Report { device: device.clone(), events, ..Report::default() }).await;
+        }
+        if !pace.wait.is_zero() {
+            self.figures.slowed(device);
+            tokio::time::sleep(pace.wait).await;
+        }
+    }
+
+    /// An event of the gateway itself.
+    async fn tell(&self, kind: EventKind, at: Time) {
+        self.inlet.send(Report { events: vec![Event { kind, at }], ..Report::default() }).await;
+    }
+}
