@@ -44,7 +44,9 @@ fn reading(metric: Metric, told: &Told<'_>, settings: &Settings) -> Option<Measu
     if unit.guessed {
         reading = reading.doubted(Quality::UnitSuspect);
     }
-    if reading.value.is_some_and(|value| !metric.is_plausible(value)) {
+    // Pressures are looked at in pairs, when both are there.
+    let is_pressure = matches!(metric, Metric::Systolic | Metric::Diastolic | Metric::MeanArterialPressure);
+    if !is_pressure && reading.value.is_some_and(|value| !metric.is_plausible(value)) {
         reading = reading.doubted(Quality::OutOfRange);
     }
     Some(reading.stamped(told.stamp))

@@ -29,14 +29,20 @@ pub(crate) struct Known {
     pub(crate) why: &'static str,
 }
 
-/// The rows of a file with their ids, or `None` (and a line that says so) when the shared data are not there.
-pub(crate) fn rows(file: &str) -> Option<Vec<(String, Value)>> {
+/// A file of the shared data, or `None` (and a line that says so) when they are not there.
+pub(crate) fn shared(file: &str) -> Option<Vec<u8>> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let folder = std::env::var_os("VIGIL_SHARED_DATA").map_or(beside, PathBuf::from);
-    let Ok(text) = std::fs::read_to_string(folder.join("vectors").join(file)) else {
-        eprintln!("SKIPPED: vectors/{file} is not there (set VIGIL_SHARED_DATA to the folder of recordings)");
-        return None;
-    };
+    let bytes = std::fs::read(folder.join(file));
+    if bytes.is_err() {
+        eprintln!("SKIPPED: {file} is not there (set VIGIL_SHARED_DATA to the folder of recordings)");
+    }
+    bytes.ok()
+}
+
+/// The rows of a file with their ids, or `None` when the shared data are not there.
+pub(crate) fn rows(file: &str) -> Option<Vec<(String, Value)>> {
+    let text = String::from_utf8(shared(&format!("vectors/{file}"))?).unwrap();
     let rows = text.lines().enumerate().map(|(number, line)| {
         let row: Value = serde_json::from_str(line).unwrap();
         let id = row["id"]

@@ -150,8 +150,16 @@ fn observation(
     // A unit's code, or its text where the code is not known; OBX-6 is a coded field as well.
     let units = [segment.text(6, 1), segment.text(6, 2)];
     let metric = metric(segment).filter(|metric| !(order.urine && is_of_blood(*metric)));
-    let unit = units.iter().find(|unit| metric.is_some_and(|m| super::unit::find(m, unit, settings).is_some()));
-    let told = Told { metric, code: &code, name: &name, value: &value, unit: unit.unwrap_or(&units[0]), stamp };
+    let mut written = units.iter().filter(|unit| !unit.is_empty());
+    let unit = written.clone().find(|unit| metric.is_some_and(|m| super::unit::find(m, unit, settings).is_some()));
+    let told = Told {
+        metric,
+        code: &code,
+        name: &name,
+        value: &value,
+        unit: unit.or_else(|| written.next()).map_or("", String::as_str),
+        stamp,
+    };
     match (segment.field(11), metric) {
         // Not obtained, or the monitor's word for "nothing there".
         ("X", Some(metric)) => out.readings.push(Measured::absent(metric, Quality::MeasurementFailed).stamped(stamp)),

@@ -14,12 +14,14 @@ use crate::{Decimal, Decoded, Framed, Framer, Malformed, Measured, Settings, hex
 const HEAD: [u8; 2] = [0xA5, 0x5A];
 /// ID, CMD and SUM.
 const LEN_MIN: u8 = 3;
+/// Longest LEN that is believed. The document's longest is 9; a false beginning must not swallow much.
+const LEN_MAX: u8 = 64;
 
 pub(super) fn framer() -> Box<dyn Framer> {
     Box::new(ModuleFramer::default())
 }
 
-/// Holds at most one frame: 258 bytes.
+/// Holds at most one frame: 67 bytes.
 #[derive(Debug, Default)]
 struct ModuleFramer {
     held: Vec<u8>,
@@ -35,8 +37,12 @@ impl Framer for ModuleFramer {
     }
 
     fn silent(&mut self, found: &mut Vec<Framed>) {
-        self.junk.add(self.held.len(), "no end before the line fell silent");
-        self.held.clear();
+        // What looks like the beginning of a frame may hide a whole one.
+        while !self.held.is_empty() {
+            self.held.remove(0);
+            self.junk.add(1, "no end before the line fell silent");
+            self.look(found);
+        }
         self.junk.flush(found);
     }
 }
@@ -46,7 +52,7 @@ impl ModuleFramer {
         loop {
             let wrong = match *self.held.as_slice() {
                 [] | [0xA5] | [0xA5, 0x5A] => return,
-                [a, b, len, ..] => [a, b] != HEAD || len < LEN_MIN,
+                [a, b, len, ..] => [a, b] != HEAD || !(LEN_MIN..=LEN_MAX).contains(&len),
                 _ => true,
             };
             if !wrong {

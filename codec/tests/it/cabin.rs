@@ -1,1 +1,0 @@
-//! Machines of a health cabin and a laboratory: published vectors and nasty cases.

@@ -1,0 +1,173 @@
+//! Serial devices: vectors, nasty cases, and each device's own lines.
+
+use model::{Metric, Quality};
+use serde_json::{Value, json};
+
+use super::{failed, feed, frames, one, read, results, values};
+use crate::vectors::{Outcome, nasty, near, tally, unhex};
+
+fn judge(row: &Value) -> Outcome {
+    if !row["device"].as_str().unwrap().starts_with("BCM-H10") {
+        return Outcome::Unsupported;
+    }
+    let (bytes, expected) = (unhex(row["hex"].as_str().unwrap()), &row["expected"]);
+    let found = feed("serial:bcm-h10", &[&bytes]);
+    let agrees = match frames(&found)[..] {
+        [frame] => {
+            let decoded = read("serial:bcm-h10", frame).unwrap();
+            // "Sum + 1": their sum runs over all bytes, and A5 + 5A is 255.
+            let all = bytes[..bytes.len() - 1].iter().fold(1_u8, |sum, byte| sum.wrapping_add(*byte));
+            let computed = u8::from_str_radix(expected["computed"].as_str().unwrap(), 16).unwrap();
+            decoded.device.other["command"] == expected["cmd"]
+                && expected["checksum_ok_sum_plus_1"] == json!(all == computed && bytes.last() == Some(&computed))
+        }
+        _ => false,
+    };
+    if agrees { Outcome::Agrees } else { Outcome::Disagrees(format!("expected {expected}, came {found:?}")) }
+}
+
+#[test]
+fn serial_vectors() {
+    tally("serial_devices.jsonl", &[], judge);
+}
+
+#[test]
+fn the_bcm_h10_carries_the_person_and_refuses_a_wrong_sum() {
+    let decoded = read("serial:bcm-h10", &unhex("a55a0901374d1d0690026fb2")).unwrap();
+    assert_eq!(values(&decoded), [(Metric::Height, Some(168.0)), (Metric::Weight, Some(62.3))]);
+    assert_eq!((&decoded.device.other["sex"], &decoded.device.other["age"]), (&json!("male"), &json!(29)));
+    // A wrong sum, dirt with half a beginning, then two good frames.
+    let stream = unhex("a55a0901374d1d0690026fb3a5a55aa55a0303353ba55a0403380140");
+    let found = feed("serial:bcm-h10", &[&stream]);
+    assert_eq!(frames(&found).len(), 2, "{found:?}");
+}
+
+#[test]
+fn nasty_11_blanks_of_a_cuff_are_a_failure() {
+    let Some(row) = nasty(11) else { return };
+    let line = row["payload"].as_str().unwrap().replace("\\r\\n", "\r\n");
+    let found = feed("serial:hbp9030", &[line.as_bytes()]);
+    let decoded = read("serial:hbp9030", frames(&found)[0]).unwrap();
+    failed(&decoded, 2);
+    assert_eq!(decoded.device.person, None, "an id of zeros is nobody");
+}
+
+#[test]
+fn the_hbp9030_is_read_by_its_53_bytes() {
+    let line = "2026,03,01,08,15,00000000000000001001,0,128, 82, 71,1";
+    let decoded = read("serial:hbp9030", line.as_bytes()).unwrap();
+    let read_values =
+        [(Metric::Systolic, Some(128.0)), (Metric::Diastolic, Some(82.0)), (Metric::PulseRate, Some(71.0))];
+    assert_eq!(values(&decoded), read_values);
+    assert_eq!(decoded.readings[0].at.unwrap().rfc3339(), "2026-03-01T08:15:00+08:00");
+    assert!(decoded.readings.iter().all(|reading| reading.quality == Quality::Motion), "the person moved");
+    assert_eq!(decoded.device.person.as_deref(), Some("00000000000000001001"));
+    for bad in [&line[..52], &line.replace("128", "12x"), &line.replace(", 71", " 71,"), &format!("{line} ")[1..]] {
+        assert!(read("serial:hbp9030", bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn nasty_25_both_ends_of_a_line_are_taken() {
+    if nasty(25).is_none() {
+        return;
+    }
+    let line = "bp,00000000000000001001,2026/03/01,08:15,128, 96, 82, 71,0";
+    for (ends, count) in [("\r", 2), ("\r\n", 2), ("\n", 2)] {
+        let found = feed("serial:hbp9020", &[format!("{line}{ends}{line}{ends}").as_bytes()]);
+        assert_eq!(frames(&found).len(), count, "{ends:?}");
+        let decoded = read("serial:hbp9020", frames(&found)[1]).unwrap();
+        assert_eq!(
+            values(&decoded),
+            [
+                (Metric::Systolic, Some(128.0)),
+                (Metric::MeanArterialPressure, Some(96.0)),
+                (Metric::Diastolic, Some(82.0)),
+                (Metric::PulseRate, Some(71.0)),
+            ]
+        );
+    }
+    failed(&read("serial:hbp9020", b"bp,1001,2026/03/01,08:15,  0,  0,  0,  0,E3").unwrap(), 3);
+    let other_mode = read("serial:hbp9020", b"\x02 260301 0815 128 82 71\x03").unwrap();
+    assert_eq!(one(&other_mode, Metric::Systolic).at.unwrap().rfc3339(), "2026-03-01T08:15:00+08:00");
+}
+
+#[test]
+fn cuffs_with_impossible_numbers_or_dates_are_doubted() {
+    let decoded = read("serial:hbp9020", b"bp,1001,2026/13/01,08:15,128, 96, 82, 71,0").unwrap();
+    assert!(decoded.readings.iter().all(|r| r.value.is_some() && r.quality == Quality::ClockSuspect && r.at.is_none()));
+    let decoded = read("serial:bp500", b"\x02R1,1001,260301,081500,18.9,13.6,11.0,72,0\x03\x5A").unwrap();
+    assert_eq!(one(&decoded, Metric::Systolic).quality, Quality::UnitSuspect);
+    assert_eq!(one(&decoded, Metric::PulseRate).quality, Quality::Ok);
+}
+
+#[test]
+fn the_bp500_needs_its_check_byte() {
+    let block = b"\x02R1,1001,260301,081500,128,96,82,71,0\x03\x5A";
+    assert_eq!(frames(&feed("serial:bp500", &[block])), [block]);
+    assert!(frames(&feed("serial:bp500", &[&block[..block.len() - 1]])).is_empty());
+    let decoded = read("serial:bp500", block).unwrap();
+    assert_eq!(one(&decoded, Metric::Diastolic).value, Some(82.0));
+    assert_eq!(decoded.device.person.as_deref(), Some("1001"));
+}
+
+#[test]
+fn nasty_24_a_scale_that_moves_is_not_read() {
+    let Some(row) = nasty(24) else { return };
+    let line = row["payload"].as_str().unwrap().replace("\\r\\n", "\r\n");
+    let found = feed("serial:scale", &[line.as_bytes()]);
+    let decoded = read("serial:scale", frames(&found)[0]).unwrap();
+    assert!(decoded.readings.is_empty() && decoded.device.other["stable"] == false);
+}
+
+#[test]
+fn scales_say_stable_overloaded_or_empty() {
+    for (line, kg) in [
+        ("ST,GS,+0072.500  kg", 72.5),
+        ("ST,NT,+ 072.500kg", 72.5),
+        ("ST,GS,+0159.840  lb", 159.84 * 0.453_592_37),
+        ("ST,GS,+0145.00 jin", 72.5),
+    ] {
+        let weight = read("serial:scale", line.as_bytes()).unwrap();
+        assert!(near(one(&weight, Metric::Weight).value.unwrap(), kg), "{line}");
+    }
+    let overload = read("serial:scale", b"OL,GS,+9999.999  kg").unwrap();
+    assert_eq!((overload.readings[0].value, overload.readings[0].quality), (None, Quality::OverRange));
+    for empty in ["ST,GS,+0000.000  kg", "ST,GS,-0000.020  kg"] {
+        assert!(read("serial:scale", empty.as_bytes()).unwrap().readings.is_empty(), "{empty}");
+    }
+    assert_eq!(read("serial:scale", b"ST,GS,+0072.500").unwrap().readings[0].quality, Quality::UnitSuspect);
+    let pieces = read("serial:scale", b"ST,GS,+0012 pcs").unwrap();
+    assert!(pieces.readings.is_empty() && results(&pieces)[0]["unit"] == "pcs");
+}
+
+#[test]
+fn nasty_26_control_bytes_in_printer_text_are_ignored() {
+    if nasty(26).is_none() {
+        return;
+    }
+    let print = b"\x1B@\x00\x00HEIGHT :\x00 168.0 cm\r\n\x1BWEIGHT : 72.5 kg\r\n\x00\x00\r\nBMI : 25.7\r\n";
+    let found = feed("serial:gtech", &[print]);
+    let read_values: Vec<_> =
+        frames(&found).into_iter().flat_map(|frame| values(&read("serial:gtech", frame).unwrap())).collect();
+    assert_eq!(read_values, [(Metric::Height, Some(168.0)), (Metric::Weight, Some(72.5)), (Metric::Bmi, Some(25.7))]);
+    let block = read("serial:gtech", b"\x02168.0,72.5,0,0,25.7\x03").unwrap();
+    assert_eq!(values(&block), read_values);
+    assert_eq!(values(&read("serial:gtech", b"\x02168.0,0.0,0,0,0\x03").unwrap()), [(Metric::Height, Some(168.0))]);
+}
+
+#[test]
+fn nasty_45_results_of_a_strip_stay_words() {
+    if nasty(45).is_none() {
+        return;
+    }
+    let print = b"\x02\r\nDate :2026-03-01 08:15\r\nID_NO:0001-1001\r\nGLU   +++  500 mg/dl\r\nBLD   neg\r\nS.G   >=1.030\r\n\r\n\x03";
+    let found = feed("serial:uriscan", &[print]);
+    let decoded = read("serial:uriscan", frames(&found)[0]).unwrap();
+    assert!(decoded.readings.is_empty(), "no number comes out of a strip");
+    let told: Vec<_> =
+        results(&decoded).iter().map(|r| (r["name"].as_str().unwrap(), r["value"].as_str().unwrap())).collect();
+    assert_eq!(told, [("GLU", "+++ 500 mg/dl"), ("BLD", "neg"), ("S.G", ">=1.030")]);
+    assert_eq!(decoded.device.person.as_deref(), Some("1001"));
+    assert_eq!(decoded.device.clock.unwrap().rfc3339(), "2026-03-01T08:15:00+08:00");
+}
