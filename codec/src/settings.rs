@@ -22,6 +22,10 @@ pub struct Settings {
     pub address: Option<[u8; 6]>,
     /// CGM measurements end with an E2E-CRC (told by the CGM feature characteristic).
     pub cgm_crc: bool,
+    /// The gateway's time at reception, said by the link with each frame: some devices set their clock by the reply. Without it
+    /// such a reply is not made.
+    #[serde(skip)]
+    pub now: Option<model::Time>,
 }
 
 /// What the device's time of day means.
@@ -63,6 +67,7 @@ impl Default for Settings {
             key: None,
             address: None,
             cgm_crc: false,
+            now: None,
         }
     }
 }
