@@ -72,7 +72,8 @@ fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 /// The device's settings as a gateway's configuration would give them. A wrong key is not repeated in the error.
 fn settings(args: &cli::Decode) -> anyhow::Result<Settings> {
-    let mut settings = Settings { cgm_crc: args.cgm_crc, ..Settings::default() };
+    let now = Some(Clock::system().now());
+    let mut settings = Settings { cgm_crc: args.cgm_crc, now, ..Settings::default() };
     if let Some(text) = &args.key {
         settings.key = Some(codec::bytes_of(text).context("--key wants 32 hexadecimal digits")?);
     }
@@ -97,8 +98,8 @@ fn settings(args: &cli::Decode) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// Bytes of a device. A stream goes through the codec's framer first; without a whole frame in it the bytes are taken
-/// for one frame, so that a frame without its line ends can be tried.
+/// Bytes of a device. A stream goes through the codec's framer first; when nothing in it decodes, the bytes are taken for one
+/// frame, so that a frame without its line ends, or unescaped from a log, can be tried.
 fn device(codec: &codec::Codec, bytes: &[u8], settings: &Settings) -> Result<Value, String> {
     let mut found = Vec::new();
     if let Framing::Stream(framer) = codec.framing {
@@ -106,9 +107,16 @@ fn device(codec: &codec::Codec, bytes: &[u8], settings: &Settings) -> Result<Val
         framer.push(bytes, &mut found);
         framer.silent(&mut found);
     }
-    if !found.iter().any(|item| matches!(item, Framed::Frame(_))) {
-        found = vec![Framed::Frame(bytes.to_vec())];
+    let joined = join(codec, found, settings);
+    if joined.frames > 0 {
+        return joined.into_json();
     }
+    let whole = join(codec, vec![Framed::Frame(bytes.to_vec())], settings);
+    // What a framer found in the bytes says more about what is wrong with them.
+    if whole.frames > 0 || joined.refused.is_empty() { whole.into_json() } else { joined.into_json() }
+}
+
+fn join(codec: &codec::Codec, found: Vec<Framed>, settings: &Settings) -> Joined {
     let mut joined = Joined::default();
     for item in found {
         match item {
@@ -120,7 +128,7 @@ fn device(codec: &codec::Codec, bytes: &[u8], settings: &Settings) -> Result<Val
             Framed::Skipped { bytes, .. } => joined.skipped += bytes,
         }
     }
-    joined.into_json()
+    joined
 }
 
 /// Several frames of one stream as one object.

@@ -85,16 +85,12 @@ pub(super) fn minutes(text: &str, letter: &str, places: usize) -> Option<f64> {
     };
     let (degrees, minutes) = digits.split_at_checked(split)?;
     // One maker writes -23-3.3408: the minutes carry a sign of their own.
-    let (degrees, minutes) = match degrees.strip_suffix('-') {
-        Some(_) => return None,
-        None => (degrees, minutes.trim_start_matches('-')),
-    };
-    let minutes = match minutes.find('.') {
-        Some(_) => Decimal::parse(minutes)?.to_f64(),
-        None => {
-            let (whole, fraction) = minutes.split_at_checked(2)?;
-            Decimal::parse(&format!("{whole}.{fraction}"))?.to_f64()
-        }
+    let (degrees, minutes) = (degrees.trim_end_matches('-'), minutes.trim_start_matches('-'));
+    let minutes = if minutes.contains('.') {
+        Decimal::parse(minutes)?.to_f64()
+    } else {
+        let (whole, fraction) = minutes.split_at_checked(2)?;
+        Decimal::parse(&format!("{whole}.{fraction}"))?.to_f64()
     };
     let whole = if degrees.is_empty() { 0.0 } else { Decimal::parse(degrees)?.to_f64() };
     (minutes < 60.0).then(|| sided(if negative { -(whole + minutes / 60.0) } else { whole + minutes / 60.0 }, letter))

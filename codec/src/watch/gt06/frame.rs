@@ -46,6 +46,8 @@ pub(super) fn parts(frame: &[u8]) -> Option<Parts<'_>> {
     };
     let [serial_high, serial_low, crc_high, crc_low] = tail;
     let counted = declared(frame) == Some(frame.len());
+    // With a wrong length nobody knows where serial and checksum stand.
+    let content = if counted { content } else { body };
     let covered = frame.get(2..frame.len().saturating_sub(4)).unwrap_or_default();
     let sound = counted && checksum(covered) == u16::from_be_bytes([crc_high, crc_low]);
     Some(Parts { long, kind, content, serial: u16::from_be_bytes([serial_high, serial_low]), sound })
@@ -68,8 +70,23 @@ fn listed(held: &[u8]) -> Result<usize, usize> {
     held.get(at).map(|cells| at + 1 + 3 + 5 * usize::from(*cells) + END.len()).ok_or(at + 1)
 }
 
+/// Where an unsound frame ends when another one starts within: its length was wrong and has hit the end of a later frame.
+fn inner_end(frame: &[u8]) -> Option<usize> {
+    if parts(frame).is_some_and(|parts| parts.sound) {
+        return None;
+    }
+    let seam = |four: &[u8]| matches!(four, [b'\r', b'\n', 0x78, 0x78] | [b'\r', b'\n', 0x79, 0x79]);
+    frame.windows(4).position(seam).map(|at| at + END.len())
+}
+
+/// Where a sound frame begins that ends at `end`: what stands before it has lost its own end.
+fn last_sound(held: &[u8], end: usize) -> Option<usize> {
+    let sound = |frame: &[u8]| declared(frame) == Some(frame.len()) && parts(frame).is_some_and(|parts| parts.sound);
+    (1..end).find(|start| held.get(*start..end).is_some_and(sound))
+}
+
 fn starts(rest: &[u8]) -> bool {
-    matches!(rest, [0x78] | [0x79] | [0x78, 0x78, ..] | [0x79, 0x79, ..])
+    matches!(rest, [0x78 | 0x79] | [0x78, 0x78, ..] | [0x79, 0x79, ..])
 }
 
 /// By length, then by the end mark.
@@ -92,7 +109,7 @@ impl Rule for Counted {
             return Cut::Wait;
         }
         if ends_at(length) {
-            return Cut::Frame(length);
+            return Cut::Frame(held.get(..length).and_then(inner_end).unwrap_or(length));
         }
         if held.first() == Some(&0x78) && held.get(3).is_some_and(|kind| WIFI.contains(kind)) {
             match listed(held) {
@@ -103,7 +120,10 @@ impl Rule for Counted {
         }
         let within = held.get(..FRAME_BYTES_MAX).unwrap_or(held);
         match within.windows(END.len()).position(|pair| pair == END) {
-            Some(at) => Cut::Frame(at + END.len()),
+            Some(at) => match last_sound(held, at + END.len()) {
+                Some(start) => Cut::Skip(start, "no end"),
+                None => Cut::Frame(at + END.len()),
+            },
             None if held.len() < FRAME_BYTES_MAX && !last => Cut::Wait,
             None => Cut::Skip(before(held, starts), "no end"),
         }

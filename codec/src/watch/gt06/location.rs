@@ -12,6 +12,8 @@ pub(super) const KINDS: &[u8] =
 const WITH_STATUS: &[u8] = &[0x16, 0x26, 0x27, 0x32, 0xA4];
 /// After the status: one byte more, the number of the fence.
 const WITH_FENCE: &[u8] = &[0x27, 0xA4];
+/// Some makers send it without a place.
+const FENCE: u8 = 0xA3;
 const X1: u8 = 0x34;
 /// Counts of a degree: 60 minutes of 30,000.
 const DEGREE: f64 = 1_800_000.0;
@@ -27,19 +29,15 @@ fn date(bytes: &[u8], fix: bool, settings: &Settings) -> Option<Moment> {
     Some(Moment::new(parts, 0, fix, settings))
 }
 
+/// Latitude and longitude, four bytes each.
 fn coordinates(told: &mut Decoded, bytes: &[u8], flags: u16, moment: Moment) {
-    let Some(([lat, lon], _)) = bytes.split_first_chunk::<8>().map(|(both, rest)| (halves(*both), rest)) else {
-        return;
-    };
+    let ([lat, lon], _) = bytes.as_chunks::<4>() else { return };
+    let [lat, lon] = [lat, lon].map(|four| f64::from(u32::from_be_bytes(*four)) / DEGREE);
     let lat = if flags & 1 << 10 == 0 { -lat } else { lat };
     let lon = if flags & 1 << 11 != 0 { -lon } else { lon };
     told.device.position = position(lat, lon, flags & 1 << 12 != 0, moment);
     told.device.other.insert("gps_valid", (flags & 1 << 12 != 0).into());
     told.device.other.insert("course", (flags & 0x3FF).into());
-}
-
-fn halves([a, b, c, d, e, f, g, h]: [u8; 8]) -> [f64; 2] {
-    [[a, b, c, d], [e, f, g, h]].map(|four| f64::from(u32::from_be_bytes(four)) / DEGREE)
 }
 
 /// The place at the start of `bytes`; what follows it.
@@ -61,6 +59,9 @@ fn place<'a>(told: &mut Decoded, bytes: &'a [u8], settings: &Settings) -> Result
 pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Settings) -> Result<(), Malformed> {
     let content = if kind == X1 { content.get(4..).unwrap_or_default() } else { content };
     let content = identified(told, content, settings);
+    if kind == FENCE && content.len() < PLACE_BYTES {
+        return Ok(());
+    }
     let rest = place(told, content, settings)?;
     if !WITH_STATUS.contains(&kind) {
         return Ok(());

@@ -102,7 +102,9 @@ fn understand(told: &mut Decoded, parts: Parts<'_>, settings: &Settings) -> Resu
         (false, 0x95, content) => location::alarm(told, content, settings)?,
         (true, 0x32 | 0x33, content) => location::optional(told, content, settings)?,
         (false, kind, content) if location::KINDS.contains(&kind) => location::plain(told, kind, content, settings)?,
-        _ => {}
+        (_, _, []) | (_, TIME_REQUEST, _) => {}
+        // Kept in the raw frame alone: said, so that nobody takes it for read.
+        (_, _, content) => _ = told.device.other.insert("undecoded_bytes", content.len().into()),
     }
     Ok(())
 }

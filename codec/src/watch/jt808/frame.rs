@@ -79,15 +79,17 @@ fn xor(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum ^ byte)
 }
 
-/// Takes a frame apart; `None` when the header is not whole.
+/// Takes a frame apart; `None` when the header is not whole. A frame from a log, already unescaped, is read as it stands.
 pub(super) fn parts(frame: &[u8]) -> Option<Parts> {
     let (delimiter, inner) = match frame {
         [first @ (USUAL | OTHER), inner @ .., last] if first == last => (*first, inner),
         _ => return None,
     };
     let plain = unescape(delimiter, inner);
-    let (check, counted) = plain.split_last()?;
-    let sound = xor(counted) == *check;
+    // The XOR of all bytes with their check byte is 0.
+    let plain = if xor(&plain) != 0 && xor(inner) == 0 { inner.to_vec() } else { plain };
+    let (_, counted) = plain.split_last()?;
+    let sound = xor(&plain) == 0;
     let (kind, rest) = word(counted)?;
     let (attributes, rest) = word(rest)?;
     let (version, rest) = if attributes & VERSION_2019 != 0 {

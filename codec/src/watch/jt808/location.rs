@@ -14,6 +14,8 @@ const ALARMS: &[(u32, EventKind)] = &[
     (18, EventKind::LowBattery),
     (8, EventKind::PowerCut),
     (15, EventKind::Vibration),
+    (16, EventKind::DeviceRemoved),
+    (17, EventKind::DeviceRemoved),
     (29, EventKind::Collision),
     (30, EventKind::Collision),
 ];
@@ -89,8 +91,9 @@ fn addition(told: &mut Decoded, seen: &mut Seen, number: u8, value: &[u8]) {
         (0x31, [count]) => _ = other.insert("satellites", (*count).into()),
         // Tenths of the battery.
         (0x56, [tenths @ 0..=10, _]) => seen.battery(percent(tenths * 10)),
-        (0xD4 | 0xE1 | 0xE9 | 0xFE, [battery @ 0..=100]) => seen.battery(percent(*battery)),
-        (0xE3, [_, battery, _, _]) | (0xE4, [_, battery]) => seen.battery(percent(*battery)),
+        (0xD4 | 0xE1 | 0xE9 | 0xFE, [battery @ 0..=100]) | (0xE3, [_, battery, _, _]) | (0xE4, [_, battery]) => {
+            seen.battery(percent(*battery));
+        }
         // Alarms of pendants, in a word of their own: bits 1-3 are buttons, bit 0 is vibration.
         (0xE7, [high, low, _, _, _, _, _, _]) => {
             let word = u16::from_be_bytes([*high, *low]);

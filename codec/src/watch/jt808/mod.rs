@@ -32,6 +32,8 @@ const BATCH_SHORT: u16 = 0x0210;
 const TIME_REQUEST: u16 = 0x0004;
 /// Answered with 8001: logout, heartbeat, authentication, attributes, place, batches, transparent data, text.
 const ANSWERED: &[u16] = &[0x0003, HEARTBEAT, 0x0102, 0x0107, LOCATION, BATCH, BATCH_SHORT, 0x0900, 0x6006];
+/// Bodies without anything for us: authentication holds a secret.
+const QUIET: &[u16] = &[0x0003, 0x0102, TIME_REQUEST];
 /// Their bodies are not as long as their headers say: the serial has one byte, or a maker counts otherwise.
 const MISCOUNTED: &[u16] = &[0x5501, 0x5502, 0x0900];
 /// Longest text kept.
@@ -107,7 +109,9 @@ fn understand(told: &mut Decoded, parts: &Parts, settings: &Settings) -> Result<
             batch(told, body.get(3..).unwrap_or_default(), 2, settings)?;
         }
         BATCH_SHORT => batch(told, body, 1, settings)?,
-        _ => {}
+        _ if body.is_empty() || QUIET.contains(&parts.kind) => {}
+        // Kept in the raw frame alone: said, so that nobody takes it for read.
+        _ => _ = told.device.other.insert("undecoded_bytes", body.len().into()),
     }
     Ok(())
 }

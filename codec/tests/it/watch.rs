@@ -1,1 +1,0 @@
-//! Watches and pendants: published vectors and nasty cases.
