@@ -1,49 +1,32 @@
 //! Where and when: device times and positions as watch protocols write them.
 
-use jiff::civil::DateTime;
-use model::Quality;
-
-use crate::{Decimal, DeviceClock, DeviceTime, Measured, Position, Settings};
+use crate::{Decimal, DeviceClock, Position, Settings, Stamp};
 
 /// Before this year there was no such device: a clock that says so was never set, or its count of GPS weeks has wrapped.
 const FIRST_YEAR: i16 = 2010;
 /// Digits kept of a degree: about a centimetre.
 const DEGREE_SCALE: f64 = 1e7;
 
-/// A time that a frame gives: `None` when its digits cannot be a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) Option<DeviceTime>);
+/// Year with its century, month, day, hour, minute, second. `protocol_offset_min` is what the protocol says about its clock,
+/// unless the device's settings say otherwise. A clock that stands on the first day of a decade without a satellite fix was
+/// never set.
+pub(super) fn clock(parts: [i16; 6], protocol_offset_min: i16, fix: bool, settings: &Settings) -> Stamp {
+    let [year, month, day, ..] = parts;
+    let offset_min = match settings.clock {
+        DeviceClock::Protocol => protocol_offset_min,
+        DeviceClock::Local => settings.offset_min,
+        DeviceClock::Utc => 0,
+    };
+    let unset = year < FIRST_YEAR || (!fix && year % 10 == 0 && month == 1 && day == 1);
+    let stamp = Stamp::civil(parts.map(i64::from), offset_min);
+    if unset { stamp.distrusted() } else { stamp }
+}
 
-impl Moment {
-    /// From year, month, day, hour, minute, second; the year with its century. `protocol_offset_min` is what the protocol says
-    /// about its clock, unless the device's settings say otherwise. A clock that stands in the first hours of a decade without
-    /// a satellite fix was never set.
-    pub(super) fn new(parts: [i16; 6], protocol_offset_min: i16, fix: bool, settings: &Settings) -> Self {
-        let [year, rest @ ..] = parts;
-        let [month, day, hour, minute, second] = rest.map(|part| i8::try_from(part).unwrap_or(-1));
-        let offset_min = match settings.clock {
-            DeviceClock::Protocol => protocol_offset_min,
-            DeviceClock::Local => settings.offset_min,
-            DeviceClock::Utc => 0,
-        };
-        let unset = year < FIRST_YEAR || (!fix && year % 10 == 0 && month == 1 && day == 1);
-        let wall = DateTime::new(year, month, day, hour, minute, second, 0).ok();
-        Self(wall.map(|wall| DeviceTime { wall, offset_min, suspect: unset }))
-    }
-
-    /// Six groups of two binary-coded digits, the year without its century.
-    pub(super) fn bcd(bytes: &[u8], protocol_offset_min: i16, fix: bool, settings: &Settings) -> Self {
-        let two = |at: usize| bytes.get(at).copied().and_then(bcd).unwrap_or(-1);
-        let parts = [2000 + two(0), two(1), two(2), two(3), two(4), two(5)];
-        Self::new(parts, protocol_offset_min, fix, settings)
-    }
-
-    /// A measurement of this moment. A clock that is wrong makes the value doubtful, never absent.
-    pub(super) fn of(self, measured: Measured) -> Measured {
-        let good = self.0.is_some_and(|at| !at.suspect);
-        let measured = measured.at(self.0);
-        if good { measured } else { measured.doubted(Quality::ClockSuspect) }
-    }
+/// Six groups of two binary-coded digits, the year without its century.
+pub(super) fn bcd_clock(bytes: &[u8], protocol_offset_min: i16, fix: bool, settings: &Settings) -> Stamp {
+    let two = |at: usize| bytes.get(at).copied().and_then(bcd).unwrap_or(-1);
+    let parts = [2000 + two(0), two(1), two(2), two(3), two(4), two(5)];
+    clock(parts, protocol_offset_min, fix, settings)
 }
 
 /// Two decimal digits in one byte.
@@ -63,10 +46,10 @@ pub(super) fn two(text: &str, at: usize) -> Option<i16> {
 }
 
 /// A place on earth, or none: beyond the poles, or 0/0, which devices write when they do not know.
-pub(super) fn position(lat: f64, lon: f64, fix: bool, at: Moment) -> Option<Position> {
+pub(super) fn position(lat: f64, lon: f64, fix: bool, stamp: Stamp) -> Option<Position> {
     let known = lat.abs() <= 90.0 && lon.abs() <= 180.0 && (lat != 0.0 || lon != 0.0);
     let rounded = |degrees: f64| (degrees * DEGREE_SCALE).round() / DEGREE_SCALE;
-    known.then(|| Position { lat: rounded(lat), lon: rounded(lon), fix, at: at.0 })
+    known.then(|| Position { lat: rounded(lat), lon: rounded(lon), fix, at: stamp.time() })
 }
 
 /// Decimal degrees with their letter. A sign that is there already stands: west of a negative longitude is the same west.
@@ -132,12 +115,12 @@ mod tests {
     #[test]
     fn a_clock_that_was_never_set_is_suspect() {
         let settings = Settings::default();
-        let new = |parts, fix| Moment::new(parts, 0, fix, &settings).0;
+        let new = |parts, fix| clock(parts, 0, fix, &settings).time();
         assert!(new([2020, 1, 1, 2, 59, 46], false).unwrap().suspect);
         assert!(!new([2020, 1, 1, 2, 59, 46], true).unwrap().suspect);
         assert!(!new([2026, 3, 1, 2, 59, 46], false).unwrap().suspect);
         assert!(new([2000, 3, 1, 2, 59, 46], true).unwrap().suspect);
         assert_eq!(new([2026, 13, 1, 0, 0, 0], true), None);
-        assert_eq!(Moment::bcd(&[0x26, 0x0A, 1, 1, 1, 1], 0, true, &settings).0, None);
+        assert_eq!(bcd_clock(&[0x26, 0x0A, 1, 1, 1, 1], 0, true, &settings), Stamp::Impossible);
     }
 }

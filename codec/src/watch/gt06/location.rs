@@ -3,8 +3,8 @@
 use model::EventKind;
 
 use super::{alarms, happened, sixths, states};
-use crate::watch::place::{Moment, bcd_digits, position};
-use crate::{Decoded, Malformed, Settings};
+use crate::watch::place::{bcd_digits, clock, position};
+use crate::{Decoded, Malformed, Settings, Stamp};
 
 /// Kinds that begin with a place. X1 (34) has four bytes before it.
 pub(super) const KINDS: &[u8] =
@@ -23,36 +23,36 @@ const ID_BYTES: usize = 8;
 /// Network code and cell, in the usual form.
 const CELL_BYTES: usize = 8;
 
-fn date(bytes: &[u8], fix: bool, settings: &Settings) -> Option<Moment> {
+fn date(bytes: &[u8], fix: bool, settings: &Settings) -> Option<Stamp> {
     let [year, month, day, hour, minute, second] = *bytes.first_chunk::<6>()?;
     let parts = [2000 + i16::from(year), month.into(), day.into(), hour.into(), minute.into(), second.into()];
-    Some(Moment::new(parts, 0, fix, settings))
+    Some(clock(parts, 0, fix, settings))
 }
 
 /// Latitude and longitude, four bytes each.
-fn coordinates(told: &mut Decoded, bytes: &[u8], flags: u16, moment: Moment) {
+fn coordinates(told: &mut Decoded, bytes: &[u8], flags: u16, stamp: Stamp) {
     let ([lat, lon], _) = bytes.as_chunks::<4>() else { return };
     let [lat, lon] = [lat, lon].map(|four| f64::from(u32::from_be_bytes(*four)) / DEGREE);
     let lat = if flags & 1 << 10 == 0 { -lat } else { lat };
     let lon = if flags & 1 << 11 != 0 { -lon } else { lon };
-    told.device.position = position(lat, lon, flags & 1 << 12 != 0, moment);
+    told.device.position = position(lat, lon, flags & 1 << 12 != 0, stamp);
     told.device.other.insert("gps_valid", (flags & 1 << 12 != 0).into());
     told.device.other.insert("course", (flags & 0x3FF).into());
 }
 
-/// The place at the start of `bytes`; what follows it.
-fn place<'a>(told: &mut Decoded, bytes: &'a [u8], settings: &Settings) -> Result<&'a [u8], Malformed> {
+/// The place at the start of `bytes`: its time, and what follows it.
+fn place<'a>(told: &mut Decoded, bytes: &'a [u8], settings: &Settings) -> Result<(Stamp, &'a [u8]), Malformed> {
     let (head, rest) = bytes.split_at_checked(PLACE_BYTES).ok_or(Malformed::Short("a location"))?;
     let [.., satellites, _, _, _, _, _, _, _, _, speed, high, low] = *head else {
         return Err(Malformed::Short("a location"));
     };
     let flags = u16::from_be_bytes([high, low]);
-    let moment = date(head, flags & 1 << 12 != 0, settings).ok_or(Malformed::Short("a date"))?;
-    told.device.clock = moment.0;
-    coordinates(told, head.get(7..15).unwrap_or_default(), flags, moment);
+    let stamp = date(head, flags & 1 << 12 != 0, settings).ok_or(Malformed::Short("a date"))?;
+    told.device.clock = stamp.time();
+    coordinates(told, head.get(7..15).unwrap_or_default(), flags, stamp);
     told.device.other.insert("satellites", (satellites & 15).into());
     told.device.other.insert("speed_kph", speed.into());
-    Ok(rest)
+    Ok((stamp, rest))
 }
 
 /// A place, and behind it the status and the alarm where the kind has them.
@@ -62,7 +62,7 @@ pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Set
     if kind == FENCE && content.len() < PLACE_BYTES {
         return Ok(());
     }
-    let rest = place(told, content, settings)?;
+    let (stamp, rest) = place(told, content, settings)?;
     if !WITH_STATUS.contains(&kind) {
         return Ok(());
     }
@@ -79,8 +79,7 @@ pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Set
     states(told, *state);
     // A battery in hundredths of a volt takes two bytes instead of one.
     let (level, alarm) = if voltage { (None, rest.get(4)) } else { (rest.get(1), rest.get(3)) };
-    let moment = Moment(told.device.clock);
-    told.readings.extend(level.copied().and_then(sixths).map(|battery| moment.of(battery)));
+    told.readings.extend(level.copied().and_then(sixths).map(|battery| battery.stamped(stamp)));
     if let Some(code) = alarm {
         alarms(told, *code);
     }
@@ -89,7 +88,7 @@ pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Set
 
 /// Some send their id before the place: then the first six bytes are no date, and those after the id are.
 fn identified<'a>(told: &mut Decoded, content: &'a [u8], settings: &Settings) -> &'a [u8] {
-    let dated = |bytes: &[u8]| date(bytes, true, settings).is_some_and(|moment| moment.0.is_some());
+    let dated = |bytes: &[u8]| date(bytes, true, settings).is_some_and(|stamp| stamp.time().is_some());
     let Some((id, rest)) = content.split_at_checked(ID_BYTES) else { return content };
     if dated(content) || !dated(rest) {
         return content;
@@ -101,11 +100,11 @@ fn identified<'a>(told: &mut Decoded, content: &'a [u8], settings: &Settings) ->
 /// An alarm alone (95): date and code, or date, place and code. An alarm that cannot be read is still one.
 pub(super) fn alarm(told: &mut Decoded, content: &[u8], settings: &Settings) -> Result<(), Malformed> {
     let content = identified(told, content, settings);
-    let moment = date(content, true, settings).ok_or(Malformed::Short("a date"))?;
-    told.device.clock = moment.0;
+    let stamp = date(content, true, settings).ok_or(Malformed::Short("a date"))?;
+    told.device.clock = stamp.time();
     let code = if content.len() > 7 {
         let flags = content.get(14..16).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_be_bytes(*flags));
-        coordinates(told, content.get(6..14).unwrap_or_default(), flags, moment);
+        coordinates(told, content.get(6..14).unwrap_or_default(), flags, stamp);
         content.get(16)
     } else {
         content.get(6)
@@ -132,7 +131,7 @@ pub(super) fn optional(told: &mut Decoded, content: &[u8], settings: &Settings) 
     let (head, rest) = content.split_at_checked(6).ok_or(Malformed::Short("a date"))?;
     let (length, rest) = rest.split_first().ok_or(Malformed::Short("the length of the place"))?;
     if *length == 0 {
-        told.device.clock = date(head, false, settings).and_then(|moment| moment.0);
+        told.device.clock = date(head, false, settings).and_then(Stamp::time);
         return Ok(());
     }
     place(told, &[head, rest].concat(), settings).map(|_| ())

@@ -8,7 +8,7 @@ mod location;
 
 use model::{EventKind, Metric};
 
-use super::place::{Moment, bcd_digits};
+use super::place::{bcd_clock, bcd_digits};
 use super::{now, scan};
 use crate::{Codec, Decoded, Framing, Happened, Malformed, Measured, Settings};
 
@@ -127,7 +127,7 @@ fn login(told: &mut Decoded, content: &[u8]) -> Result<(), Malformed> {
 /// A list of networks. Its time is binary-coded, and the device waits for that time as the answer.
 fn list(mut told: Decoded, bytes: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     let time = bytes.get(4..10).ok_or(Malformed::Short("the time"))?;
-    told.device.clock = Moment::bcd(time, 0, true, settings).0;
+    told.device.clock = bcd_clock(time, 0, true, settings).time();
     let head = bytes.get(..2).unwrap_or_default();
     let kind = bytes.get(3..4).unwrap_or_default();
     told.reply = Some([head, &[0], kind, time, frame::END].concat());

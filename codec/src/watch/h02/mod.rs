@@ -6,9 +6,9 @@ mod frame;
 
 use model::{EventKind, Metric};
 
-use super::place::{Moment, minutes, position, two};
+use super::place::{bcd_clock, clock, minutes, position, two};
 use super::{now, scan, vitals};
-use crate::{Codec, Decimal, Decoded, Framing, Happened, Malformed, Settings};
+use crate::{Codec, Decimal, Decoded, Framing, Happened, Malformed, Settings, Stamp};
 
 pub(super) const CODEC: Codec = Codec {
     name: "h02",
@@ -55,7 +55,7 @@ fn sentence(text: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     match *command {
         "HTBT" | "V0" => told.readings.extend(vitals::battery(rest.first().copied().unwrap_or_default())),
         "LINK" => link(&mut told, rest, settings),
-        "V3" | "NBR" => dated(&mut told, rest.first().copied(), rest, false, settings),
+        "V3" | "NBR" => _ = dated(&mut told, rest.first().copied(), rest, false, settings),
         _ => place(&mut told, rest, settings),
     }
     told.reply = answer(maker, id, command, settings).map(String::into_bytes);
@@ -65,14 +65,12 @@ fn sentence(text: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
 /// `hhmmss,gsm,satellites,battery,steps,turns,ddmmyy,STATUS`
 fn link(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     let field = |at: usize| fields.get(at).copied().unwrap_or_default();
-    dated(told, Some(field(0)), fields, false, settings);
+    let stamp = dated(told, Some(field(0)), fields, false, settings);
     note(told, "gsm_rssi", field(1));
     note(told, "satellites", field(2));
     note(told, "rolls", field(5));
-    let moment = told.device.clock.map(|clock| Moment(Some(clock)));
     let readings = [vitals::battery(field(3)), vitals::number(Metric::Steps, field(4))];
-    let stamped = readings.into_iter().flatten().map(|one| moment.map_or(one.clone(), |moment| moment.of(one)));
-    told.readings.extend(stamped);
+    told.readings.extend(readings.into_iter().flatten().map(|one| one.stamped(stamp)));
 }
 
 /// A place, wherever it stands: answers to orders (V4) have words of their own before the time.
@@ -89,19 +87,18 @@ fn place(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     let fix = field(0) == "A";
     // VP1 gives a date and no time of day.
     let time = at.checked_sub(1).and_then(|before| fields.get(before)).copied();
-    dated(told, time, fields.get(at + 7..).unwrap_or_default(), fix, settings);
+    let stamp = dated(told, time, fields.get(at + 7..).unwrap_or_default(), fix, settings);
     told.device.other.insert("gps_valid", fix.into());
     // Knots in the standard, kilometres an hour in some firmware: kept as sent.
     note(told, "speed", field(5));
     note(told, "course", field(6));
-    let moment = Moment(told.device.clock);
     if let (Some(lat), Some(lon)) = (minutes(field(1), field(2), 2), minutes(field(3), field(4), 3)) {
-        told.device.position = position(lat, lon, fix, moment);
+        told.device.position = position(lat, lon, fix, stamp);
     }
 }
 
 /// Date and status: a field of six digits, or an empty one, before one of eight hexadecimal digits; or the date alone.
-fn dated(told: &mut Decoded, time: Option<&str>, fields: &[&str], fix: bool, settings: &Settings) {
+fn dated(told: &mut Decoded, time: Option<&str>, fields: &[&str], fix: bool, settings: &Settings) -> Stamp {
     let is_date = |text: &str| text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
     let status = |text: &str| (text.len() == 8).then(|| u32::from_str_radix(text, 16).ok()).flatten();
     let pair = fields.windows(2).find_map(|window| match window {
@@ -111,14 +108,17 @@ fn dated(told: &mut Decoded, time: Option<&str>, fields: &[&str], fix: bool, set
     let date =
         pair.map_or_else(|| fields.iter().copied().find(|field| is_date(field)).unwrap_or_default(), |pair| pair.0);
     let time = time.filter(|time| is_date(time)).unwrap_or_default();
+    let mut stamp = Stamp::Silent;
     if !date.is_empty() && !time.is_empty() {
         let part = |text, at| two(text, at).unwrap_or(-1);
         let parts = [2000 + part(date, 4), part(date, 2), part(date, 0), part(time, 0), part(time, 2), part(time, 4)];
-        told.device.clock = Moment::new(parts, 0, fix, settings).0;
+        stamp = clock(parts, 0, fix, settings);
+        told.device.clock = stamp.time();
     }
     if let Some((_, word)) = pair {
         alarms(told, word);
     }
+    stamp
 }
 
 fn alarms(told: &mut Decoded, word: u32) {
@@ -144,16 +144,16 @@ fn packet(bytes: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     let [l0, l1, l2, l3, battery, o0, o1, o2, o3, o4, _, _, _, s0, s1, s2, s3] = rest;
     let flags = o4 & 15;
     let fix = flags & 2 != 0;
-    let moment = Moment::bcd(&[year, month, day, hour, minute, second], 0, fix, settings);
-    told.device.clock = moment.0;
+    let stamp = bcd_clock(&[year, month, day, hour, minute, second], 0, fix, settings);
+    told.device.clock = stamp.time();
     told.device.other.insert("gps_valid", fix.into());
     let digits = |bytes: &[u8], count: usize| crate::hex(bytes).chars().take(count).collect::<String>();
     let lat = minutes(&digits(&[l0, l1, l2, l3], 8), if flags & 4 == 0 { "S" } else { "N" }, 2);
     let lon = minutes(&digits(&[o0, o1, o2, o3, o4], 9), if flags & 8 == 0 { "W" } else { "E" }, 3);
     if let (Some(lat), Some(lon)) = (lat, lon) {
-        told.device.position = position(lat, lon, fix, moment);
+        told.device.position = position(lat, lon, fix, stamp);
     }
-    told.readings.extend(level(battery).map(|reading| moment.of(reading)));
+    told.readings.extend(level(battery).map(|reading| reading.stamped(stamp)));
     alarms(&mut told, u32::from_be_bytes([s0, s1, s2, s3]));
     Ok(told)
 }

@@ -7,7 +7,7 @@ mod frame;
 
 use model::{EventKind, Metric};
 
-use super::place::{Moment, minutes, position, two};
+use super::place::{clock, minutes, position, two};
 use super::{now, scan, vitals};
 use crate::{Codec, Decimal, Decoded, Framing, Happened, Malformed, Settings};
 
@@ -86,20 +86,20 @@ fn location(told: &mut Decoded, body: &str, settings: &Settings) -> Option<()> {
     let part = |from: usize, to: usize| body.get(from..to);
     let fix = part(6, 7)? == "A";
     let (lat, lon) = (minutes(part(7, 16)?, part(16, 17)?, 2), minutes(part(17, 27)?, part(27, 28)?, 3));
-    let (speed, clock, course, rest) = (part(28, 33)?, part(33, 39)?, part(39, 45)?, body.get(45..)?);
+    let (speed, time, course, rest) = (part(28, 33)?, part(33, 39)?, part(39, 45)?, body.get(45..)?);
     let two = |text: &str, at: usize| two(text, at).unwrap_or(-1);
     let date = [2000 + two(body, 0), two(body, 2), two(body, 4)];
-    let parts = [date[0], date[1], date[2], two(clock, 0), two(clock, 2), two(clock, 4)];
-    let moment = Moment::new(parts, 0, fix, settings);
-    told.device.clock = moment.0;
-    told.device.position = lat.zip(lon).and_then(|(lat, lon)| position(lat, lon, fix, moment));
+    let parts = [date[0], date[1], date[2], two(time, 0), two(time, 2), two(time, 4)];
+    let stamp = clock(parts, 0, fix, settings);
+    told.device.clock = stamp.time();
+    told.device.position = lat.zip(lon).and_then(|(lat, lon)| position(lat, lon, fix, stamp));
     told.device.other.insert("gps_valid", fix.into());
     note(told, "speed_kph", speed);
     note(told, "course", course);
     let before = told.readings.len();
     status(told, rest);
     let read = told.readings.split_off(before);
-    told.readings.extend(read.into_iter().map(|measured| moment.of(measured)));
+    told.readings.extend(read.into_iter().map(|measured| measured.stamped(stamp)));
     Some(())
 }
 

@@ -3,7 +3,7 @@
 use model::{EventKind, Metric};
 
 use super::{OFFSET_MIN, frame::word, percent};
-use crate::watch::place::{Moment, position};
+use crate::watch::place::{bcd_clock, position};
 use crate::{Decoded, Happened, Malformed, Measured, Settings};
 
 /// Alarm bits that concern a person who carries the device. All are looked at.
@@ -36,9 +36,9 @@ pub(in crate::watch) fn report(told: &mut Decoded, bytes: &[u8], settings: &Sett
     let lat = if status & 1 << 2 != 0 { -lat } else { lat };
     let lon = if status & 1 << 3 != 0 { -lon } else { lon };
     let [.., high, low, speed_high, speed_low, course_high, course_low, _, _, _, _, _, _] = *head;
-    let moment = Moment::bcd(head.get(22..).unwrap_or_default(), OFFSET_MIN, fix, settings);
-    told.device.clock = moment.0;
-    told.device.position = position(lat, lon, fix, moment);
+    let stamp = bcd_clock(head.get(22..).unwrap_or_default(), OFFSET_MIN, fix, settings);
+    told.device.clock = stamp.time();
+    told.device.position = position(lat, lon, fix, stamp);
     let other = &mut told.device.other;
     other.insert("gps_valid", fix.into());
     other.insert("altitude", i16::from_be_bytes([high, low]).into());
@@ -53,12 +53,12 @@ pub(in crate::watch) fn report(told: &mut Decoded, bytes: &[u8], settings: &Sett
     });
     let bits = ALARMS.iter().copied().filter(|(bit, _)| alarm >> bit & 1 == 1).chain(fence);
     for (code, kind) in bits.chain(seen.events) {
-        let event = Happened { kind, at: moment.0, code: Some(code) };
+        let event = Happened { kind, at: stamp.time(), code: Some(code) };
         if !told.events.iter().any(|known| known.kind == kind && known.at == event.at) {
             told.events.push(event);
         }
     }
-    told.readings.extend(seen.readings.into_iter().map(|reading| moment.of(reading)));
+    told.readings.extend(seen.readings.into_iter().map(|reading| reading.stamped(stamp)));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ mod location;
 
 use model::Metric;
 
-use super::place::{Moment, bcd_digits};
+use super::place::{bcd_clock, bcd_digits};
 use super::{now, scan};
 use crate::{Codec, Decoded, Framing, Malformed, Measured, Settings};
 
@@ -99,9 +99,9 @@ fn understand(told: &mut Decoded, parts: &Parts, settings: &Settings) -> Result<
         LOCATION => report(told, body, settings)?,
         LOCATION_ASKED => report(told, body.get(2..).unwrap_or_default(), settings)?,
         BATCH_SHORT if body.len() == 7 => {
-            let moment = Moment::bcd(body.get(1..).unwrap_or_default(), OFFSET_MIN, false, settings);
-            told.device.clock = moment.0;
-            told.readings.extend(body.first().map(|battery| moment.of(percent(*battery))));
+            let stamp = bcd_clock(body.get(1..).unwrap_or_default(), OFFSET_MIN, false, settings);
+            told.device.clock = stamp.time();
+            told.readings.extend(body.first().map(|battery| percent(*battery).stamped(stamp)));
         }
         BATCH => {
             let stored = body.get(2).ok_or(Malformed::Short("the kind of the batch"))?;

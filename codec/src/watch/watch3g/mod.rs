@@ -8,7 +8,7 @@ mod frame;
 use model::{EventKind, Metric};
 use serde_json::Value;
 
-use super::place::{Moment, degrees, position, two};
+use super::place::{clock, degrees, position, two};
 use super::{scan, vitals};
 use crate::{Codec, Decoded, Framing, Happened, Malformed, Measured, Settings};
 
@@ -128,10 +128,10 @@ fn place(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     let fix = field(2).trim() == "A";
     let part = |text, at| two(text, at).unwrap_or(-1);
     let parts = [2000 + part(date, 4), part(date, 2), part(date, 0), part(time, 0), part(time, 2), part(time, 4)];
-    let moment = Moment::new(parts, 0, fix, settings);
-    told.device.clock = moment.0;
+    let stamp = clock(parts, 0, fix, settings);
+    told.device.clock = stamp.time();
     if let (Some(lat), Some(lon)) = (degrees(field(3), field(4)), degrees(field(5), field(6))) {
-        told.device.position = position(lat, lon, fix, moment);
+        told.device.position = position(lat, lon, fix, stamp);
     }
     told.device.other.insert("gps_valid", fix.into());
     for (at, word) in
@@ -139,14 +139,14 @@ fn place(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     {
         note(told, word, field(at));
     }
-    told.readings.extend(vitals::battery(field(12)).map(|battery| moment.of(battery)));
-    told.readings.extend(vitals::number(Metric::Steps, field(13)).map(|steps| moment.of(steps)));
+    told.readings.extend(vitals::battery(field(12)).map(|battery| battery.stamped(stamp)));
+    told.readings.extend(vitals::number(Metric::Steps, field(13)).map(|steps| steps.stamped(stamp)));
     let Some(status) = status(fields) else { return };
     told.device.other.insert("status_hex", short(field(15)).into());
     told.device.other.insert("moving", (status & MOVING != 0).into());
     for (bit, kind) in alarms(status) {
         if !told.events.iter().any(|event| event.kind == kind) {
-            told.events.push(Happened { kind, at: moment.0, code: Some(bit) });
+            told.events.push(Happened { kind, at: stamp.time(), code: Some(bit) });
         }
     }
 }
