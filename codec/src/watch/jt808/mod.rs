@@ -30,14 +30,15 @@ const LOCATION_ASKED: u16 = 0x0201;
 const BATCH: u16 = 0x0704;
 const BATCH_SHORT: u16 = 0x0210;
 const TIME_REQUEST: u16 = 0x0004;
+const TEXT: u16 = 0x6006;
 /// Answered with 8001: logout, heartbeat, authentication, attributes, place, batches, transparent data, text.
-const ANSWERED: &[u16] = &[0x0003, HEARTBEAT, 0x0102, 0x0107, LOCATION, BATCH, BATCH_SHORT, 0x0900, 0x6006];
+const ANSWERED: &[u16] = &[0x0003, HEARTBEAT, 0x0102, 0x0107, LOCATION, BATCH, BATCH_SHORT, 0x0900, TEXT];
 /// Bodies without anything for us: authentication holds a secret.
 const QUIET: &[u16] = &[0x0003, 0x0102, TIME_REQUEST];
 /// Their bodies are not as long as their headers say: the serial has one byte, or a maker counts otherwise.
 const MISCOUNTED: &[u16] = &[0x5501, 0x5502, 0x0900];
 /// Longest text kept.
-const TEXT_CHARS_MAX: usize = 32;
+const TEXT_CHARS_MAX: usize = 128;
 
 fn decode(bytes: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     let bytes = bytes.trim_ascii();
@@ -102,6 +103,12 @@ fn understand(told: &mut Decoded, parts: &Parts, settings: &Settings) -> Result<
             let stamp = bcd_clock(body.get(1..).unwrap_or_default(), OFFSET_MIN, false, settings);
             told.device.clock = stamp.time();
             told.readings.extend(body.first().map(|battery| percent(*battery).stamped(stamp)));
+        }
+        TEXT => {
+            // An octet that names the encoding, which is GBK whatever it says.
+            let text = encoding_rs::GB18030.decode_without_bom_handling(body.get(1..).unwrap_or_default()).0;
+            let shown = text.trim().chars().filter(|sign| !sign.is_control()).take(TEXT_CHARS_MAX);
+            told.device.other.insert("text", shown.collect::<String>().into());
         }
         BATCH => {
             let stored = body.get(2).ok_or(Malformed::Short("the kind of the batch"))?;

@@ -55,6 +55,7 @@ pub(crate) const GT06: &[Known] = &[
 ];
 
 pub(crate) const JT808: &[Known] = &[
+    Known { supported: true, ids: &["jt808-L104"], why: "wrong oracle: it writes two blanks of the text as one" },
     Known {
         supported: true,
         ids: &["jt808-L415"],
@@ -69,7 +70,6 @@ pub(crate) const JT808: &[Known] = &[
         supported: false,
         ids: &[
             "jt808-L100",
-            "jt808-L104",
             "jt808-L114",
             "jt808-L118",
             "jt808-L152",

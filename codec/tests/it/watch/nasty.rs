@@ -145,6 +145,16 @@ fn case_57_ids_are_opaque() {
     assert_eq!(id("[3G*0880000001*0002*LK]"), "0880000001");
 }
 
+/// JT/T 808 writes its texts in GBK, whatever else the device does.
+#[test]
+fn case_60_chinese_text_is_gbk() {
+    let Some(said) = payload(60) else { return };
+    let (gbk, name) = said.split_once(" (").unwrap();
+    let told = decode("jt808", &unhex("7e60060003013800138000000700c1f5fc7e"));
+    assert!("7e60060003013800138000000700c1f5fc7e".contains(&gbk.to_lowercase()));
+    assert_eq!(told.device.other["text"], name.trim_end_matches(')'));
+}
+
 #[test]
 fn case_61_a_voice_is_not_text() {
     let Some(hex) = payload(61) else { return };

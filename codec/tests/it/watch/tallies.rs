@@ -122,6 +122,10 @@ fn upstream(row: &Value, told: &Decoded) -> Outcome {
             }
             expect(got == want["value"].as_f64(), "altitude", want, &got)
         }
+        Some("result") => {
+            let Some(got) = told.device.other.get("text") else { return Outcome::Unsupported };
+            expect(*got == want["value"], "text", want, got)
+        }
         Some("status") => {
             let word = want["value"]["java"].as_str().unwrap().trim_start_matches("0x").trim_end_matches('L');
             let got = told.device.other.get("status_hex").and_then(Value::as_str).unwrap_or_default();
