@@ -68,3 +68,24 @@ fn decode_lists_every_codec_and_refuses_settings_that_are_none() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("32 hexadecimal digits") && !said.contains("5eC2e7"), "{said}");
 }
+
+#[test]
+fn decode_joins_the_frames_of_a_stream() {
+    let stream = b"noise[3G*6907919734*0002*LK][3G*6907919734*0007*heart,71][3G*6907919734*0003*LK,x";
+    let output = vigil(&["decode", "watch3g", "--hex", &codec::hex(stream)]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["readings"][0]["metric"], &told["readings"][0]["value"]), (&"heart_rate".into(), &71.0.into()));
+    assert_eq!(told["reply_hex"], codec::hex(b"[3G*6907919734*0002*LK]"));
+    let device = &told["device"];
+    assert_eq!((&device["id"], &device["frames"]), (&"6907919734".into(), &2.into()));
+    assert_eq!(device["skipped_bytes"], 5 + "[3G*6907919734*0003*LK,x".len());
+    // A frame without its end is tried as it is; what is no frame is said.
+    let output = vigil(&["decode", "iw", "--hex", &codec::hex(b"IWAP49,68")]).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&told["readings"][0]["value"], &told["reply_hex"]), (&68.0.into(), &codec::hex(b"IWBP49#").into()));
+    let output = vigil(&["decode", "iw", "--hex", "00ff"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["error"].is_string(), "{told}");
+}
