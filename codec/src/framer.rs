@@ -1,11 +1,12 @@
 //! From a stream of bytes to whole frames: bounded, resynchronising, the same however the stream is cut.
 
-/// What a framer found in the stream, in order.
+/// What a framer found in the stream, in order. A link does one after the other: an answer that follows a frame goes out when
+/// that frame is durable, and not at all when it could not be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framed {
     /// One whole frame, for the codec.
     Frame(Vec<u8>),
-    /// Bytes the other side waits for now, on the level of the line (ASTM's ACK). Says nothing about custody.
+    /// Bytes the other side waits for, on the level of the line (ASTM's ACK and NAK).
     Answer(Vec<u8>),
     /// Bytes that belong to no frame, and why. Counted.
     Skipped { bytes: usize, cause: &'static str },

@@ -40,6 +40,10 @@ fn reading(metric: Metric, told: &Told<'_>, settings: &Settings) -> Option<Measu
     let (bound, number) = number(told.value)?;
     let unit = unit::find(metric, told.unit, settings)?;
     let mut reading = Measured::converted(metric, number, unit.ucum, |number| unit.convert(number));
+    if bound.is_some() {
+        // The comparator belongs to what was written.
+        reading = reading.raw(told.value.trim(), unit.ucum);
+    }
     reading.bound = bound.or_else(|| clipped(metric, &reading));
     if unit.guessed {
         reading = reading.doubted(Quality::UnitSuspect);

@@ -6,7 +6,8 @@
 //! EOT            the message is over
 //! ```
 //! The checksum is over bytes, from the number to ETX or ETB. A frame with the number of the one before is a repeat: our ACK
-//! was lost. A message is given on when its terminator record or EOT comes, one frame for each person in it.
+//! was lost. A message is given on when its terminator record or EOT comes, one frame for each person in it. The terminator's
+//! frame is answered after the message was given on, so this ACK does mean "on disk"; the ones before mean "arrived".
 
 use super::records;
 use crate::cabin::framing::{ETX, Junk, STX};
@@ -145,15 +146,16 @@ impl LineFramer {
         self.message.extend_from_slice(text);
         self.taken = Some(number);
         self.frame.clear();
-        self.answer(ACK, found);
         if last {
             if !self.message.ends_with(b"\r") {
                 self.message.push(b'\r');
             }
             if records::is_terminated(&self.message) {
+                // Before the answer: the link sends it when the message is on disk.
                 self.give(found);
             }
         }
+        self.answer(ACK, found);
     }
 
     fn give(&mut self, found: &mut Vec<Framed>) {

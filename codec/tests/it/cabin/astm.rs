@@ -126,6 +126,14 @@ fn a_frame_that_arrives_wrong_is_asked_for_again_and_a_repeat_is_not_doubled() {
 }
 
 #[test]
+fn the_last_answer_comes_after_the_message() {
+    let found = feed("astm", &[&session(&[b"H|\\^&", b"P|1|7", b"R|1|GLU|5.6|mmol/L", b"L|1"])]);
+    let order: Vec<bool> = found.iter().map(|part| matches!(part, Framed::Frame(_))).collect();
+    // ENQ, H, P, R are answered at once; the link keeps the message before it answers L.
+    assert_eq!(order, [false, false, false, false, true, false], "{found:?}");
+}
+
+#[test]
 fn a_message_that_was_broken_off_is_not_taken_for_whole() {
     let header = frame(1, b"H|\\^&\r", 3);
     let result = frame(2, b"P|1|7\rR|1|^^^GLU|5.6|mmol/L\r", 3);
@@ -193,6 +201,7 @@ fn results_are_converted_bounded_dated_or_kept() {
     assert_eq!((raw.text.as_str(), raw.unit), ("100", "mg/dL"));
     let cholesterol = one(&decoded, Metric::Cholesterol);
     assert_eq!(cholesterol.bound.map(vigil_codec::Bound::symbol), Some("<"));
+    assert_eq!(cholesterol.raw.as_ref().unwrap().text, "<2.6");
     assert_eq!(cholesterol.at.unwrap().rfc3339(), "2026-03-01T08:00:00+08:00", "the time of the specimen");
     assert!(near(one(&decoded, Metric::UricAcid).value.unwrap(), 6.0 * 1000.0 / 16.811));
     assert_eq!(decoded.readings.len(), 3);
