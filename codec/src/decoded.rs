@@ -171,11 +171,6 @@ impl Measured {
         let possible = self.value.is_none_or(|value| self.metric.is_plausible(value));
         if possible { self } else { self.doubted(Quality::OutOfRange) }
     }
-
-    /// A number converted from the device's own unit by `factor`, with the original kept.
-    pub fn converted(metric: Metric, raw: Decimal, unit: &'static str, convert: impl Fn(f64) -> f64) -> Self {
-        Self::new(metric, convert(raw.to_f64())).raw(raw, unit)
-    }
 }
 
 impl Happened {

@@ -23,6 +23,7 @@ mod decoded;
 mod framer;
 pub mod import;
 mod malformed;
+mod pressure;
 mod settings;
 mod table;
 mod time;

@@ -1,5 +1,6 @@
 //! Units in which devices count, and what they are in the unit of the metric. Factors: SI, NIST SP 811; glucose by its molar
-//! mass 180.156 g/mol.
+//! mass 180.156 g/mol, cholesterol 386.65, triglycerides (triolein) 885.43, uric acid 168.11; HbA1c of IFCC to NGSP by the master
+//! equation.
 
 use model::Metric;
 
@@ -12,7 +13,8 @@ pub(crate) struct Unit {
     convert: fn(Decimal) -> f64,
 }
 
-const fn same(ucum: &'static str) -> Unit {
+/// The metric's own unit.
+pub(crate) const fn same(ucum: &'static str) -> Unit {
     Unit { ucum, convert: Decimal::to_f64 }
 }
 
@@ -38,6 +40,25 @@ pub(crate) const MG_PER_DL: Unit = Unit { ucum: "mg/dL", convert: |raw| raw.to_f
 pub(crate) const KG_PER_L: Unit =
     Unit { ucum: "kg/L", convert: |raw| raw.times(Decimal::whole(100_000)) / GLUCOSE_MG_DL };
 pub(crate) const MOL_PER_L: Unit = Unit { ucum: "mol/L", convert: |raw| raw.times(Decimal::whole(1_000)) };
+pub(crate) const HPA: Unit = Unit { ucum: "hPa", convert: |raw| raw.times(Decimal::new(750_062, -6)) };
+pub(crate) const PA: Unit = Unit { ucum: "Pa", convert: |raw| raw.times(Decimal::new(750_062, -8)) };
+pub(crate) const KELVIN: Unit = Unit { ucum: "K", convert: |raw| raw.to_f64() - 273.15 };
+pub(crate) const GRAM: Unit = Unit { ucum: "g", convert: |raw| raw.times(Decimal::new(1, -3)) };
+/// 斤. UCUM has no code for it; a customary unit stands in curly braces.
+pub(crate) const JIN: Unit = Unit { ucum: "{jin}", convert: |raw| raw.times(Decimal::new(5, -1)) };
+/// To centimetres.
+pub(crate) const MILLIMETRE: Unit = Unit { ucum: "mm", convert: |raw| raw.times(Decimal::new(1, -1)) };
+/// A share of 1, to percent.
+pub(crate) const RATIO: Unit = Unit { ucum: "1", convert: |raw| raw.times(Decimal::whole(100)) };
+/// Glucose.
+pub(crate) const G_PER_L: Unit = Unit { ucum: "g/L", convert: |raw| raw.times(Decimal::whole(100)) / GLUCOSE_MG_DL };
+pub(crate) const MG_PER_DL_CHOLESTEROL: Unit = Unit { ucum: "mg/dL", convert: |raw| raw.to_f64() / 38.665 };
+pub(crate) const MG_PER_DL_TRIGLYCERIDES: Unit = Unit { ucum: "mg/dL", convert: |raw| raw.to_f64() / 88.543 };
+/// To micromoles.
+pub(crate) const MG_PER_DL_URIC_ACID: Unit = Unit { ucum: "mg/dL", convert: |raw| raw.to_f64() * 1000.0 / 16.811 };
+pub(crate) const MMOL_PER_L_IN_UMOL: Unit = Unit { ucum: "mmol/L", convert: |raw| raw.times(Decimal::whole(1_000)) };
+/// HbA1c of IFCC, to percent of NGSP.
+pub(crate) const MMOL_PER_MOL_HBA1C: Unit = Unit { ucum: "mmol/mol", convert: |raw| raw.to_f64() * 0.091_48 + 2.152 };
 /// To milliseconds.
 pub(crate) const SECOND_1024: Unit = Unit { ucum: "1/1024.s", convert: |raw| raw.to_f64() * 1000.0 / 1024.0 };
 

@@ -6,12 +6,12 @@
 
 use model::Metric;
 
-use super::{KG_PER_POUND, address, address_text, put};
-use crate::{Decimal, Decoded, Malformed, Measured, Settings, Stamp};
+use super::{address, address_text, put};
+use crate::{Decimal, Decoded, Malformed, Measured, Settings, Stamp, unit};
 
 /// What both forms say.
 struct Frame {
-    unit: Unit,
+    unit: Scale,
     /// The value stands still and the person still stands on the scale.
     taken: bool,
     weight: u16,
@@ -19,7 +19,7 @@ struct Frame {
     time: [u8; 7],
 }
 
-enum Unit {
+enum Scale {
     Kilogram,
     Pound,
     Jin,
@@ -29,25 +29,25 @@ enum Unit {
 const STABLE: u8 = 1 << 5;
 const REMOVED: u8 = 1 << 7;
 
-const fn unit(pound: bool, jin: bool) -> Unit {
+const fn scale(pound: bool, jin: bool) -> Scale {
     match (pound, jin) {
-        (true, _) => Unit::Pound,
-        (_, true) => Unit::Jin,
-        _ => Unit::Kilogram,
+        (true, _) => Scale::Pound,
+        (_, true) => Scale::Jin,
+        _ => Scale::Kilogram,
     }
 }
 
 pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     let frame = match *frame {
         [control, w0, w1, y0, y1, mo, d, h, mi, s] => Frame {
-            unit: unit(control & 1 != 0, control & 1 << 4 != 0),
+            unit: scale(control & 1 != 0, control & 1 << 4 != 0),
             taken: control & (STABLE | REMOVED) == STABLE,
             weight: u16::from_le_bytes([w0, w1]),
             impedance: None,
             time: [y0, y1, mo, d, h, mi, s],
         },
         [first, control, y0, y1, mo, d, h, mi, s, z0, z1, w0, w1] => Frame {
-            unit: unit(first & 1 != 0, control & 1 << 6 != 0),
+            unit: scale(first & 1 != 0, control & 1 << 6 != 0),
             taken: control & (STABLE | REMOVED) == STABLE,
             weight: u16::from_le_bytes([w0, w1]),
             impedance: (control & 1 << 1 != 0).then(|| u16::from_le_bytes([z0, z1])),
@@ -72,7 +72,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     out.readings.push(weight.stamped(stamp));
     if let Some(ohm) = frame.impedance {
         let ohm = Decimal::whole(ohm.into());
-        out.readings.push(Measured::converted(Metric::BodyImpedance, ohm, "Ohm", |ohm| ohm).stamped(stamp));
+        out.readings.push(unit::OHM.of(Metric::BodyImpedance, ohm).stamped(stamp));
     }
     Ok(out)
 }
@@ -81,9 +81,8 @@ fn weight(frame: &Frame) -> Measured {
     let counts = i64::from(frame.weight);
     let hundredths = Decimal::new(counts, -2);
     match frame.unit {
-        Unit::Pound => Measured::converted(Metric::Weight, hundredths, "[lb_av]", |pounds| pounds * KG_PER_POUND),
-        // UCUM has no code for 斤; a customary unit stands in curly braces.
-        Unit::Jin => Measured::converted(Metric::Weight, hundredths, "{jin}", |jin| jin * 0.5),
-        Unit::Kilogram => Measured::converted(Metric::Weight, Decimal::new(counts * 5, -3), "kg", |kg| kg),
+        Scale::Pound => unit::POUND.of(Metric::Weight, hundredths),
+        Scale::Jin => unit::JIN.of(Metric::Weight, hundredths),
+        Scale::Kilogram => unit::KG.of(Metric::Weight, Decimal::new(counts * 5, -3)),
     }
 }

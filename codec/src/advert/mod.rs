@@ -15,10 +15,8 @@ mod products;
 use model::{Metric, Quality};
 use serde_json::{Value, json};
 
+use crate::unit::{self, Unit};
 use crate::{Codec, Decimal, Decoded, Framing, Malformed, Measured, Settings};
-
-/// The international pound, exactly.
-const KG_PER_POUND: f64 = 0.453_592_37;
 
 pub(crate) static CODECS: &[Codec] = &[
     Codec {
@@ -41,34 +39,31 @@ pub(crate) static CODECS: &[Codec] = &[
     },
 ];
 
-/// The metric that a protocol's word means, where Vigil has one, and the factor into its unit. A sensor on a wall measures
-/// the room.
-fn metric(word: &str, unit: &str) -> Option<(Metric, f64)> {
-    match (word, unit) {
-        ("temperature", "Cel") => Some((Metric::RoomTemperature, 1.0)),
-        ("humidity", "%") => Some((Metric::RoomHumidity, 1.0)),
-        ("battery", "%") => Some((Metric::Battery, 1.0)),
-        ("mass", "kg") => Some((Metric::Weight, 1.0)),
-        ("mass", "[lb_av]") => Some((Metric::Weight, KG_PER_POUND)),
-        ("heart_rate", "/min") => Some((Metric::HeartRate, 1.0)),
+/// The metric that a protocol's word means, where Vigil has one. A sensor on a wall measures the room.
+fn metric(word: &str, written: &str) -> Option<(Metric, Unit)> {
+    match (word, written) {
+        ("temperature", "Cel") => Some((Metric::RoomTemperature, unit::CELSIUS)),
+        ("humidity", "%") => Some((Metric::RoomHumidity, unit::PERCENT)),
+        ("battery", "%") => Some((Metric::Battery, unit::PERCENT)),
+        ("mass", "kg") => Some((Metric::Weight, unit::KG)),
+        ("mass", "[lb_av]") => Some((Metric::Weight, unit::POUND)),
+        ("heart_rate", "/min") => Some((Metric::HeartRate, unit::PER_MIN)),
         // Two frequencies are measured; the lower one is what scales with one frequency give.
-        ("impedance" | "impedance_low", "Ohm") => Some((Metric::BodyImpedance, 1.0)),
+        ("impedance" | "impedance_low", "Ohm") => Some((Metric::BodyImpedance, unit::OHM)),
         _ => None,
     }
 }
 
 /// A number under a protocol's word: a reading where it is a metric.
-fn put_number(out: &mut Decoded, word: &'static str, unit: &'static str, number: Decimal) {
-    match metric(word, unit) {
+fn put_number(out: &mut Decoded, word: &'static str, written: &'static str, number: Decimal) {
+    match metric(word, written) {
         // Above 100 % a battery is unknown.
-        Some((Metric::Battery, _)) if number.to_f64() > 100.0 => {
-            out.readings.push(Measured::absent(Metric::Battery, Quality::SpecialValue).raw(number, unit));
+        Some((Metric::Battery, unit)) if number.to_f64() > 100.0 => {
+            out.readings.push(Measured::absent(Metric::Battery, Quality::SpecialValue).raw(number, unit.ucum));
         }
-        Some((metric, factor)) => {
-            out.readings.push(Measured::converted(metric, number, unit, |value| value * factor));
-        }
-        None if unit.is_empty() => put(out, word, json_number(number)),
-        None => put(out, word, json!({ "value": json_number(number), "unit": unit })),
+        Some((metric, unit)) => out.readings.push(unit.of(metric, number)),
+        None if written.is_empty() => put(out, word, json_number(number)),
+        None => put(out, word, json!({ "value": json_number(number), "unit": written })),
     }
 }
 

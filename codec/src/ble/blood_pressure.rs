@@ -4,12 +4,9 @@ use model::{EventKind, Metric, Quality};
 
 use super::fields::{Fields, bit, tell_user};
 use super::ieee11073::Number;
+use crate::pressure::contradiction;
 use crate::unit::{self, Unit};
 use crate::{Decoded, Happened, Malformed, Measured, Settings, Stamp};
-
-/// Below these two a pressure in mmHg is a pressure in kPa with the wrong flag: 18.9/11.0.
-const KPA_LIKE_SYSTOLIC: f64 = 30.0;
-const KPA_LIKE_DIASTOLIC: f64 = 20.0;
 
 /// The fields that a measurement (2A35) and its intermediate values (2A36) share.
 pub(super) struct Cuff {
@@ -30,7 +27,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
         diastolic.measured(Metric::Diastolic, cuff.unit),
         mean.measured(Metric::MeanArterialPressure, cuff.unit),
     ];
-    if let Some(doubt) = contradiction(&readings, cuff.unit) {
+    if let Some(doubt) = contradiction(&readings[0], &readings[1]) {
         readings = readings.map(|reading| reading.doubted(doubt));
     }
     let mut out = Decoded::default();
@@ -45,15 +42,6 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     }
     cuff.tell(&mut out);
     Ok(out)
-}
-
-/// The three numbers cannot be one blood pressure in this unit.
-fn contradiction(readings: &[Measured; 3], unit: Unit) -> Option<Quality> {
-    let (systolic, diastolic) = (readings[0].value?, readings[1].value?);
-    if unit.ucum == unit::MMHG.ucum && systolic < KPA_LIKE_SYSTOLIC && diastolic < KPA_LIKE_DIASTOLIC {
-        return Some(Quality::UnitSuspect);
-    }
-    (diastolic >= systolic).then_some(Quality::OutOfRange)
 }
 
 impl Cuff {

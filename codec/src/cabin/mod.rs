@@ -1,6 +1,6 @@
 //! Machines of a health cabin and a laboratory: serial lines, ASTM, HL7, SenML.
 //!
-//! What the devices print is text; units are converted through one table ([`unit`]), tests named through another
+//! What the devices print is text; units are found through one table ([`spelling`]), tests named through another
 //! ([`analyte`]), and what is no number of a metric is kept in `device.other` as it was written.
 
 mod analyte;
@@ -11,8 +11,8 @@ mod hl7;
 mod result;
 mod senml;
 mod serial;
+mod spelling;
 mod text;
-mod unit;
 
 use crate::{Codec, Framing};
 

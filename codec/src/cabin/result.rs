@@ -4,9 +4,12 @@
 use model::{EventKind, Metric, Quality};
 use serde_json::{Value, json};
 
-use super::unit;
-use crate::{Bound, Decimal, Decoded, Happened, Malformed, Measured, Settings, Stamp};
+use super::spelling;
+use crate::pressure::contradiction;
+use crate::{Bound, Decimal, Decoded, Happened, Malformed, Measured, Settings, Stamp, unit};
 
+/// From here on a glucose value without a unit was not counted in mmol/L.
+const GLUCOSE_MMOL_SUSPECT: f64 = 33.4;
 /// Results of one frame.
 pub(super) const RESULTS_MAX: usize = 1_000;
 
@@ -38,21 +41,20 @@ pub(super) fn put(out: &mut Decoded, told: &Told<'_>, settings: &Settings) -> Re
 /// `None`: the value is no number, or its unit is none of this measurement.
 fn reading(metric: Metric, told: &Told<'_>, settings: &Settings) -> Option<Measured> {
     let (bound, number) = number(told.value)?;
-    let unit = unit::find(metric, told.unit, settings)?;
-    let mut reading = Measured::converted(metric, number, unit.ucum, |number| unit.convert(number));
+    let fit = spelling::find(metric, told.unit, settings)?;
+    let mut reading = fit.unit.of(metric, number);
     if bound.is_some() {
         // The comparator belongs to what was written.
-        reading = reading.raw(told.value.trim(), unit.ucum);
+        reading = reading.raw(told.value.trim(), fit.unit.ucum);
     }
     reading.bound = bound.or_else(|| clipped(metric, &reading));
-    if unit.guessed {
+    let is_glucose = matches!(metric, Metric::Glucose | Metric::GlucoseInterstitial);
+    if fit.guessed || (is_glucose && told.unit.is_empty() && reading.value >= Some(GLUCOSE_MMOL_SUSPECT)) {
         reading = reading.doubted(Quality::UnitSuspect);
     }
     // Pressures are looked at in pairs, when both are there.
     let is_pressure = matches!(metric, Metric::Systolic | Metric::Diastolic | Metric::MeanArterialPressure);
-    if !is_pressure && reading.value.is_some_and(|value| !metric.is_plausible(value)) {
-        reading = reading.doubted(Quality::OutOfRange);
-    }
+    let reading = if is_pressure { reading } else { reading.plausible() };
     Some(reading.stamped(told.stamp))
 }
 
@@ -100,7 +102,7 @@ pub(super) fn number(text: &str) -> Option<(Option<Bound>, Decimal)> {
     }
 }
 
-/// Pressures that cannot be: the cuff's unit is not what it seems (18.9/11.0), or the two are exchanged. Kept, and not judged.
+/// Each systolic pressure against the diastolic one that follows it. What cannot be is kept, and not judged.
 pub(super) fn doubt_pressures(readings: &mut [Measured]) {
     let mut systolic: Option<usize> = None;
     for index in 0..readings.len() {
@@ -108,12 +110,7 @@ pub(super) fn doubt_pressures(readings: &mut [Measured]) {
             Metric::Systolic => systolic = Some(index),
             Metric::Diastolic => {
                 let Some(first) = systolic.take() else { continue };
-                let (Some(sys), Some(dia)) = (readings[first].value, readings[index].value) else { continue };
-                let doubt = match () {
-                    () if sys < 30.0 && dia < 20.0 => Quality::UnitSuspect,
-                    () if dia >= sys => Quality::OutOfRange,
-                    () => continue,
-                };
+                let Some(doubt) = contradiction(&readings[first], &readings[index]) else { continue };
                 for index in [first, index] {
                     readings[index] = readings[index].clone().doubted(doubt);
                 }
@@ -139,10 +136,10 @@ pub(super) struct Cuff<'a> {
 /// The readings of one measurement of a cuff, or that it failed and why.
 pub(super) fn put_cuff(out: &mut Decoded, cuff: &Cuff<'_>) -> Result<(), Malformed> {
     let wanted = [
-        (Metric::Systolic, Some(cuff.systolic), "mm[Hg]"),
-        (Metric::MeanArterialPressure, cuff.mean, "mm[Hg]"),
-        (Metric::Diastolic, Some(cuff.diastolic), "mm[Hg]"),
-        (Metric::PulseRate, Some(cuff.pulse), "/min"),
+        (Metric::Systolic, Some(cuff.systolic), unit::MMHG),
+        (Metric::MeanArterialPressure, cuff.mean, unit::MMHG),
+        (Metric::Diastolic, Some(cuff.diastolic), unit::MMHG),
+        (Metric::PulseRate, Some(cuff.pulse), unit::PER_MIN),
     ];
     let mut failed = cuff.error != 0;
     for (metric, text, unit) in wanted {
@@ -155,7 +152,7 @@ pub(super) fn put_cuff(out: &mut Decoded, cuff: &Cuff<'_>) -> Result<(), Malform
         let value = value.filter(|value| value.mantissa != 0 && cuff.error == 0);
         failed |= value.is_none() && metric != Metric::MeanArterialPressure && metric != Metric::PulseRate;
         let reading = match value {
-            Some(value) => Measured::converted(metric, value, unit, |value| value),
+            Some(value) => unit.of(metric, value),
             None => Measured::absent(metric, Quality::MeasurementFailed),
         };
         let reading = if cuff.moved { reading.doubted(Quality::Motion) } else { reading };

@@ -4,7 +4,7 @@ use model::{Metric, Quality};
 
 use crate::advert::products::Buttons;
 use crate::advert::{put, put_number};
-use crate::{Decimal, Decoded, Measured, Site, Stamp};
+use crate::{Decimal, Decoded, Measured, Site, Stamp, unit};
 
 /// Object 000A: what a worn thermometer feels. It is the skin's temperature, not the body's: it is below 35 ℃ on a healthy
 /// person, and near the room's when the sensor lies on a table.
@@ -12,7 +12,7 @@ pub(super) fn worn_temperature(data: &[u8], _: Buttons, out: &mut Decoded) -> Op
     let hundredths = i16::from_le_bytes(data.try_into().ok()?);
     let mut skin = match hundredths {
         0 => Measured::absent(Metric::SkinTemperature, Quality::SensorOff),
-        _ => Measured::converted(Metric::SkinTemperature, Decimal::new(hundredths.into(), -2), "Cel", |cel| cel),
+        _ => unit::CELSIUS.of(Metric::SkinTemperature, Decimal::new(hundredths.into(), -2)),
     };
     skin.site = Some(Site::Armpit);
     out.readings.push(skin);
@@ -28,10 +28,7 @@ pub(super) fn body_temperature(data: &[u8], _: Buttons, out: &mut Decoded) -> Op
     let body = 3.719_34e-11 * (0.693_14 * one).exp() - 1.028_01e-8 * (0.538_71 * two).exp() + 36.413;
     let mut reading = Measured::new(Metric::BodyTemperature, body).raw(format!("{one}/{two}"), "Cel");
     reading.site = Some(Site::Armpit);
-    if reading.value.is_some_and(|value| !Metric::BodyTemperature.is_plausible(value)) {
-        reading = reading.doubted(Quality::OutOfRange);
-    }
-    out.readings.push(reading);
+    out.readings.push(reading.plausible());
     put_number(out, "battery", "%", Decimal::whole(battery.into()));
     Some(())
 }

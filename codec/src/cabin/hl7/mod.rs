@@ -151,7 +151,7 @@ fn observation(
     let units = [segment.text(6, 1), segment.text(6, 2)];
     let metric = metric(segment).filter(|metric| !(order.urine && is_of_blood(*metric)));
     let mut written = units.iter().filter(|unit| !unit.is_empty());
-    let unit = written.clone().find(|unit| metric.is_some_and(|m| super::unit::find(m, unit, settings).is_some()));
+    let unit = written.clone().find(|unit| metric.is_some_and(|m| super::spelling::find(m, unit, settings).is_some()));
     let told = Told {
         metric,
         code: &code,

@@ -9,7 +9,7 @@
 use model::Metric;
 
 use crate::cabin::framing::Junk;
-use crate::{Decimal, Decoded, Framed, Framer, Malformed, Measured, Settings, hex};
+use crate::{Decimal, Decoded, Framed, Framer, Malformed, Settings, hex, unit};
 
 const HEAD: [u8; 2] = [0xA5, 0x5A];
 /// ID, CMD and SUM.
@@ -116,7 +116,7 @@ pub(super) fn decode(frame: &[u8], _: &Settings) -> Result<Decoded, Malformed> {
             height(&mut out, [h1, h0]);
             let weight = Decimal::new(u16::from_be_bytes([w1, w0]).into(), -1);
             if weight.mantissa > 0 {
-                out.readings.push(Measured::converted(Metric::Weight, weight, "kg", |kg| kg));
+                out.readings.push(unit::KG.of(Metric::Weight, weight));
             }
         }
         (_, []) => {}
@@ -130,6 +130,6 @@ pub(super) fn decode(frame: &[u8], _: &Settings) -> Result<Decoded, Malformed> {
 fn height(out: &mut Decoded, millimetres: [u8; 2]) {
     let millimetres = Decimal::whole(u16::from_be_bytes(millimetres).into());
     if millimetres.mantissa > 0 {
-        out.readings.push(Measured::converted(Metric::Height, millimetres, "mm", |mm| mm / 10.0));
+        out.readings.push(unit::MILLIMETRE.of(Metric::Height, millimetres));
     }
 }
