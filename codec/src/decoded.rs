@@ -6,7 +6,7 @@ use std::fmt;
 use model::{EventKind, Metric, Quality};
 use serde_json::{Value, json};
 
-use crate::{Decimal, DeviceTime, Stamp};
+use crate::{DeviceTime, Stamp};
 
 /// Everything one frame says.
 #[derive(Clone, Debug, Default, PartialEq)]
