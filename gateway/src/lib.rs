@@ -26,6 +26,7 @@ pub mod recording;
 mod replay;
 mod report;
 mod running;
+mod sessions;
 pub mod sim;
 mod who;
 
