@@ -29,6 +29,7 @@ mod running;
 mod sessions;
 pub mod sim;
 mod who;
+mod timeline;
 
 pub use config::{Config, Encoding, Link};
 pub use devices::{DEVICES_MAX, Device, DeviceConfig, UnknownDevices};
