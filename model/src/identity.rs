@@ -5,7 +5,7 @@
 //! The number of a 居民身份证 follows GB 11643: 17 digits and a check character. Whether the region exists is not checked:
 //! region codes are abolished over the years.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -115,7 +115,8 @@ impl IdentityKey {
         let hash = mac.finalize().into_bytes();
         let mut key = format!("{}:", kind.slug());
         for byte in hash.iter().take(HASH_BYTES) {
-            key += &format!("{byte:02x}");
+            // Writing to a String cannot fail.
+            let _ = write!(key, "{byte:02x}");
         }
         Ok(PersonKey(key.into()))
     }

@@ -45,7 +45,7 @@ impl Cache {
 
 /// The block the last late row fell into: a replay asks for its neighbours next.
 #[derive(Debug)]
-struct Window {
+pub(super) struct Window {
     number: u32,
     t0: i64,
     t1: i64,
@@ -133,7 +133,7 @@ fn admit_late(
 }
 
 /// The sealed row of this instant.
-fn sealed(
+pub(super) fn sealed(
     db: &Connection,
     state: &mut State,
     window: &mut Option<Window>,

@@ -17,6 +17,8 @@ pub struct Written {
     pub waves: WavesWritten,
     /// Origins stored beside new rows.
     pub origins: u64,
+    /// Measurements that changed their subject.
+    pub moved: u64,
 }
 
 /// One step of a trend. Only judged values count ([`Quality::is_judged`]); a bucket without any is left out.
@@ -46,7 +48,7 @@ pub struct Trend {
 /// Figures about the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
-    /// Readings stored, absent ones included.
+    /// Readings stored, absent ones included. One that changed its subject counts at both, until it is sealed perhaps twice.
     pub rows: u64,
     /// Of these, rows in sealed blocks.
     pub sealed_rows: u64,

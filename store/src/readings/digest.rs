@@ -93,6 +93,8 @@ pub(super) struct Digest {
     /// Distances between judged values longer than [`PAUSE`].
     pub(super) pauses: Vec<(i64, i64)>,
     pub(super) distances: Distances,
+    /// The rows cannot stand for the answer: some were moved away.
+    pub(super) has_moved: bool,
 }
 
 /// How often which distance between judged values occurs: (class, count), ascending.
@@ -144,9 +146,12 @@ fn class_floor(class: u8) -> i64 {
 impl Digest {
     /// `stream`: distances matter, because a pause of this metric is a gap.
     pub(super) fn of(rows: &Rows, stream: bool) -> Self {
-        let mut digest = Self::default();
+        let mut digest = Self { has_moved: rows.has_moved(), ..Self::default() };
         for row in rows.iter() {
             let kind = kind(row.quality);
+            if kind == Kind::Moved {
+                continue;
+            }
             digest.end_run(row.at, (kind == Kind::Absent).then_some(row.quality));
             if kind != Kind::Judged {
                 continue;
@@ -192,9 +197,13 @@ pub(super) enum Level {
     Hour,
 }
 
+/// Form of a `side` column, and the same for a block with moved rows: its first and last instant may be nobody's.
+const PLAIN: u8 = 1;
+const WITH_MOVED: u8 = 2;
+
 /// Writes digest and rollups of a block: the `side` column.
 pub(super) fn encode(rows: &Rows, digest: &Digest) -> Result<Vec<u8>, Error> {
-    let mut out = vec![1];
+    let mut out = vec![if rows.has_moved() { WITH_MOVED } else { PLAIN }];
     put_varint(&mut out, digest.runs.len() as u64);
     if !digest.runs.is_empty() {
         put_ints(&mut out, &digest.runs.iter().map(|run| run.from).collect::<Vec<_>>())?;
@@ -231,10 +240,12 @@ pub(super) fn encode(rows: &Rows, digest: &Digest) -> Result<Vec<u8>, Error> {
 /// `level` when it was stored.
 pub(super) fn decode(mut input: &[u8], level: Option<Level>) -> Result<(Digest, Option<Vec<Cell>>), Error> {
     let input = &mut input;
-    if take_byte(input)? != 1 {
-        return Err(Error::corrupt("a digest of unknown form"));
-    }
-    let mut digest = Digest { runs: take_runs(input)?, ..Digest::default() };
+    let has_moved = match take_byte(input)? {
+        PLAIN => false,
+        WITH_MOVED => true,
+        _ => return Err(Error::corrupt("a digest of unknown form")),
+    };
+    let mut digest = Digest { runs: take_runs(input)?, has_moved, ..Digest::default() };
     let pauses = take_count(input, Config::BLOCK_ROWS_LIMIT)?;
     if pauses > 0 {
         let from = take_ints(input, pauses)?;

@@ -69,11 +69,12 @@ impl Heads {
 }
 
 impl Head {
-    /// Takes a row that is durable in the log and known to be new.
-    pub(super) fn take(&mut self, row: Row) {
-        if self.latest.is_none_or(|latest| latest.at < row.at) {
+    /// Takes a row that is durable in the log and known to be new, or to correct another. False when it took the place of one
+    /// that is not in a block yet.
+    pub(super) fn take(&mut self, row: Row) -> bool {
+        if self.latest.is_none_or(|latest| latest.at <= row.at) {
             self.latest = Some(row);
         }
-        self.rows.insert(row);
+        self.rows.insert(row)
     }
 }

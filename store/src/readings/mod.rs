@@ -7,7 +7,8 @@
 //! Invariants:
 //! 1. A row is in the file exactly once: in the log or in a block of its series, keyed by (subject, metric, taken_at).
 //! 2. `write` returns after the sync; its rows and its cursor are there together or not at all.
-//! 3. The first value of an instant stays. Writing anything again changes nothing, sealed or not, late or not.
+//! 3. The first value of an instant stays. Writing anything again changes nothing, sealed or not, late or not. The one
+//!    exception is a measurement that changes its subject (`moving.rs`).
 //! 4. Blocks of a series do not overlap, and one is replaced only by blocks that hold all its rows.
 //! 5. Memory follows the file, never leads it: heads change only after the commit.
 //! 6. Answers do not depend on what is sealed.
@@ -26,6 +27,7 @@ mod config;
 mod digest;
 mod error;
 mod heads;
+mod moving;
 mod origin;
 mod read;
 mod row;
@@ -45,12 +47,13 @@ pub use answer::{Bucket, Stats, Trend, Written};
 pub use bench::{bench_rows, bench_write_rate};
 pub use config::Config;
 pub use error::Error;
+pub use moving::Moved;
 pub use origin::Original;
 pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, problem};
 
 use heads::Heads;
 use read::Pool;
-use row::key_of;
+use row::{MOVED, Row, key_of};
 use writer::{Bring, Totals, Writer};
 
 /// Name of the database file in the data directory.
@@ -63,6 +66,8 @@ pub struct Batch {
     pub waves: Vec<Wave>,
     /// Each is stored only if its reading is in `rows` and new.
     pub originals: Vec<Original>,
+    /// Carried out in their order, after the rows.
+    pub moves: Vec<Moved>,
 }
 
 /// The readings of one data directory. Cheap to clone. All calls block on the disk; async code uses `spawn_blocking`.
@@ -114,9 +119,11 @@ impl Readings {
         self.writing(|writer, heads| writer.write(heads, Bring { readings: rows, ..Bring::default() }, cursor))
     }
 
-    /// As [`write`](Self::write), with blocks of waveforms and origins: all of it and the cursor, or nothing.
+    /// As [`write`](Self::write), with blocks of waveforms, origins, and measurements that change their subject: all of it and
+    /// the cursor, or nothing.
     pub fn write_batch(&self, batch: &Batch, cursor: Seq) -> Result<Written, Error> {
-        let bring = Bring { readings: &batch.rows, waves: &batch.waves, originals: &batch.originals };
+        let Batch { rows, waves, originals, moves } = batch;
+        let bring = Bring { readings: rows, waves, originals, moves };
         self.writing(|writer, heads| writer.write(heads, bring, cursor))
     }
 
@@ -125,14 +132,29 @@ impl Readings {
         Seq(self.0.cursor.load(Ordering::Acquire))
     }
 
-    /// Newest reading of every metric of a subject, absent ones included, by metric. From memory.
+    /// Newest reading of every metric of a subject, absent ones included, by metric. From memory, but for a series whose newest
+    /// reading was moved to another subject.
     pub fn latest(&self, subject: Subject) -> Vec<Reading> {
-        let heads = self.0.heads.read().unwrap_or_else(PoisonError::into_inner);
-        let newest = |metric: &Metric| {
-            let latest = heads.get(key_of(subject, *metric))?.latest?;
-            Some(latest.reading(subject, *metric))
+        let newest: Vec<(Metric, Row)> = {
+            let heads = self.0.heads.read().unwrap_or_else(PoisonError::into_inner);
+            let newest = |metric: &Metric| Some((*metric, heads.get(key_of(subject, *metric))?.latest?));
+            Metric::ALL.iter().filter_map(newest).collect()
         };
-        Metric::ALL.iter().filter_map(newest).collect()
+        let present = |(metric, row): (Metric, Row)| {
+            let row = if row.quality == MOVED { self.newest_present(key_of(subject, metric))? } else { row };
+            Some(row.reading(subject, metric))
+        };
+        newest.into_iter().filter_map(present).collect()
+    }
+
+    fn newest_present(&self, key: row::Key) -> Option<Row> {
+        let store = &*self.0;
+        let found =
+            read::view(&store.pool, &store.heads, &store.writer, key, (i64::MIN, i64::MAX), |view| read::newest(&view));
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the newest reading of a series cannot be found");
+            None
+        })?
     }
 
     /// The judged values with `from <= taken_at < to` in about `buckets` buckets (at most 20,000; widths are rounded up

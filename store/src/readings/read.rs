@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::Error;
 use super::block::{self, Place};
 use super::heads::Heads;
-use super::row::{Key, Rows, key_of};
+use super::row::{Key, MOVED, Row, Rows, key_of};
 use super::schema;
 use super::writer::Writer;
 
@@ -115,11 +115,35 @@ pub(super) fn raw(
         let head_end = view.head.within(from, place.t1.saturating_add(1)).end;
         let merged = stored.slice(stored.within(from, to)).merged(&view.head.slice(done..head_end.max(done)));
         done = head_end.max(done);
-        out.extend(merged.iter().map(|row| row.reading(subject, metric)));
+        out.extend(merged.present().iter().map(|row| row.reading(subject, metric)));
     }
     if out.len() < limit {
-        out.extend((done..view.head.len()).map(|i| view.head.get(i).reading(subject, metric)));
+        let rest = view.head.slice(done..view.head.len()).present();
+        out.extend(rest.iter().map(|row| row.reading(subject, metric)));
     }
     out.truncate(limit);
     Ok(out)
+}
+
+/// The newest row of a view that was not moved away.
+pub(super) fn newest(view: &View<'_>) -> Result<Option<Row>, Error> {
+    let mut left = view.head.len();
+    for place in view.places.iter().rev() {
+        let after = view.head.within(place.t1.saturating_add(1), i64::MAX).start.min(left);
+        let row = last(&view.head.slice(after..left));
+        if row.is_some() {
+            return Ok(row);
+        }
+        let inside = view.head.within(place.t0, i64::MAX).start.min(after);
+        let row = last(&block::load(view.tx, place)?.merged(&view.head.slice(inside..after)));
+        if row.is_some() {
+            return Ok(row);
+        }
+        left = inside;
+    }
+    Ok(last(&view.head.slice(0..left)))
+}
+
+fn last(rows: &Rows) -> Option<Row> {
+    (0..rows.len()).rev().map(|i| rows.get(i)).find(|row| row.quality != MOVED)
 }

@@ -55,13 +55,19 @@ impl Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Unknown,
+    /// Taken to another subject: keeps its place, so that the same measurement told again does not come back, and is in no answer.
+    Moved,
     Absent,
     Doubtful,
     Judged,
 }
 
+/// Quality of a row that was moved to another subject. Never leaves the store, and no [`Quality`] has it.
+pub(super) const MOVED: u8 = 255;
+
 const KINDS: [Kind; 256] = {
     let mut table = [Kind::Unknown; 256];
+    table[MOVED as usize] = Kind::Moved;
     let mut i = 0;
     while i < Quality::ALL.len() {
         let quality = Quality::ALL[i];
@@ -152,16 +158,20 @@ impl Rows {
         self.at.binary_search(&at).ok().map(|i| self.get(i))
     }
 
-    /// Adds a row in its place. A row with a known instant is left out: the first one stays.
-    pub(super) fn insert(&mut self, row: Row) {
+    /// Adds a row in its place. A row with a known instant takes the place of the one that is there: the duplicate check lets
+    /// only corrections through. False then.
+    pub(super) fn insert(&mut self, row: Row) -> bool {
+        let tag = Tag { device: row.device, quality: row.quality };
         let place = match self.last_at() {
             Some(last) if last >= row.at => match self.at.binary_search(&row.at) {
-                Ok(_) => return,
+                Ok(place) => {
+                    self.replace(place, row.value, tag);
+                    return false;
+                }
                 Err(place) => place,
             },
             _ => self.len(),
         };
-        let tag = Tag { device: row.device, quality: row.quality };
         if self.is_empty() {
             self.tags = Tags::One(tag);
         }
@@ -176,6 +186,39 @@ impl Rows {
         }
         self.at.insert(place, row.at);
         self.value.insert(place, row.value);
+        true
+    }
+
+    fn replace(&mut self, place: usize, value: f64, tag: Tag) {
+        self.value[place] = value;
+        match &mut self.tags {
+            Tags::One(one) if *one == tag => {}
+            Tags::One(one) => {
+                let mut each = vec![*one; self.at.len()];
+                each[place] = tag;
+                self.tags = Tags::Each(each);
+            }
+            Tags::Each(each) => each[place] = tag,
+        }
+    }
+
+    /// The rows that are in answers.
+    pub(super) fn present(self) -> Self {
+        if !self.has_moved() {
+            return self;
+        }
+        let mut rows = Self::default();
+        for row in self.iter().filter(|row| row.quality != MOVED) {
+            rows.insert(row);
+        }
+        rows
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        match &self.tags {
+            Tags::One(tag) => tag.quality == MOVED && !self.is_empty(),
+            Tags::Each(tags) => tags.iter().any(|tag| tag.quality == MOVED),
+        }
     }
 
     /// Positions of the rows with `from <= at < to`.
@@ -193,7 +236,7 @@ impl Rows {
         Self { at: self.at[range.clone()].to_vec(), value: self.value[range].to_vec(), tags }
     }
 
-    /// Both in time order. At equal instants the row of `self` stays.
+    /// Both in time order. At equal instants the row of `other` stays: it was written later, and corrects.
     pub(super) fn merged(&self, other: &Self) -> Self {
         let mut all = Self::default();
         let (mut i, mut j) = (0, 0);
@@ -239,7 +282,7 @@ impl Rows {
             match kind(quality) {
                 Kind::Unknown => return Err(Error::corrupt("an unknown quality code")),
                 Kind::Absent => rows.value[i] = 0.0,
-                Kind::Doubtful | Kind::Judged => {}
+                Kind::Doubtful | Kind::Judged | Kind::Moved => {}
             }
             each.push(Tag { device, quality });
         }

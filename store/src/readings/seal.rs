@@ -164,7 +164,7 @@ mod tests {
 
     fn rows(times: impl IntoIterator<Item = i64>) -> Rows {
         let mut rows = Rows::default();
-        times.into_iter().for_each(|at| rows.insert(Row { at, value: 0.0, device: 1, quality: 0 }));
+        times.into_iter().for_each(|at| assert!(rows.insert(Row { at, value: 0.0, device: 1, quality: 0 })));
         rows
     }
 

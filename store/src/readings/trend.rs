@@ -148,17 +148,17 @@ pub(super) fn trend(view: &View<'_>, from: i64, to: i64, buckets: u32, marks_max
     let mut done = 0;
     for place in &view.places {
         let before = view.head.within(from, place.t0).end.max(done);
-        builder.add_rows(&view.head.slice(done..before));
+        builder.add_rows(&view.head.slice(done..before).present());
         let inside = view.head.within(from, place.t1.saturating_add(1)).end.max(before);
         done = inside;
         let whole = from <= place.t0 && place.t1 < to && inside == before;
         if !whole || !add_sealed(view, place, &mut builder)? {
             let rows = block::load(view.tx, place)?;
             let rows = rows.slice(rows.within(from, to));
-            builder.add_rows(&rows.merged(&view.head.slice(before..inside)));
+            builder.add_rows(&rows.merged(&view.head.slice(before..inside)).present());
         }
     }
-    builder.add_rows(&view.head.slice(done..view.head.len()));
+    builder.add_rows(&view.head.slice(done..view.head.len()).present());
     Ok(builder.finish(marks_max))
 }
 
@@ -173,6 +173,9 @@ fn add_sealed(view: &View<'_>, place: &Place, builder: &mut Builder) -> Result<b
         () => return Ok(false),
     };
     let (digest, rollup) = block::summary(view.tx, place.id, level)?;
+    if digest.has_moved {
+        return Ok(false);
+    }
     match (single, digest.total, rollup) {
         (true, total, _) => {
             let cell = total.map(|total| Cell { start: place.t0, ..total });

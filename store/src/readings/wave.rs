@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::Error;
 use super::column;
+use super::moving::Moved;
 
 /// Longest block stored, microseconds. Reading looks this far back for the block that holds the beginning of a window.
 pub const BLOCK_US_MAX: i64 = 3_600_000_000;
@@ -117,6 +118,22 @@ pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error
         }
     }
     Ok(written)
+}
+
+/// The blocks of a measurement that is another's now.
+pub(super) fn give(db: &Connection, moved: &Moved) -> Result<(), Error> {
+    let place = "device = ?2 AND metric = ?3 AND lead = ?4 AND t0 = ?5";
+    let mut update =
+        db.prepare_cached(&format!("UPDATE OR IGNORE waveform SET subject = ?6 WHERE subject = ?1 AND {place}"))?;
+    let mut delete = db.prepare_cached(&format!("DELETE FROM waveform WHERE subject = ?1 AND {place}"))?;
+    for block in &moved.waveforms {
+        let (from, device, metric) = (moved.from.to_u32(), moved.device.0, block.metric.id());
+        update.execute(params![from, device, metric, block.lead, block.start.0, moved.to.to_u32()])?;
+        // It was there already: the same block stays where it belongs, once.
+        delete.execute(params![from, device, metric, block.lead, block.start.0])?;
+        put(db, &[Wave { subject: moved.to, device: moved.device, block: block.clone() }])?;
+    }
+    Ok(())
 }
 
 fn pack(counts: &[i16]) -> Result<Vec<u8>, Error> {

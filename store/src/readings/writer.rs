@@ -14,6 +14,7 @@ use super::answer::Written;
 use super::block::Place;
 use super::config::Config;
 use super::heads::Heads;
+use super::moving::{Moved, admit_moves};
 use super::origin::{self, Original};
 use super::row::Row;
 use super::schema::{self, LOG_ROW, encode_row};
@@ -91,6 +92,7 @@ pub(super) struct Bring<'a> {
     pub(super) readings: &'a [Reading],
     pub(super) waves: &'a [Wave],
     pub(super) originals: &'a [Original],
+    pub(super) moves: &'a [Moved],
 }
 
 /// How much one call may seal.
@@ -239,6 +241,8 @@ impl State {
         let since = Instant::now();
         let sealed_seq = self.seq;
         let mut freed = Vec::with_capacity(sealed.len());
+        // Places of rows that took the place of one in a head: no more rows than before.
+        let mut corrected = Vec::new();
         {
             let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
             for (number, change) in sealed {
@@ -248,8 +252,10 @@ impl State {
                 head.block_bytes += change.bytes;
                 freed.push(std::mem::take(&mut head.rows));
             }
-            for (number, row) in &admitted.rows {
-                heads.series[*number as usize].take(*row);
+            for (i, (number, row)) in admitted.rows.iter().enumerate() {
+                if !heads.series[*number as usize].take(*row) {
+                    corrected.push(i);
+                }
             }
         }
         for (number, change) in sealed {
@@ -263,8 +269,10 @@ impl State {
         if put.logged {
             self.seq += 1;
         }
-        for (number, _) in &admitted.rows {
-            self.follow(*number, self.seq, since);
+        for (i, (number, _)) in admitted.rows.iter().enumerate() {
+            if corrected.binary_search(&i).is_err() {
+                self.follow(*number, self.seq, since);
+            }
         }
         while self.oldest.front().is_some_and(|waiting| !self.is_waiting(waiting)) {
             self.oldest.pop_front();
@@ -275,7 +283,8 @@ impl State {
         self.first_log = put.first_log;
         self.cursor = put.cursor;
         self.log_bytes = (self.log_bytes + (admitted.rows.len() * LOG_ROW) as u64).saturating_sub(put.freed_bytes);
-        let Written { stored, duplicate, conflict, .. } = admitted.written;
+        let Written { duplicate, conflict, .. } = admitted.written;
+        let stored = (admitted.rows.len() - corrected.len()) as u64;
         // Damaged blocks take rows away; everything else only adds.
         let moved: i64 = sealed.iter().map(|(_, change)| change.rows).sum();
         let from_heads: usize = freed.iter().map(super::row::Rows::len).sum();
@@ -340,12 +349,14 @@ impl Writer {
                 let number = heads.find_or_add(key);
                 let head = &mut heads.series[number as usize];
                 if logged.seq > head.sealed_seq {
-                    head.take(row);
+                    let is_new = head.take(row);
                     state.tracks_for(number as usize + 1);
                     let track = &mut state.tracks[number as usize];
                     track.newest = track.newest.max(row.at);
-                    state.totals.rows += 1;
-                    state.follow(number, logged.seq, since);
+                    if is_new {
+                        state.totals.rows += 1;
+                        state.follow(number, logged.seq, since);
+                    }
                 }
             }
         })?;
@@ -424,6 +435,7 @@ impl Writer {
     ) -> Result<(Admitted, Vec<(u32, Change)>, Option<Put>), Error> {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut admitted = admit(&tx, state, heads, bring.readings)?;
+        admit_moves(&tx, state, heads, bring.moves, &mut admitted)?;
         put_beside(&tx, heads, bring, &mut admitted)?;
         let sealed = state.seal_due(&tx, heads, budget)?;
         let beside = admitted.written.waves.stored > 0;
@@ -456,6 +468,9 @@ fn put_beside(
 ) -> Result<(), Error> {
     if !bring.waves.is_empty() {
         admitted.written.waves = wave::put(tx, bring.waves)?;
+    }
+    for moved in bring.moves.iter().filter(|moved| moved.from != moved.to) {
+        wave::give(tx, moved)?;
     }
     if bring.originals.is_empty() {
         return Ok(());
