@@ -132,7 +132,8 @@ impl Engine {
         }
         self.seq = seq;
         match entry {
-            Entry::Frame(frame) => self.frame(frame, out),
+            // A measurement that a person gave to an elder is judged like any other that is told late.
+            Entry::Frame(frame) | Entry::Moved { frame, .. } => self.frame(frame, out),
             Entry::Tick(at) => self.tick(*at, out),
             Entry::Rules { elder, at, set } => self.rules(*elder, *at, set, out),
             Entry::Aged { aged, at, elders } => self.ages(*aged, *at, elders, out),

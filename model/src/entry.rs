@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras, 7 sounded)
+//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras, 8 moved)
 //! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
 //!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
 //! extras      (kind 6, after the samples) see `extra.rs`
@@ -10,6 +11,7 @@
 //! link        gateway u32, state u8, at i64
 //! aged        aged u8 (0 or 1), at i64, elder u32*
 //! sounded     JSON of Sounded
+//! moved       subject it leaves u32, then a whole frame entry (kind 1 or 6) with the subject it goes to
 //! ```
 //! All little endian. `dt` is the zigzag varint distance in microseconds of `taken_at` from the sample before (the first:
 //! from `received`). A value follows only when the quality has one. The journal adds length and checksum; this form has
@@ -41,6 +43,12 @@ pub enum Entry {
     },
     /// A gateway sounded an alarm at the elder's place.
     Sounded(Sounded),
+    /// A person decided whose a stored measurement is. The frame is the measurement as it was told, but for the subject it goes
+    /// to, the time of the decision as `received_at`, and its events, which stay where they are.
+    Moved {
+        from: Subject,
+        frame: Frame,
+    },
     /// A gateway's connection came, went to sleep, or was lost.
     Link {
         gateway: GatewayId,
@@ -126,6 +134,7 @@ const LINK: u8 = 4;
 const AGED: u8 = 5;
 const FRAME_EXTRAS: u8 = 6;
 const SOUNDED: u8 = 7;
+const MOVED: u8 = 8;
 
 impl Entry {
     /// Appends the entry's bytes to `out`.
@@ -155,6 +164,10 @@ impl Entry {
                 out.push(SOUNDED);
                 // Plain data with text keys: writing it to memory cannot fail.
                 out.extend_from_slice(&serde_json::to_vec(sounded).unwrap_or_default());
+            Self::Moved { from, frame } => {
+                out.push(MOVED);
+                out.extend_from_slice(&from.to_u32().to_le_bytes());
+                frame.encode(out);
             }
             Self::Link { gateway, state, at } => {
                 out.push(LINK);
@@ -174,11 +187,11 @@ impl Entry {
     pub fn decode(bytes: &[u8]) -> Result<Self, BadEntry> {
         let mut cut = Cut(bytes);
         let entry = match cut.u8()? {
-            FRAME => Self::Frame(Frame::decode(&mut cut)?),
-            FRAME_EXTRAS => {
-                let mut frame = Frame::decode(&mut cut)?;
-                frame.extras = Extras::decode(&mut cut)?;
-                Self::Frame(frame)
+            kind @ (FRAME | FRAME_EXTRAS) => Self::Frame(Frame::decode(kind, &mut cut)?),
+            MOVED => {
+                let from = Subject::from_u32(cut.u32()?);
+                let kind = cut.u8()?;
+                Self::Moved { from, frame: Frame::decode(kind, &mut cut)? }
             }
             TICK => Self::Tick(Time(cut.i64()?)),
             RULES => {
@@ -251,7 +264,10 @@ impl Frame {
         }
     }
 
-    fn decode(cut: &mut Cut<'_>) -> Result<Self, BadEntry> {
+    fn decode(kind: u8, cut: &mut Cut<'_>) -> Result<Self, BadEntry> {
+        if !matches!(kind, FRAME | FRAME_EXTRAS) {
+            return Err(BadEntry::Unknown { what: "kind of frame", id: kind.into() });
+        }
         let gateway = GatewayId(cut.u32()?);
         let device = DeviceId(cut.u32()?);
         let subject = Subject::from_u32(cut.u32()?);
@@ -276,7 +292,7 @@ impl Frame {
             before = sample.taken_at;
             samples.push(sample);
         }
-        let extras = Extras::default();
+        let extras = if kind == FRAME_EXTRAS { Extras::decode(cut)? } else { Extras::default() };
         Ok(Self { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras })
     }
 }
@@ -384,6 +400,9 @@ mod tests {
             let bytes = entry.to_bytes();
             prop_assert_eq!(Entry::decode(&bytes).unwrap(), entry);
             prop_assert!(Entry::decode(&bytes[..bytes.len() - 1]).is_err());
+            let Entry::Frame(frame) = entry else { unreachable!() };
+            let moved = Entry::Moved { from: Subject::Unattributed(DeviceId(9)), frame };
+            prop_assert_eq!(Entry::decode(&moved.to_bytes()).unwrap(), moved);
         }
 
         #[test]

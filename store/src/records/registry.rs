@@ -78,6 +78,9 @@ pub struct RegistrySnapshot {
     pub devices: Vec<Device>,
     /// Open and closed, by device and start: late data belong to who wore the device then.
     pub bindings: Vec<Binding>,
+    /// Cards and codes of elders, as text of a [`model::PersonKey`].
+    pub keys: Vec<(String, ElderId)>,
+    pub elders: Vec<ElderId>,
 }
 
 impl Records {
@@ -268,6 +271,8 @@ impl Records {
                 gateways: gateways(&snapshot, "WHERE ?1 = ''", "")?,
                 devices: devices(&snapshot, None)?,
                 bindings: bindings(&snapshot)?,
+                keys: super::keys::all_keys(&snapshot)?,
+                elders: elders(&snapshot)?,
             })
         })
     }
@@ -319,6 +324,11 @@ fn bindings(conn: &Connection) -> Result<Vec<Binding>> {
             until: row.get::<_, Option<i64>>(3)?.map(Time),
         })
     })
+}
+
+fn elders(conn: &Connection) -> Result<Vec<ElderId>> {
+    let mut query = conn.prepare_cached("SELECT id FROM elder")?;
+    rows(query.query([])?, |row| Ok(ElderId(row.get(0)?)))
 }
 
 fn open_binding(conn: &Connection, device: DeviceId) -> Result<Option<Binding>> {

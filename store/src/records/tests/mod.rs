@@ -5,6 +5,7 @@
 mod actions;
 mod apply;
 mod invariants;
+mod measurements;
 mod pages;
 mod people;
 mod registry;
