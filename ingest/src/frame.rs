@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::entry::{Entry, Flags, Frame, LinkState};
-use model::{Event, Extras, GatewayId, Lane, Name, Quality, Sample, Subject, Time, Waveform};
+use model::{
+    ClockPair, DeviceId, ElderId, Event, Extras, GatewayId, Lane, Name, Quality, Sample, Subject, Time, Waveform,
+};
 use mqtt::door::{Identity, Publish};
 use mqtt::topic::{SELF, Topic};
 use mqtt::{thingsboard, wire};
 use store::readings;
+use store::records::NewMeasurement;
 
 use crate::ledger::FrameKey;
 use crate::stats::{Counters, add};
-use crate::view::View;
+use crate::view::{Unknown, View};
 
 /// What one publish turned out to be.
 #[derive(Debug, PartialEq)]
@@ -64,6 +67,16 @@ pub(crate) struct Ready {
     pub(crate) tally: Tally,
     /// A gateway's birth: it is told the time once this is durable.
     pub(crate) birth: Option<GatewayId>,
+    /// What the desk writes down before the entry goes to the journal.
+    pub(crate) keep: Option<Box<Keep>>,
+}
+
+/// What belongs into the records beside the journal.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Keep {
+    /// A measurement of a shared device.
+    pub(crate) measurement: Option<NewMeasurement>,
+    pub(crate) clock: Option<(DeviceId, ClockPair)>,
 }
 
 /// What the entry adds to the counters once it is durable.
@@ -119,6 +132,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                 lane,
                 flags: frame.flags,
                 key: Some(key),
+                person: frame.person,
                 samples: frame.samples,
                 events: frame.events,
                 extras: Extras { clock: frame.clock, origins: frame.origins, waveforms: frame.waveforms },
@@ -138,6 +152,7 @@ pub(crate) fn prepare(view: &View, from: &Identity, publish: &Publish, future_ma
                     lane,
                     flags: Flags::default(),
                     key: None,
+                    person: None,
                     samples: told.samples,
                     events: told.events,
                     extras: Extras::default(),
@@ -176,6 +191,8 @@ struct Content {
     lane: Lane,
     flags: Flags,
     key: Option<FrameKey>,
+    /// Who was measured, as the gateway's session knows it.
+    person: Option<String>,
     samples: Vec<Sample>,
     events: Vec<Event>,
     extras: Extras,
@@ -210,9 +227,18 @@ impl Content {
         let starts = extras.waveforms.iter().map(|block| block.start);
         let times = samples.iter().map(|sample| sample.taken_at).chain(events.iter().map(|event| event.at));
         let at = times.chain(starts).min();
-        let Some((device, subject)) = view.attribute(gateway, device, at.unwrap_or(received_at)) else {
+        let at = at.unwrap_or(received_at);
+        let Some((device, bound)) = view.attribute(gateway, device, at) else {
             // The topic's parser has checked that this is a name.
             return Name::new(device).map_or(Prepared::WrongTopic, Prepared::UnknownDevice);
+        };
+        // A device that many people share is nobody's, whoever it may be bound to.
+        let shared = self.flags.has(Flags::SHARED) || self.person.is_some();
+        let told = shared.then(|| view.person(self.person.as_deref()));
+        let subject = match &told {
+            None => bound,
+            Some(Ok(elder)) => Subject::Elder(*elder),
+            Some(Err(_)) => Subject::Unattributed(device),
         };
         tally.readings = samples.len() as u64;
         tally.events = events.len() as u64;
@@ -224,7 +250,39 @@ impl Content {
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
         Prepared::Entry(Ready { bytes, more: Vec::new(), lane: self.lane, key: self.key, tally, birth: None })
+        let keep = keep(&frame, told, at, &bytes);
+        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally, birth: None, keep })
     }
+}
+
+/// What the desk has to write down. Nothing for what is urgent: an SOS waits for no database.
+fn keep(frame: &Frame, told: Option<Result<ElderId, Unknown>>, taken_at: Time, bytes: &[u8]) -> Option<Box<Keep>> {
+    if matches!(frame.lane, Lane::Sos | Lane::Evt) || frame.epoch == 0 {
+        return None;
+    }
+    // The waveform of somebody who is known needs no line of its own: it is beside their values.
+    let counts = !frame.samples.is_empty() || (matches!(told, Some(Err(_))) && !frame.extras.waveforms.is_empty());
+    let measurement = told.filter(|_| counts).map(|told| {
+        let (elder, unknown) = match told {
+            Ok(elder) => (Some(elder), None),
+            Err(unknown) => (None, Some(unknown)),
+        };
+        NewMeasurement {
+            gateway: frame.gateway,
+            lane: frame.lane,
+            epoch: frame.epoch,
+            seq: frame.seq,
+            device: frame.device,
+            taken_at,
+            received_at: frame.received_at,
+            elder,
+            cause: unknown.as_ref().map(|unknown| unknown.why.slug()),
+            unknown_key: unknown.and_then(|unknown| unknown.key),
+            frame: bytes.to_vec(),
+        }
+    });
+    let clock = frame.extras.clock.map(|pair| (frame.device, pair));
+    (measurement.is_some() || clock.is_some()).then(|| Box::new(Keep { measurement, clock }))
 }
 
 /// 2001-01-01: before it, a clock that was never set.
@@ -276,6 +334,7 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
     let birth = (state == LinkState::Up).then_some(gateway);
     // Not the lane of events: a state may not use what the journal keeps free for alarms.
     Prepared::Entry(Ready { bytes, more: Vec::new(), lane: Lane::Vit, key: None, tally: Tally::default(), birth })
+    Prepared::Entry(Ready { bytes, lane: Lane::Vit, key: None, tally: Tally::default(), birth, keep: None })
 }
 
 /// A publish made of a quarantined frame, to try it again.

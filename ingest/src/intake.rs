@@ -37,6 +37,10 @@ impl Intake for Ingest {
         let is_slow = |one: &Prepared| {
             use Prepared::{Malformed, Notes, Partly, UnknownDevice};
             matches!(one, UnknownDevice(_) | Malformed(_) | Partly(..) | Notes(..))
+        let is_slow = |one: &Prepared| match one {
+            Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..) => true,
+            Prepared::Entry(ready) => ready.keep.is_some(),
+            Prepared::Nothing | Prepared::WrongTopic => false,
         };
         let slow: Vec<bool> =
             prepared.iter().zip(&publishes).map(|(one, publish)| is_slow(one) || is_state(publish)).collect();
@@ -120,7 +124,10 @@ impl Slot {
                     add(&shared.counters.duplicate_frames, 1);
                     Self::Certain(Verdict::Duplicate)
                 }
-                _ => Self::Entry(ready, Verdict::Stored),
+                _ => match shared.write_down(ready) {
+                    Some(ready) => Self::Entry(ready, Verdict::Stored),
+                    None => Self::Certain(Verdict::Busy),
+                },
             },
             Prepared::Nothing => Self::Certain(Verdict::Stored),
             Prepared::WrongTopic => {
@@ -324,6 +331,38 @@ impl Shared {
                 certain @ Slot::Certain(_) => certain,
             },
             prepared => Slot::of(prepared, self),
+        }
+    }
+
+    /// Writes down what the records keep of an entry. A measurement that was told before, and given to somebody since, goes to
+    /// them. `None`: the records refuse, and the client keeps its frame.
+    fn write_down(&self, mut ready: Ready) -> Option<Ready> {
+        let Some(keep) = ready.keep.take() else { return Some(ready) };
+        if let Some((device, pair)) = keep.clock
+            && let Err(error) = self.records.clock_put(device, &pair)
+        {
+            // Only shown to people; the readings carry their corrected times.
+            tracing::warn!(device.id = device.0, %error, "the clock of a device is not written down");
+        }
+        let Some(measurement) = keep.measurement else { return Some(ready) };
+        match self.records.measurement_put(&measurement) {
+            Ok(subject) => {
+                if let Ok(Entry::Frame(mut frame)) = Entry::decode(&ready.bytes)
+                    && frame.subject != subject
+                {
+                    frame.subject = subject;
+                    ready.bytes = Entry::Frame(frame).to_bytes();
+                }
+                Some(ready)
+            }
+            Err(error) => {
+                add(&self.counters.busy, 1);
+                if let Some(silent) = self.quiet.due("measurement", measurement.gateway) {
+                    let gateway = measurement.gateway.0;
+                    tracing::warn!(gateway.id = gateway, %error, silent, "a measurement of a shared device cannot be written down; the client keeps it");
+                }
+                None
+            }
         }
     }
 

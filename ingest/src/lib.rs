@@ -11,6 +11,7 @@ mod frame;
 mod intake;
 pub mod ledger;
 mod notes;
+mod moves;
 mod quiet;
 mod retained;
 mod stats;
@@ -30,7 +31,7 @@ use model::{Lane, Seq};
 use mqtt::door::{DoorHandle, Gatekeeper, Identity, Login, LoginError};
 use runtime::{Clock, Stop, Tasks};
 use store::readings::Readings;
-use store::records::Records;
+use store::records::{NewMove, Records};
 
 pub use config::Config;
 pub use stats::Counters;
@@ -77,6 +78,8 @@ struct Shared {
     door: ArcSwapOption<DoorHandle>,
     quiet: quiet::Quiet,
     care: care::Care,
+    /// Decisions about measurements, one after the other.
+    moves: Mutex<()>,
 }
 
 /// The front door's other side. Cheap to clone.
@@ -133,8 +136,11 @@ impl Ingest {
             door: ArcSwapOption::empty(),
             quiet: quiet::Quiet::default(),
             care: care::Care::default(),
+            moves: Mutex::new(()),
         });
         shared.view.store(Arc::new(View::new(records.registry()?)));
+        // Before anything new is decided or told.
+        shared.catch_up_moves();
         let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
         let at_desk = Arc::clone(&shared);
         thread(tasks, "ingest.desk", move |_| intake::desk(&at_desk, &jobs))?;
@@ -173,6 +179,9 @@ impl Ingest {
     /// Sends a gateway what was saved for it. Blocking. False: it is not connected and gets it at its next birth.
     pub fn push(&self, gateway: model::GatewayId) -> Result<bool, store::records::Error> {
         self.shared.push_now(gateway)
+    /// Carries out what a person decided about measurements of shared devices. Blocking.
+    pub fn decide(&self, decision: &NewMove) -> Result<usize, store::records::Error> {
+        self.shared.decide(decision)
     }
 
     /// Frames missing between the first and the newest of a gateway's lane.
@@ -236,6 +245,7 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
                 if let Err(Refusal::TooMany(error) | Refusal::Later(error)) = shared.refresh() {
                     tracing::warn!(error, "the registry cannot be read; the last picture stays");
                 }
+                shared.catch_up_moves();
             }).await,
         }
     }

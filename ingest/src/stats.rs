@@ -70,6 +70,10 @@ counters! {
     duplicate_blocks;
     /// Blocks the store cannot place; they stay in the journal only.
     refused_blocks;
+    /// Decisions about whose a measurement is, put into the journal.
+    moved_measurements;
+    /// Measurements that the writer moved from one subject to another.
+    rehomed_measurements;
     /// Times the writer could not write and tried again.
     writer_retries;
     /// Journal entries that do not decode.

@@ -2,9 +2,10 @@
 //!
 //! Rebuilt from the records store as a whole and swapped in; readers never lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use model::{DeviceId, GatewayId, Name, Subject, Time};
+use model::identity::Nobody;
+use model::{DeviceId, ElderId, GatewayId, Name, PersonKey, Subject, Time};
 use mqtt::door::{Dialect, Identity, Login, LoginError};
 use store::records::{self, Binding, Gateway, RegistrySnapshot};
 
@@ -21,6 +22,16 @@ pub(crate) struct View {
     by_token: HashMap<String, Gateway>,
     by_id: HashMap<GatewayId, String>,
     devices: HashMap<GatewayId, HashMap<Name, Worn>>,
+    /// Cards and codes of elders.
+    keys: HashMap<String, ElderId>,
+    elders: HashSet<ElderId>,
+}
+
+/// Nobody yet: why, and the card or code that nobody is registered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) why: Nobody,
+    pub(crate) key: Option<PersonKey>,
 }
 
 impl View {
@@ -37,7 +48,23 @@ impl View {
         }
         let by_id = snapshot.gateways.iter().map(|gateway| (gateway.id, gateway.token_sha256.clone())).collect();
         let by_token = snapshot.gateways.into_iter().map(|gateway| (gateway.token_sha256.clone(), gateway)).collect();
-        Self { by_token, by_id, devices }
+        let keys = snapshot.keys.into_iter().collect();
+        let elders = snapshot.elders.into_iter().collect();
+        Self { by_token, by_id, devices, keys, elders }
+    }
+
+    /// Who was measured at a shared device, by the key that came with the frame.
+    pub(crate) fn person(&self, key: Option<&str>) -> Result<ElderId, Unknown> {
+        let unknown = |why, key| Err(Unknown { why, key });
+        let Some(text) = key else { return unknown(Nobody::NoSession, None) };
+        let Some(key) = PersonKey::parse(text) else { return unknown(Nobody::UnknownKey, None) };
+        if let Some(why) = key.why_nobody() {
+            return unknown(why, None);
+        }
+        if let Some(elder) = key.elder_id() {
+            return if self.elders.contains(&elder) { Ok(elder) } else { unknown(Nobody::UnknownElder, None) };
+        }
+        self.keys.get(text).copied().ok_or(Unknown { why: Nobody::UnknownKey, key: Some(key) })
     }
 
     /// The device and whose reading it is when taken at `at`. `None`: the registry does not know the device yet.

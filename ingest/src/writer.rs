@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use journal::Journal;
 use model::entry::{Entry, Frame};
-use model::{Reading, Seq};
+use model::{Reading, Seq, Subject};
 use runtime::Stop;
-use store::readings::{self, Original, Readings, Wave};
+use store::readings::{self, Moved, Original, Readings, Wave};
 
 use crate::config::Config;
 use crate::stats::{Counters, add};
@@ -67,7 +67,8 @@ struct Batch {
 
 impl Batch {
     fn clear(&mut self) {
-        let readings::Batch { rows, waves, originals } = &mut self.content;
+        let readings::Batch { rows, waves, originals, moves } = &mut self.content;
+        moves.clear();
         rows.clear();
         waves.clear();
         originals.clear();
@@ -107,15 +108,10 @@ impl Batch {
         Ok(())
     }
 
-    fn take(&mut self, frame: Frame) {
+    fn take(&mut self, mut frame: Frame) {
+        self.take_origins(&mut frame);
         let Frame { subject, device, samples, extras, .. } = frame;
         self.weight += samples.len();
-        for origin in extras.origins {
-            if let Some(sample) = samples.get(usize::from(origin.index)) {
-                let (metric, at) = (sample.metric, sample.taken_at);
-                self.content.originals.push(Original { subject, metric, at, origin });
-            }
-        }
         self.content.rows.extend(samples.into_iter().map(|sample| Reading { subject, device, sample }));
         for block in extras.waveforms {
             self.weight += 1 + block.counts.len() / SAMPLES_A_ROW;
@@ -123,10 +119,30 @@ impl Batch {
         }
     }
 
+    fn take_origins(&mut self, frame: &mut Frame) {
+        let subject = frame.subject;
+        for origin in std::mem::take(&mut frame.extras.origins) {
+            if let Some(sample) = frame.samples.get(usize::from(origin.index)) {
+                let (metric, at) = (sample.metric, sample.taken_at);
+                self.content.originals.push(Original { subject, metric, at, origin });
+            }
+        }
+    }
+
+    /// A measurement that is somebody else's now.
+    fn take_moved(&mut self, from: Subject, mut frame: Frame) {
+        self.take_origins(&mut frame);
+        let Frame { subject: to, device, samples, extras, .. } = frame;
+        let waveforms = extras.waveforms;
+        self.weight += samples.len() + waveforms.len();
+        self.content.moves.push(Moved { from, to, device, samples, waveforms });
+    }
+
     fn push(&mut self, seq: Seq, bytes: &[u8], counters: &Counters) {
         self.last = Some(seq);
         match Entry::decode(bytes) {
             Ok(Entry::Frame(frame)) => self.take(frame),
+            Ok(Entry::Moved { from, frame }) => self.take_moved(from, frame),
             Ok(_) => {}
             Err(error) => {
                 add(&counters.bad_entries, 1);
@@ -145,6 +161,7 @@ fn store(batch: &Batch, last: Seq, readings: &Readings, counters: &Counters, sto
                 add(&counters.stored_readings, written.stored);
                 add(&counters.duplicate_readings, written.duplicate);
                 add(&counters.conflicting_readings, written.conflict);
+                add(&counters.rehomed_measurements, written.moved);
                 add(&counters.stored_blocks, written.waves.stored);
                 add(&counters.duplicate_blocks, written.waves.duplicate);
                 add(&counters.refused_blocks, written.waves.refused);

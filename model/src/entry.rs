@@ -398,7 +398,7 @@ mod tests {
             prop_assert_eq!(Entry::decode(&entry.to_bytes()).unwrap(), entry);
             let entry = Entry::Frame(Frame { extras: extras(received), ..frame });
             let bytes = entry.to_bytes();
-            prop_assert_eq!(Entry::decode(&bytes).unwrap(), entry);
+            prop_assert_eq!(&Entry::decode(&bytes).unwrap(), &entry);
             prop_assert!(Entry::decode(&bytes[..bytes.len() - 1]).is_err());
             let Entry::Frame(frame) = entry else { unreachable!() };
             let moved = Entry::Moved { from: Subject::Unattributed(DeviceId(9)), frame };

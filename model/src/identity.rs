@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::ElderId;
+use crate::{ElderId, Time};
 
 /// Weights of the first 17 digits (GB 11643).
 const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
@@ -95,11 +95,11 @@ impl IdentityKey {
         Some(Self(bytes))
     }
 
-    /// The key of what a person presented. `today` is the date in the person's zone, for the age in an identity number.
-    pub fn person(&self, kind: KeyKind, text: &str, today: jiff::civil::Date) -> Result<PersonKey, BadIdentity> {
+    /// The key of what a person presented at `now`: an identity number holds a birth date, which cannot be in the future.
+    pub fn person(&self, kind: KeyKind, text: &str, now: Time) -> Result<PersonKey, BadIdentity> {
         let normal = match kind {
             KeyKind::Elder => return elder_number(text).map(PersonKey::elder),
-            KeyKind::Card => id_number(text, today)?,
+            KeyKind::Card => id_number(text, shanghai_date(now))?,
             KeyKind::Qr => {
                 let text = text.trim();
                 if text.is_empty() || text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
@@ -229,9 +229,15 @@ fn narrow(c: char) -> char {
     }
 }
 
+/// Today at UTC+8, where the registers are kept.
+fn shanghai_date(now: Time) -> jiff::civil::Date {
+    let stamp = jiff::Timestamp::from_microsecond(now.0).unwrap_or_default();
+    jiff::tz::offset(8).to_datetime(stamp).date()
+}
+
 /// The 18 places of an identity number: full-width digits narrowed, blanks around it cut, `x` as `X`, check digit and birth
 /// date checked. Blanks inside are refused.
-pub fn id_number(text: &str, today: jiff::civil::Date) -> Result<String, BadIdentity> {
+fn id_number(text: &str, today: jiff::civil::Date) -> Result<String, BadIdentity> {
     let number: String = text.trim().chars().map(|c| narrow(c).to_ascii_uppercase()).collect();
     let places: &[u8; 18] = number.as_bytes().try_into().map_err(|_| BadIdentity::Shape)?;
     let (digits, check) = places.split_at(17);
@@ -255,12 +261,11 @@ pub fn id_number(text: &str, today: jiff::civil::Date) -> Result<String, BadIden
 mod tests {
     use super::*;
 
-    fn today() -> jiff::civil::Date {
-        jiff::civil::date(2026, 11, 22)
-    }
+    /// 2026-11-22.
+    const NOW: Time = Time::from_secs(1_795_334_400);
 
     fn check(text: &str) -> Result<String, BadIdentity> {
-        id_number(text, today())
+        id_number(text, shanghai_date(NOW))
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
     #[test]
     fn a_key_says_nothing_about_the_person_and_forms_of_one_card_are_one_key() {
         let site = IdentityKey::parse(&"0b".repeat(32)).unwrap();
-        let key = |text: &str| site.person(KeyKind::Card, text, today()).unwrap();
+        let key = |text: &str| site.person(KeyKind::Card, text, NOW).unwrap();
         assert_eq!(key("11010519491231002X"), key(" 11010519491231002x"));
         let text = key("11010519491231002X");
         assert!(text.as_str().starts_with("card:") && text.as_str().len() == 5 + 32);
@@ -325,13 +330,9 @@ mod tests {
         assert_eq!(format!("{text:?}"), "PersonKey(card:..)");
         assert_eq!(PersonKey::parse(text.as_str()), Some(text.clone()));
         let other = IdentityKey::parse(&"0c".repeat(32)).unwrap();
-        assert_ne!(
-            other.person(KeyKind::Card, "11010519491231002X", today()).unwrap(),
-            text,
-            "another site, another key"
-        );
-        assert_ne!(site.person(KeyKind::Qr, "11010519491231002X", today()).unwrap(), text, "a code is not a card");
-        assert_eq!(site.person(KeyKind::Elder, " 7", today()), Ok(PersonKey::elder(ElderId(7))));
+        assert_ne!(other.person(KeyKind::Card, "11010519491231002X", NOW).unwrap(), text, "another site, another key");
+        assert_ne!(site.person(KeyKind::Qr, "11010519491231002X", NOW).unwrap(), text, "a code is not a card");
+        assert_eq!(site.person(KeyKind::Elder, " 7", NOW), Ok(PersonKey::elder(ElderId(7))));
         // RFC 4231, test case 1: the same construction as everybody's.
         let mut rfc = <Hmac<Sha256> as KeyInit>::new_from_slice(&[0x0b; 20]).unwrap();
         rfc.update(b"Hi There");
@@ -371,7 +372,7 @@ mod tests {
         fn any_text_is_a_key_or_an_error(text: String) {
             let site = IdentityKey::new([7; 32]);
             for kind in KeyKind::ALL {
-                if let Ok(key) = site.person(kind, &text, today()) {
+                if let Ok(key) = site.person(kind, &text, NOW) {
                     proptest::prop_assert_eq!(PersonKey::parse(key.as_str()), Some(key.clone()));
                     proptest::prop_assert_eq!(key.kind(), Some(kind));
                 }

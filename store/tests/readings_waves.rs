@@ -144,7 +144,12 @@ fn a_file_of_the_first_format_is_upgraded_and_copied() {
     }
     let store = open(dir.path());
     assert_eq!((store.cursor(), store.count()), (Seq(1), 1));
-    let batch = Batch { waves: vec![block(1, 0)], originals: vec![original(5, "90")], rows: vec![reading(5, 5.0)] };
+    let batch = Batch {
+        waves: vec![block(1, 0)],
+        originals: vec![original(5, "90")],
+        rows: vec![reading(5, 5.0)],
+        ..Batch::default()
+    };
     store.write_batch(&batch, Seq(2)).unwrap();
     let copy = tempfile::tempdir().unwrap();
     store.backup_to(&copy.path().join(FILE)).unwrap();

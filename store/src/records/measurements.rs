@@ -12,11 +12,11 @@ use super::people::bounded;
 use super::{Records, Tx, keys, limit_of, rows};
 
 /// Measurements kept at most. Beyond it the oldest that belong to somebody go; those that belong to nobody stay.
-pub const MEASUREMENTS_MAX: i64 = 200_000;
+const MEASUREMENTS_MAX: i64 = 200_000;
 /// Measurements that go at once then.
 const DROP_ROWS: i64 = 500;
 /// Measurements that are nobody's, at most; beyond it the oldest go from the queue (the readings stay with the device).
-pub const QUEUE_MAX: i64 = 50_000;
+const QUEUE_MAX: i64 = 50_000;
 /// Measurements one decision may move.
 pub const MOVES_MAX: usize = 200;
 /// Characters of a reason.

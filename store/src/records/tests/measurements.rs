@@ -7,8 +7,7 @@ use super::*;
 use crate::records::{Error, NewMeasurement, NewMove};
 
 fn card(number: &str) -> PersonKey {
-    let today = jiff::civil::date(2026, 11, 22);
-    IdentityKey::new([7; 32]).person(KeyKind::Card, number, today).unwrap()
+    IdentityKey::new([7; 32]).person(KeyKind::Card, number, START).unwrap()
 }
 
 fn measurement(seq: u64, elder: Option<ElderId>) -> NewMeasurement {
