@@ -26,9 +26,11 @@ pub mod recording;
 mod replay;
 mod report;
 mod running;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod sessions;
 pub mod sim;
 mod who;
+#[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod timeline;
 
 pub use config::{Config, Encoding, Link};

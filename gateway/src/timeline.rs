@@ -156,7 +156,7 @@ impl Timeline {
             return None;
         }
         let newest = decoded.readings.iter().filter_map(|measured| measured.at).filter(|said| !said.suspect);
-        let Some(newest) = newest.filter_map(DeviceTime::instant).max() else { return None };
+        let newest = newest.filter_map(DeviceTime::instant).max()?;
         let delta = at.since_us(newest);
         let off_by = match self.known {
             Known::Off { by_us, .. } => (delta - by_us).abs(),

@@ -249,3 +249,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_offset_that_was_found_outlives_a_restart() {
+    let known = Known::Off { by_us: -8 * HOUR_S * SECOND_US, uncertainty_ms: 3_000 };
+    let text = serde_json::to_string(&known).unwrap();
+    let mut timeline = Timeline::new(serde_json::from_str(&text).unwrap());
+    let (placed, said) = one(&mut timeline, &live(Some(wall(at(8 * HOUR_S), 480))), at(2));
+    assert_eq!((placed.taken_at, placed.uncertainty_ms, said), (at(0), Some(4_000), false));
+}
