@@ -29,9 +29,9 @@ mod running;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod sessions;
 pub mod sim;
-mod who;
 #[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod timeline;
+mod who;
 
 pub use config::{Config, Encoding, Link};
 pub use devices::{DEVICES_MAX, Device, DeviceConfig, UnknownDevices};

@@ -249,9 +249,8 @@ impl Content {
         let frame = Frame { gateway, device, subject, lane, flags, epoch, seq, received_at, events, samples, extras };
         let mut bytes = Vec::with_capacity(48 + 14 * frame.samples.len() + 9 * frame.events.len());
         frame.encode(&mut bytes);
-        Prepared::Entry(Ready { bytes, more: Vec::new(), lane: self.lane, key: self.key, tally, birth: None })
         let keep = keep(&frame, told, at, &bytes);
-        Prepared::Entry(Ready { bytes, lane: self.lane, key: self.key, tally, birth: None, keep })
+        Prepared::Entry(Ready { bytes, more: Vec::new(), lane: self.lane, key: self.key, tally, birth: None, keep })
     }
 }
 
@@ -333,8 +332,15 @@ fn link(gateway: GatewayId, publish: &Publish) -> Prepared {
     let bytes = Entry::Link { gateway, state, at: publish.received_at }.to_bytes();
     let birth = (state == LinkState::Up).then_some(gateway);
     // Not the lane of events: a state may not use what the journal keeps free for alarms.
-    Prepared::Entry(Ready { bytes, more: Vec::new(), lane: Lane::Vit, key: None, tally: Tally::default(), birth })
-    Prepared::Entry(Ready { bytes, lane: Lane::Vit, key: None, tally: Tally::default(), birth, keep: None })
+    Prepared::Entry(Ready {
+        bytes,
+        more: Vec::new(),
+        lane: Lane::Vit,
+        key: None,
+        tally: Tally::default(),
+        birth,
+        keep: None,
+    })
 }
 
 /// A publish made of a quarantined frame, to try it again.

@@ -34,11 +34,8 @@ impl Intake for Ingest {
         let future_max = Duration::from_secs(shared.config.future_max_s);
         let prepared: Vec<Prepared> =
             publishes.iter().map(|publish| prepare(&view, from, publish, future_max)).collect();
-        let is_slow = |one: &Prepared| {
-            use Prepared::{Malformed, Notes, Partly, UnknownDevice};
-            matches!(one, UnknownDevice(_) | Malformed(_) | Partly(..) | Notes(..))
         let is_slow = |one: &Prepared| match one {
-            Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..) => true,
+            Prepared::UnknownDevice(_) | Prepared::Malformed(_) | Prepared::Partly(..) | Prepared::Notes(..) => true,
             Prepared::Entry(ready) => ready.keep.is_some(),
             Prepared::Nothing | Prepared::WrongTopic => false,
         };

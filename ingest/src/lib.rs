@@ -10,8 +10,8 @@ mod config;
 mod frame;
 mod intake;
 pub mod ledger;
-mod notes;
 mod moves;
+mod notes;
 mod quiet;
 mod retained;
 mod stats;
@@ -179,6 +179,8 @@ impl Ingest {
     /// Sends a gateway what was saved for it. Blocking. False: it is not connected and gets it at its next birth.
     pub fn push(&self, gateway: model::GatewayId) -> Result<bool, store::records::Error> {
         self.shared.push_now(gateway)
+    }
+
     /// Carries out what a person decided about measurements of shared devices. Blocking.
     pub fn decide(&self, decision: &NewMove) -> Result<usize, store::records::Error> {
         self.shared.decide(decision)

@@ -515,6 +515,8 @@ async fn what_a_gateway_sounded_is_in_the_journal_when_it_is_acknowledged() {
     let topic = topic::up(&name("home"), &name("gw1"), Lane::Evt, &name("_"));
     assert_eq!(world.submit(vec![publish(topic, wire::encode_cbor(&unknown))]).await, [Verdict::Stored]);
     assert_eq!(world.records.quarantine_list(10).unwrap().len(), 1);
+}
+
 /// A frame of a device that many people share, with the key of who was measured.
 fn shared(seq: u64, person: Option<&str>, systolic: f64) -> Publish {
     let at = NOON.plus_us(seq as i64 * 1_000);

@@ -164,6 +164,7 @@ impl Entry {
                 out.push(SOUNDED);
                 // Plain data with text keys: writing it to memory cannot fail.
                 out.extend_from_slice(&serde_json::to_vec(sounded).unwrap_or_default());
+            }
             Self::Moved { from, frame } => {
                 out.push(MOVED);
                 out.extend_from_slice(&from.to_u32().to_le_bytes());

@@ -33,7 +33,7 @@ fn measure(house: &House) {
         uncertainty_ms: Some(1_500),
     };
     let original = Original { subject: pressure.subject, metric: Metric::Systolic, at: noon, origin };
-    let batch = Batch { rows: vec![pressure, stray], originals: vec![original], waves: Vec::new() };
+    let batch = Batch { rows: vec![pressure, stray], originals: vec![original], ..Batch::default() };
     house.readings.write_batch(&batch, Seq(2)).unwrap();
 }
 

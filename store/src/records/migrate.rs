@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 use super::error::{Error, Result};
 
 /// Number and text of every migration, ascending. Applied files never change; add a new one.
-pub(super) const MIGRATIONS: &[(i64, &str)] =
-    &[(1, include_str!("schema/0001_init.sql")), (3, include_str!("schema/0003_care.sql"))];
-    &[(1, include_str!("schema/0001_init.sql")), (4, include_str!("schema/0004_person_key.sql"))];
+pub(super) const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("schema/0001_init.sql")),
+    (3, include_str!("schema/0003_care.sql")),
+    (4, include_str!("schema/0004_person_key.sql")),
+];
 
 /// Refuses a database this program must not touch. Reads only.
 fn check(conn: &Connection, migrations: &[(i64, &str)]) -> Result<i64> {
