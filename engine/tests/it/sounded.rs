@@ -151,7 +151,7 @@ fn outage(values: &[Sample]) -> Vec<Sounded> {
     for (seq, sample) in (1..).zip(values) {
         let mut out = Vec::new();
         let second = (sample.taken_at.micros() - at(0).micros()) / 1_000_000;
-        edge.step(Seq(seq), &Entry::Frame(Frame { samples: vec![sample.clone()], ..frame(second) }), &mut out);
+        edge.step(Seq(seq), &Entry::Frame(Frame { samples: vec![*sample], ..frame(second) }), &mut out);
         for transition in out {
             if let Change::Raised { priority: Priority::P1, started_at, .. } = transition.change {
                 words.push(Sounded { started_at, sounded_at: transition.at, ..word(second, "spo2_low", 0, 0) });
