@@ -103,7 +103,7 @@ fn understand(told: &mut Decoded, parts: Parts<'_>, settings: &Settings) -> Resu
         (true, 0x32 | 0x33, content) => location::optional(told, content, settings)?,
         (false, kind, content) if location::KINDS.contains(&kind) => location::plain(told, kind, content, settings)?,
         (_, _, []) | (_, TIME_REQUEST, _) => {}
-        // Kept in the raw frame alone: said, so that nobody takes it for read.
+        // Said, so that nobody takes it for read.
         (_, _, content) => _ = told.device.other.insert("undecoded_bytes", content.len().into()),
     }
     Ok(())

@@ -59,7 +59,9 @@ fn decode(bytes: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
         }
         "AP10" => alarm(&mut told, &body, &fields, settings),
         "AP01" | "YP03" | "YP14" => location(&mut told, &body, settings).ok_or(Malformed::Short("a location"))?,
-        _ => {}
+        _ if body.is_empty() => {}
+        // Cells, networks, lists of numbers. Said, so that nobody takes it for read.
+        _ => _ = told.device.other.insert("undecoded_fields", fields.len().into()),
     }
     told.reply = reply(maker, command, settings).map(String::into_bytes);
     Ok(told)

@@ -117,7 +117,7 @@ fn understand(told: &mut Decoded, parts: &Parts, settings: &Settings) -> Result<
         }
         BATCH_SHORT => batch(told, body, 1, settings)?,
         _ if body.is_empty() || QUIET.contains(&parts.kind) => {}
-        // Kept in the raw frame alone: said, so that nobody takes it for read.
+        // Said, so that nobody takes it for read.
         _ => _ = told.device.other.insert("undecoded_bytes", body.len().into()),
     }
     Ok(())

@@ -114,7 +114,9 @@ fn understand(told: &mut Decoded, command: &str, fields: &[&str], settings: &Set
                 told.device.clock = None;
             }
         }
-        _ => {}
+        _ if fields.is_empty() => {}
+        // Voices, settings, lists of numbers. Said, so that nobody takes it for read.
+        _ => _ = told.device.other.insert("undecoded_fields", fields.len().into()),
     }
 }
 

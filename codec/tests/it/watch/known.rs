@@ -17,7 +17,7 @@ pub(crate) const GT06: &[Known] = &[
     Known {
         supported: false,
         ids: &["gt06-L177", "gt06-L270", "gt06-L274", "gt06-L40", "gt06-L444", "gt06-L637", "gt06-L78"],
-        why: "not supported: places in kinds 21, 24, 36, 38, 70, A2, whose layout depends on the model; the frame is kept and says undecoded_bytes",
+        why: "not supported: places in kinds 21, 24, 36, 38, 70, A2, whose layout depends on the model; the frame says undecoded_bytes",
     },
     Known {
         supported: false,
@@ -64,7 +64,7 @@ pub(crate) const JT808: &[Known] = &[
     Known {
         supported: false,
         ids: &["jt808-L138", "jt808-L145", "jt808-L183", "jt808-L187", "jt808-L274"],
-        why: "not supported: places of padlocks (5501, 5502) and of transparent data (0900); the frame is kept and says undecoded_bytes",
+        why: "not supported: places of padlocks (5501, 5502) and of transparent data (0900); the frame says undecoded_bytes",
     },
     Known {
         supported: false,

@@ -1,5 +1,6 @@
 //! Watches and pendants: published vectors, nasty cases, and streams cut in all ways.
 
+mod forms;
 mod known;
 mod nasty;
 mod replies;

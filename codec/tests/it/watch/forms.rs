@@ -1,0 +1,100 @@
+//! Forms of the protocols that no published row shows, and what every framer must hold.
+
+use model::Metric;
+use vigil_codec::{Framed, Framing, Settings};
+
+use super::{codec, decode, framed, kinds, value};
+use crate::samples;
+use crate::vectors::unhex;
+
+#[test]
+fn jt808_with_the_other_delimiter() {
+    // Id of seven bytes; serial, battery and signal need each of the four escapes.
+    let told = decode("jt808", &unhex("e70002000300138001380000e6023e023e023e01e60194e7"));
+    assert_eq!(told.device.id.as_deref(), Some("00138001380000"));
+    assert_eq!(told.device.other["serial"], 0xE73D);
+    assert_eq!(value(&told, Metric::Battery), Some(61.0));
+    let reply = told.reply.unwrap();
+    assert!(reply.starts_with(&[0xE7, 0x80, 0x01]) && reply.ends_with(&[0xE7]));
+}
+
+#[test]
+fn jt808_in_several_packets_is_refused_and_said() {
+    let parts = unhex("7e0200200a01380013800000010003000100000000000000000000817e");
+    let why = (codec("jt808").decode)(&parts, &Settings::default()).unwrap_err();
+    assert_eq!(why.code(), "unsupported");
+    // One packet of one is whole.
+    assert_eq!(
+        value(&decode("jt808", &unhex("7e00022003013800138000000100010001581400c67e")), Metric::Battery),
+        Some(88.0)
+    );
+}
+
+#[test]
+fn samples_say_what_they_were_made_for() {
+    let told: Vec<_> = samples::watch::SAMPLES
+        .iter()
+        .map(|sample| (sample.codec, (codec(sample.codec).decode)(sample.frame, &sample.settings()).unwrap()))
+        .collect();
+    let events: Vec<_> =
+        told.iter().filter(|(_, one)| !one.events.is_empty()).map(|(name, one)| (*name, kinds(one))).collect();
+    assert_eq!(
+        events,
+        [
+            ("watch3g", vec!["sos", "low_battery"]),
+            ("iw", vec!["sos"]),
+            ("jt808", vec!["sos", "low_battery"]),
+            ("jt808", vec!["sos", "low_battery"]),
+            ("gt06", vec!["low_battery", "fall"]),
+            ("h02", vec!["sos", "vibration"]),
+            ("h02", vec!["sos"]),
+        ]
+    );
+    let batch = &told.iter().find(|(_, one)| one.device.other.contains_key("places")).unwrap().1;
+    assert!(batch.stored && batch.device.clock.is_none());
+    assert_eq!(batch.device.other["places"], 2);
+    for (name, one) in &told {
+        let Some(place) = one.device.position else { continue };
+        assert!((place.lat - 22.5497).abs() < 1e-3 && (place.lon - 114.0823).abs() < 1e-3, "{name}");
+        // China's time is JT/T 808's own; the others tell UTC.
+        let time = place.at.unwrap().rfc3339();
+        assert!(["2026-03-01T08:15:30Z", "2026-03-01T16:15:30+08:00"].contains(&time.as_str()), "{name}: {time}");
+    }
+    let login = &told.iter().find(|(_, one)| one.device.other.contains_key("login_offset_min")).unwrap().1;
+    assert_eq!(login.device.other["login_offset_min"], 480);
+}
+
+/// What a framer of this family may hold, bytes.
+const HELD_BYTES_MAX: usize = 32 << 10;
+
+/// A peer that never ends its frame fills no memory, and is heard again afterwards.
+#[test]
+fn a_frame_without_end_is_given_up_at_the_limit() {
+    let endless: [(&str, &[u8]); 5] = [
+        ("watch3g", b"[3G*1*0002*"),
+        ("iw", b"IWAP02,"),
+        ("jt808", b"\x7E"),
+        ("gt06", b"\x79\x79\x07\x00\x94"),
+        ("h02", b"*HQ,1,"),
+    ];
+    for (name, start) in endless {
+        let codec = codec(name);
+        let Framing::Stream(new) = codec.framing else { panic!("{name}") };
+        let (mut framer, mut found, mut sent) = (new(), Vec::new(), start.len());
+        framer.push(start, &mut found);
+        for _ in 0..256 {
+            framer.push(&[b'a'; 1024], &mut found);
+            sent += 1024;
+        }
+        assert!(sent - skipped(&found) <= HELD_BYTES_MAX, "{name} holds {}", sent - skipped(&found));
+        let good = samples::watch::SAMPLES.iter().find(|sample| sample.codec == name).unwrap().frame;
+        framer.push(good, &mut found);
+        framer.silent(&mut found);
+        assert_eq!(found.last(), framed(codec, [good]).pop().map(Framed::Frame).as_ref(), "{name}");
+        assert_eq!(skipped(&found), sent, "{name}: every byte is accounted for");
+    }
+}
+
+fn skipped(found: &[Framed]) -> usize {
+    found.iter().map(|part| if let Framed::Skipped { bytes, .. } = part { *bytes } else { 0 }).sum()
+}
