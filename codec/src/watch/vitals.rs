@@ -2,10 +2,9 @@
 
 use model::{EventKind, Metric, Quality};
 
-use crate::{Decimal, GlucoseUnit, Happened, Measured, Settings, Site};
+use crate::pressure::contradiction;
+use crate::{Decimal, GlucoseUnit, Happened, Measured, Settings, Site, unit};
 
-/// mg/dL in one mmol/L of glucose (molar mass 180.156 g/mol).
-const MG_PER_DL: f64 = 18.0156;
 /// No meter reads so much in mmol/L: such a number was mg/dL.
 const GLUCOSE_MMOL_SUSPECT: f64 = 33.4;
 /// Digits of a number that cannot be read, kept as evidence.
@@ -68,29 +67,29 @@ pub(super) fn pressure(systolic: &str, diastolic: &str) -> (Vec<Measured>, Optio
     };
     let both = [read(Metric::Systolic, systolic), read(Metric::Diastolic, diastolic)];
     let failed = both.iter().flatten().any(|one| one.quality == Quality::MeasurementFailed);
-    let values = both.each_ref().map(|one| one.as_ref().and_then(|one| one.value));
-    let crossed = matches!(values, [Some(upper), Some(lower)] if lower >= upper);
-    let doubt = |one: Measured| if crossed { one.doubted(Quality::OutOfRange) } else { one };
-    (both.into_iter().flatten().map(doubt).collect(), failed.then(|| Happened::new(EventKind::MeasurementFailed)))
+    let doubt = match &both {
+        [Some(upper), Some(lower)] => contradiction(upper, lower),
+        _ => None,
+    };
+    let readings = both.into_iter().flatten().map(|one| doubt.map_or(one.clone(), |doubt| one.doubted(doubt)));
+    (readings.collect(), failed.then(|| Happened::new(EventKind::MeasurementFailed)))
 }
 
 /// A glucose value without a unit: its unit is a setting of the device. Without the setting, or when the number does not fit
 /// it, the value is kept and never judged.
 pub(super) fn glucose(text: &str, settings: &Settings) -> Option<Measured> {
     let read = number(Metric::Glucose, text)?;
-    let Some(value) = read.value.filter(|value| *value != 0.0) else {
-        return Some(Measured { value: None, quality: Quality::SensorOff, site: Some(Site::Wrist), ..read });
-    };
-    let raw = read.raw.map(|raw| raw.text).unwrap_or_default();
-    let measured = match settings.glucose_unit {
-        Some(GlucoseUnit::MgPerDl) => Measured::new(Metric::Glucose, value / MG_PER_DL).raw(raw, "mg/dL"),
-        Some(GlucoseUnit::MmolPerL) => Measured::new(Metric::Glucose, value).raw(raw, "mmol/L"),
-        None => Measured::new(Metric::Glucose, value).raw(raw, "").doubted(Quality::UnitSuspect),
+    let raw = Decimal::parse(text.trim()).filter(|raw| raw.mantissa != 0);
+    let measured = match (raw, settings.glucose_unit) {
+        (None, _) if read.value.is_some() => Measured { value: None, quality: Quality::SensorOff, ..read },
+        (None, _) => read,
+        (Some(raw), Some(GlucoseUnit::MgPerDl)) => unit::MG_PER_DL.of(Metric::Glucose, raw),
+        (Some(raw), Some(GlucoseUnit::MmolPerL)) => unit::same("mmol/L").of(Metric::Glucose, raw),
+        (Some(raw), None) => unit::same("").of(Metric::Glucose, raw).doubted(Quality::UnitSuspect),
     };
     let mmol = measured.value.unwrap_or_default();
     let measured = if mmol >= GLUCOSE_MMOL_SUSPECT { measured.doubted(Quality::UnitSuspect) } else { measured };
-    let plausible = Metric::Glucose.is_plausible(mmol);
-    let measured = if plausible { measured } else { measured.doubted(Quality::OutOfRange) };
+    let measured = if Metric::Glucose.is_plausible(mmol) { measured } else { measured.doubted(Quality::OutOfRange) };
     Some(Measured { site: Some(Site::Wrist), ..measured })
 }
 
