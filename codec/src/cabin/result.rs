@@ -27,15 +27,20 @@ pub(super) struct Told<'a> {
 
 /// Puts one result where it belongs.
 pub(super) fn put(out: &mut Decoded, told: &Told<'_>, settings: &Settings) -> Result<(), Malformed> {
-    let found = out.readings.len() + 1;
-    if found > RESULTS_MAX {
-        return Err(Malformed::Limit { what: "results", found, max: RESULTS_MAX });
-    }
     match told.metric.and_then(|metric| reading(metric, told, settings)) {
-        Some(reading) => out.readings.push(reading),
+        Some(reading) => {
+            within(out.readings.len())?;
+            out.readings.push(reading);
+            Ok(())
+        }
         None => keep(out, told),
     }
-    Ok(())
+}
+
+/// One more result may be read.
+fn within(before: usize) -> Result<(), Malformed> {
+    let (what, found, max) = ("results", before + 1, RESULTS_MAX);
+    if found > max { Err(Malformed::Limit { what, found, max }) } else { Ok(()) }
 }
 
 /// `None`: the value is no number, or its unit is none of this measurement.
@@ -69,19 +74,18 @@ fn clipped(metric: Metric, reading: &Measured) -> Option<Bound> {
 }
 
 /// A result that is no reading.
-pub(super) fn keep(out: &mut Decoded, told: &Told<'_>) {
+pub(super) fn keep(out: &mut Decoded, told: &Told<'_>) -> Result<(), Malformed> {
     let mut entry = json!({ "value": told.value });
     for (key, text) in [("code", told.code), ("name", told.name), ("unit", told.unit)] {
         if !text.is_empty() {
             entry[key] = text.into();
         }
     }
-    let kept = out.device.other.entry("results").or_insert_with(|| json!([]));
-    if let Value::Array(results) = kept
-        && results.len() < RESULTS_MAX
-    {
+    if let Value::Array(results) = out.device.other.entry("results").or_insert_with(|| json!([])) {
+        within(results.len())?;
         results.push(entry);
     }
+    Ok(())
 }
 
 /// A number with an optional comparator: `5.6`, `<0.5`, `>= 500`.

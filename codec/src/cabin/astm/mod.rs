@@ -156,10 +156,7 @@ fn result(record: &Record<'_>, order: &Order, out: &mut Decoded, settings: &Sett
     };
     match record.field(9) {
         // Cannot be done, or withdrawn: the line says so, but it is no value.
-        "X" | "W" | "D" | "I" | "S" => {
-            keep(out, &told);
-            Ok(())
-        }
+        "X" | "W" | "D" | "I" | "S" => keep(out, &told),
         _ => put(out, &told, settings),
     }
 }

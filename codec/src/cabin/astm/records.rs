@@ -7,6 +7,10 @@ use serde_json::Value;
 /// Records read of one frame.
 pub(super) const RECORDS_MAX: usize = 10_000;
 
+/// People in one message, and bytes of a header that is repeated for each: they bound what a message is cut into.
+const PEOPLE_MAX: usize = 1_000;
+const HEADER_MAX: usize = 1_024;
+
 /// The delimiters: field, repeat, component, escape.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delimiters {
@@ -119,40 +123,44 @@ pub(super) fn is_terminated(message: &[u8]) -> bool {
 /// A message cut so that no frame has two people: header and one person's records each. What belongs to no person stays with
 /// the one before.
 ///
-/// A person is a `P` record; where it has no id of a patient, every specimen (`O` record) is taken for a person.
+/// A person is a `P` record; where it has no id of a patient, every specimen (`O` record) is taken for a person. A message with
+/// too many people, or a header of no sane length, stays whole: the codec refuses it, and that is counted.
 pub(super) fn by_person(message: &[u8]) -> Vec<Vec<u8>> {
-    let records: Vec<&[u8]> = message.split(|byte| *byte == b'\r').filter(|record| !record.is_empty()).collect();
-    let header = records.first().copied().filter(|record| record.first() == Some(&b'H'));
-    let mark = header.and_then(|header| header.get(1)).copied().unwrap_or(b'|');
-    let mut groups: Vec<Group<'_>> = vec![Group::default()];
-    for record in records.iter().skip(usize::from(header.is_some())) {
+    let mut records = message.split(|byte| *byte == b'\r').filter(|record| !record.is_empty()).peekable();
+    let header = records.next_if(|record| record.first() == Some(&b'H')).unwrap_or_default();
+    let mark = header.get(1).copied().unwrap_or(b'|');
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for record in records {
         let letter = record.first().copied().unwrap_or_default();
-        let is_named = letter == b'P' && record.split(|byte| *byte == mark).skip(2).take(3).any(|id| !id.is_empty());
-        let group = groups.last().cloned().unwrap_or_default();
-        let apart = match letter {
+        let apart = groups.last().is_none_or(|group| match letter {
             b'P' => group.patient || group.specimen,
             b'O' => group.specimen && !group.named,
             _ => false,
-        };
+        });
         if apart {
-            // A nameless person's records of before apply to the next specimen too only if no `P` came.
             groups.push(Group::default());
         }
         if let Some(group) = groups.last_mut() {
             group.patient |= letter == b'P';
-            group.named |= is_named;
+            group.named |=
+                letter == b'P' && record.split(|byte| *byte == mark).skip(2).take(3).any(|id| !id.is_empty());
             group.specimen |= letter == b'O';
             group.records.push(record);
         }
     }
-    let whole = groups.into_iter().filter(|group| !group.records.is_empty());
-    whole.map(|group| header.into_iter().chain(group.records).flat_map(|r| [r, b"\r"].concat()).collect()).collect()
+    if groups.len() > PEOPLE_MAX || header.len() > HEADER_MAX {
+        return vec![message.to_vec()];
+    }
+    let with_header =
+        |group: Group<'_>| std::iter::once(header).chain(group.records).flat_map(|r| [r, b"\r"].concat()).collect();
+    groups.into_iter().map(with_header).collect()
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Group<'a> {
     records: Vec<&'a [u8]>,
     patient: bool,
+    /// The patient has an id.
     named: bool,
     specimen: bool,
 }

@@ -14,7 +14,7 @@ use ack::Verdict;
 use message::{Message, Segment};
 use model::{Metric, Quality};
 
-use super::result::{Told, doubt_pressures, keep, put};
+use super::result::{RESULTS_MAX, Told, doubt_pressures, keep, put};
 use super::{analyte, clock, text};
 use crate::{Decoded, Framer, Malformed, Measured, Settings, Stamp, TextEncoding};
 
@@ -110,6 +110,9 @@ fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refusal> 
     if observations == 0 {
         return refuse(Verdict::Unusable, "no OBX in the message");
     }
+    if out.readings.len() > RESULTS_MAX {
+        return refuse(Verdict::Unusable, "too many results in one message");
+    }
     doubt_pressures(&mut out.readings);
     Ok(out)
 }
@@ -160,17 +163,22 @@ fn observation(
         unit: unit.or_else(|| written.next()).map_or("", String::as_str),
         stamp,
     };
-    match (segment.field(11), metric) {
-        // Not obtained, or the monitor's word for "nothing there".
-        ("X", Some(metric)) => out.readings.push(Measured::absent(metric, Quality::MeasurementFailed).stamped(stamp)),
-        (_, Some(metric)) if value == NO_VALUE => {
-            out.readings.push(Measured::absent(metric, Quality::SpecialValue).stamped(stamp));
+    let absent = |cause| metric.map(|metric| Measured::absent(metric, cause).stamped(stamp));
+    let kept = match segment.field(11) {
+        // Not obtained.
+        "X" if metric.is_some() => {
+            out.readings.extend(absent(Quality::MeasurementFailed));
+            Ok(())
+        }
+        _ if value == NO_VALUE && metric.is_some() => {
+            out.readings.extend(absent(Quality::SpecialValue));
+            Ok(())
         }
         // Deleted, wrong, not asked, in the laboratory: no value of anybody.
-        ("D" | "W" | "N" | "I" | "O" | "X", _) => keep(out, &told),
-        _ => put(out, &told, settings).map_err(|why| Refusal { verdict: Verdict::Unusable, why: why.to_string() })?,
-    }
-    Ok(())
+        "D" | "W" | "N" | "I" | "O" | "X" => keep(out, &told),
+        _ => put(out, &told, settings),
+    };
+    kept.map_err(|why| Refusal { verdict: Verdict::Unusable, why: why.to_string() })
 }
 
 const fn is_of_blood(metric: Metric) -> bool {

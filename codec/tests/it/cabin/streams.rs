@@ -96,3 +96,27 @@ fn a_line_without_an_end_is_bounded() {
         assert!(skipped(&found) > 0 || *codec == "hl7", "{codec}");
     }
 }
+
+/// A megabyte of the smallest records, people and segments is cut and refused or read, in one go.
+#[test]
+fn many_small_parts_are_bounded() {
+    for part in ["R\r", "P|1|7\r", "O|1|7\r", "H|\\^&\r"] {
+        let text = part.repeat(60_000 / part.len());
+        let mut stream = b"\x05".to_vec();
+        for number in 1_u8..=16 {
+            let covered = [&[b'0' + number % 8], text.as_bytes(), b"\x03"].concat();
+            let sum = covered.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+            stream.extend([b"\x02", covered.as_slice(), format!("{sum:02X}\r\n").as_bytes()].concat());
+        }
+        stream.push(4);
+        let found = feed("astm", &[&stream]);
+        assert!((1..=1_000).contains(&frames(&found).len()), "{part:?}: {}", frames(&found).len());
+        assert!(read("astm", frames(&found)[0]).is_err() || part.starts_with('P'), "{part:?}");
+    }
+    let head = "MSH|^~\\&|M|W|||20260301081700||ORU^R01|42|P|2.6\r";
+    for part in ["OBX|1|NM|8867-4^HR^LN||72|/min|||||F\r", "OBX\r", "OBX|1|NM|8867-4||8388607\r", "ZZZ\r"] {
+        let message = [head, &part.repeat((1 << 19) / part.len())].concat();
+        let refused = read("hl7", message.as_bytes()).map_or(true, |decoded| decoded.readings.is_empty());
+        assert!(refused, "{part:?}");
+    }
+}
