@@ -47,13 +47,12 @@ const ALARMS: &[(u8, EventKind)] = &[
 ];
 /// Doors, ignition, acceleration, braking, turns; FE and FF are ignition on and off.
 const NO_ALARMS: &[u8] = &[0x00, 0x14, 0x29, 0x2A, 0x2B, 0x30, 0xFE, 0xFF];
-/// Bits 3-5 of the status byte.
+/// Bits 3-5 of the status byte. 6 is a fence in some models and stands in every heartbeat of others: the alarm byte tells fences.
 const STATES: &[(u8, EventKind)] = &[
     (1, EventKind::Vibration),
     (2, EventKind::PowerCut),
     (3, EventKind::LowBattery),
     (4, EventKind::Sos),
-    (6, EventKind::FenceLeft),
     (7, EventKind::DeviceRemoved),
 ];
 
