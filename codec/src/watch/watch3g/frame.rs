@@ -7,6 +7,8 @@ use crate::watch::scan::{Cut, Rule, Start, before, blank};
 
 /// Longest id, digits. IMEI has 15.
 const ID_DIGITS_MAX: usize = 20;
+/// Before 1 to 5 in binary content.
+const ESCAPE: u8 = 0x7D;
 /// Digits of LEN and of the index.
 const HEX_DIGITS: usize = 4;
 
@@ -74,7 +76,7 @@ pub(super) fn unescaped(content: &[u8]) -> Vec<u8> {
     let mut rest = content;
     while let [first, tail @ ..] = rest {
         let escaped = match rest {
-            [0x7D, code, ..] => b"}[],*".get(usize::from(*code).wrapping_sub(1)),
+            [ESCAPE, code, ..] => b"}[],*".get(usize::from(*code).wrapping_sub(1)),
             _ => None,
         };
         plain.push(*escaped.unwrap_or(first));
@@ -88,6 +90,8 @@ pub(super) fn unescaped(content: &[u8]) -> Vec<u8> {
 pub(super) struct Brackets {
     at: usize,
     depth: u32,
+    /// Escapes seen: each makes the content one byte shorter than it is on the wire.
+    escapes: usize,
 }
 
 impl Rule for Brackets {
@@ -107,10 +111,11 @@ impl Rule for Brackets {
                 (Some(b'['), _) => self.depth += 1,
                 (Some(b']'), _) => {
                     self.depth -= 1;
-                    if self.depth == 0 || as_declared(held, self.at) {
+                    if self.depth == 0 || self.as_declared(held) {
                         return Cut::Frame(self.at + 1);
                     }
                 }
+                (Some(1..=5), _) if held.get(self.at - 1) == Some(&ESCAPE) => self.escapes += 1,
                 _ => {}
             }
             self.at += 1;
@@ -125,13 +130,13 @@ fn ended(held: &[u8], at: usize) -> Cut {
     if whole.ends_with(b"]") { Cut::Frame(whole.len()) } else { Cut::Skip(at, "no end") }
 }
 
-/// The bracket at `at` closes where LEN says, counted with or without escapes.
-fn as_declared(held: &[u8], at: usize) -> bool {
-    let Some((content, declared)) = head(held).and_then(|head| Some((held.get(head.content..at)?, head.declared?)))
-    else {
-        return false;
-    };
-    content.len() == declared || (content.len() > declared && unescaped(content).len() == declared)
+impl Brackets {
+    /// The bracket at hand closes where LEN says, counted with or without escapes.
+    fn as_declared(&self, held: &[u8]) -> bool {
+        let Some(Head { content, declared: Some(declared), .. }) = head(held) else { return false };
+        let length = self.at.saturating_sub(content);
+        length == declared || length.checked_sub(self.escapes) == Some(declared)
+    }
 }
 
 #[cfg(test)]
