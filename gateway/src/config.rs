@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::floods::FloodConfig;
 use crate::link::csv;
+use crate::who::SessionConfig;
 use crate::{Error, sim};
 
 /// Longest wait of an ordinary report for company, milliseconds.
@@ -47,6 +48,11 @@ pub struct Config {
     pub unknown_devices: Option<UnknownDevices>,
     /// When a device sends too much.
     pub floods: FloodConfig,
+    /// The site's secret, 64 hexadecimal digits in a file of its own: the same at all its gateways and at the server. Needed when
+    /// people present cards or codes.
+    pub identity_key_file: Option<PathBuf>,
+    /// Who stands at the shared devices.
+    pub sessions: SessionConfig,
     /// Who may speak to this gateway.
     pub devices: Vec<DeviceConfig>,
     /// What the gateway listens to.
@@ -98,6 +104,8 @@ impl Default for Config {
             flush_ms: 1_000,
             unknown_devices: None,
             floods: FloodConfig::default(),
+            identity_key_file: None,
+            sessions: SessionConfig::default(),
             devices: Vec::new(),
             links: Vec::new(),
         }
@@ -120,6 +128,7 @@ impl Config {
         if self.flush_ms > FLUSH_MS_MAX {
             return Err(Error::Key(format!("flush_ms must be at most {FLUSH_MS_MAX}")));
         }
+        self.sessions.validate()?;
         Roster::new(&self.devices, self.unknown_devices)?;
         for link in &self.links {
             match link {

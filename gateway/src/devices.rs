@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use codec::Settings;
-use model::Name;
+use model::identity::KeyKind;
+use model::{ElderId, Name};
 use serde::Deserialize;
 
 use crate::Error;
 use crate::outlet::{DeviceKey, Refused};
+use crate::who::Users;
 
 /// Most devices of one gateway. A care home with a band and a cuff for each of 500 elders fits.
 pub const DEVICES_MAX: usize = 1_024;
 /// Longest id a protocol may give, bytes.
 pub(crate) const ID_BYTES_MAX: usize = 64;
+/// Longest measurement, seconds: an ECG of a day.
+const MEASURES_FOR_S_MAX: u32 = 86_400;
+/// Users of one device.
+const USERS_MAX: usize = 256;
 /// Unknown devices that are accepted under a name of their own, at most.
 const ACCEPTED_MAX: usize = 1_024;
 
@@ -32,8 +38,26 @@ pub struct DeviceConfig {
     /// A cabin's: who was measured comes from a session.
     #[serde(default)]
     pub shared: bool,
+    /// How long one measurement takes before its time, seconds: nobody is sure about one that a change of people falls into.
+    /// Without this key: 60 for blood pressure, 0 for everything else.
+    pub measures_for_s: Option<u32>,
+    /// What the person is whom the device names (a patient's id it has scanned): `card`, `qr` or `elder`. Without this key what it
+    /// says about people is not used.
+    pub person: Option<Person>,
+    /// The device's own users (a scale's): elders' numbers by what the device calls them; `unknown` is the one it does not know.
+    #[serde(default)]
+    pub users: BTreeMap<String, u32>,
     #[serde(default)]
     pub settings: Settings,
+}
+
+/// What a device's word for a person is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Person {
+    Card,
+    Qr,
+    Elder,
 }
 
 /// What happens to a device that is not on the list.
@@ -55,6 +79,9 @@ pub struct Device {
     pub id: Option<String>,
     pub address: Option<[u8; 6]>,
     pub shared: bool,
+    pub measures_for_s: Option<u32>,
+    pub person: Option<KeyKind>,
+    pub users: Users,
     pub settings: Settings,
 }
 
@@ -89,7 +116,28 @@ impl DeviceConfig {
             ),
         };
         let settings = Settings { address: self.settings.address.or(address), ..self.settings.clone() };
-        Ok(Device { name: self.name.clone(), codec, id: self.id.clone(), address, shared: self.shared, settings })
+        let person = self.person.map(|person| match person {
+            Person::Card => KeyKind::Card,
+            Person::Qr => KeyKind::Qr,
+            Person::Elder => KeyKind::Elder,
+        });
+        if self.measures_for_s.is_some_and(|long| long > MEASURES_FOR_S_MAX) {
+            return Err(fault(format!("measures_for_s must be at most {MEASURES_FOR_S_MAX}")));
+        }
+        if self.users.values().any(|elder| !(1..=0x7FFF_FFFF).contains(elder)) || self.users.len() > USERS_MAX {
+            return Err(fault(format!("users are at most {USERS_MAX} elders' numbers")));
+        }
+        Ok(Device {
+            name: self.name.clone(),
+            codec,
+            id: self.id.clone(),
+            address,
+            shared: self.shared,
+            measures_for_s: self.measures_for_s,
+            person,
+            users: self.users.iter().map(|(user, elder)| (user.clone(), ElderId(*elder))).collect(),
+            settings,
+        })
     }
 }
 
@@ -154,7 +202,17 @@ impl Roster {
 }
 
 fn plain(name: Name, codec: Option<&'static str>, id: Option<String>) -> Device {
-    Device { name, codec, id, address: None, shared: false, settings: Settings::default() }
+    Device {
+        name,
+        codec,
+        id,
+        address: None,
+        shared: false,
+        measures_for_s: None,
+        person: None,
+        users: Users::new(),
+        settings: Settings::default(),
+    }
 }
 
 /// `<codec>-<id>` in the letters a name may have. `None` when nothing of the id is left. A long id loses its beginning:

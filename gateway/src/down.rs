@@ -63,6 +63,11 @@ struct ServerTime {
 }
 
 impl Heard {
+    /// Server clock minus ours, milliseconds, once the server has told its time.
+    pub(crate) fn server_offset_ms(&self) -> Option<i64> {
+        Some(self.clock_offset_ms.load(Relaxed)).filter(|&offset| offset != i64::MIN)
+    }
+
     pub(crate) fn take(&self, message: &Down, clock: &Clock) {
         let known = match Topic::parse(&message.topic) {
             Ok(Topic::Down { kind: Kind::Ack, .. }) => self.ack(&message.payload),

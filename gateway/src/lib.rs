@@ -18,6 +18,7 @@ pub mod fleet;
 mod floods;
 mod framer;
 mod frames;
+mod kept;
 mod lanes;
 pub mod link;
 mod outlet;
@@ -26,10 +27,8 @@ pub mod recording;
 mod replay;
 mod report;
 mod running;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod sessions;
 pub mod sim;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the reception of what links hear"))]
 mod timeline;
 mod who;
 
@@ -41,6 +40,7 @@ pub use outlet::{DeviceKey, Heard, Outlet, Refused, Taken};
 pub use replay::{Replay, Replayed, replay};
 pub use report::Report;
 pub use running::{Stats, run, run_with};
+pub use who::{Denied, SessionConfig, SessionState};
 
 use std::path::PathBuf;
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use codec::Decoded;
+use model::identity::KeyKind;
 use model::{Name, Time, Waveform};
 
 use crate::devices::Device;
 use crate::reception::Reception;
 use crate::report::Report;
+use crate::who::{Denied, SessionState};
 
 /// One frame of a device, decoded, as a link heard it.
 #[derive(Clone, Debug)]
@@ -83,6 +85,21 @@ impl Outlet {
     /// The device of a key with its settings, for a link that must decode or connect first. An unknown one is counted.
     pub async fn device(&self, key: &DeviceKey, at: Time) -> Result<Arc<Device>, Refused> {
         self.0.known(key, at).await
+    }
+
+    /// A person presents themselves at the shared devices.
+    pub async fn present(&self, kind: KeyKind, text: &str, now: Time) -> Result<SessionState, Denied> {
+        self.0.sessions().present(kind, text, now).await
+    }
+
+    /// The person at the shared devices leaves.
+    pub async fn leave(&self, now: Time) -> SessionState {
+        self.0.sessions().close(now).await
+    }
+
+    /// Whether somebody is at the shared devices.
+    pub fn session(&self, now: Time) -> SessionState {
+        self.0.sessions().state(now)
     }
 
     /// All devices of the list, for a link that looks for them.

@@ -15,6 +15,7 @@ use crate::floods::Floods;
 use crate::framer::Inlet;
 use crate::outlet::{DeviceKey, Heard, Refused, Taken};
 use crate::report::Report;
+use crate::running::Stats;
 use crate::who::Sessions;
 use crate::{Config, Error};
 
@@ -31,15 +32,16 @@ pub(crate) struct Reception {
 }
 
 impl Reception {
-    pub(crate) fn new(config: &Config, inlet: Inlet, figures: Arc<Figures>, clock: Clock) -> Result<Self, Error> {
+    /// Reads what the steps have kept: small files, once.
+    pub(crate) fn new(config: &Config, inlet: Inlet, stats: &Stats, clock: Clock) -> Result<Self, Error> {
         Ok(Self {
             roster: RwLock::new(Roster::new(&config.devices, config.unknown_devices)?),
             floods: Floods::new(&config.floods),
-            clocks: Clocks::default(),
-            sessions: Sessions::default(),
+            clocks: Clocks::open(&config.data_dir, Arc::clone(&stats.heard)),
+            sessions: Sessions::open(config)?,
             edge: Edge::default(),
             inlet,
-            figures,
+            figures: Arc::clone(&stats.figures),
             clock,
         })
     }
@@ -48,9 +50,9 @@ impl Reception {
     pub(crate) async fn hear(&self, heard: Heard) -> Result<Taken, Refused> {
         let device = self.known(&heard.device, heard.at).await?;
         self.slow(&device.name, !heard.decoded.events.is_empty(), heard.at).await;
-        let report = self.clocks.report(&device, heard.at, &heard.decoded);
+        let report = self.clocks.report(&device, heard.at, &heard.decoded).await;
         let report = Report { waveforms: heard.waveforms, ..report };
-        let report = self.sessions.attribute(&device, &heard.decoded, report);
+        let report = self.sessions.attribute(&device, Some(&heard.decoded), report, heard.at).await;
         self.deliver(device.name.clone(), heard.at, report).await
     }
 
@@ -59,6 +61,7 @@ impl Reception {
         let device = self.known(key, at).await?;
         self.slow(&device.name, !report.events.is_empty(), at).await;
         let report = Report { device: device.name.clone(), shared: device.shared, ..report };
+        let report = self.sessions.attribute(&device, None, report, at).await;
         self.deliver(device.name.clone(), at, report).await
     }
 
@@ -82,6 +85,10 @@ impl Reception {
             self.tell(EventKind::UnknownDevice, at).await;
         }
         found
+    }
+
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     pub(crate) fn devices(&self) -> Vec<Arc<Device>> {

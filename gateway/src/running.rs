@@ -51,7 +51,7 @@ impl Stats {
 
     /// Server clock minus ours, milliseconds, once the server has told its time.
     pub fn clock_offset_ms(&self) -> Option<i64> {
-        Some(self.heard.clock_offset_ms.load(Relaxed)).filter(|&offset| offset != i64::MIN)
+        self.heard.server_offset_ms()
     }
 }
 
@@ -88,7 +88,7 @@ impl Core {
         };
         let (mut framing, closing) = (JoinSet::new(), Stop::new());
         let inlet = framer.start(&mut framing, &closing, stop);
-        let reception = Reception::new(config, inlet, Arc::clone(&stats.figures), clock.clone())?;
+        let reception = Reception::new(config, inlet, stats, clock.clone())?;
         let mut parts = JoinSet::new();
         let uplink = Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since: now };
         parts.spawn(uplink.run(cut, clock.clone(), stats.clone(), stop.clone()));

@@ -77,10 +77,6 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    pub(crate) const fn new(limits: Limits) -> Self {
-        Self { limits, sessions: VecDeque::new() }
-    }
-
     /// The sessions of an earlier run. One that was open ended at its last sign on disk: who stood there since, nobody knows.
     pub(crate) fn restored(limits: Limits, saved: &[Saved]) -> Self {
         let one = |saved: &Saved| {
@@ -209,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_measurement_is_of_who_stood_there_for_all_of_it() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         assert_eq!(book.who(span(0, 0), at(1)), Err(Nobody::NoSession));
         assert_eq!(book.open(elder(1), at(10)), Opened::New);
         assert_eq!(book.who(span(20, 50), at(51)), Ok(elder(1)));
@@ -224,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_inexact_time_widens_the_doubt() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         book.open(elder(1), at(0));
         book.open(elder(2), at(60));
         let exact = span(70, 70);
@@ -234,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_by_time_and_a_measurement_or_the_card_prolongs_it() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         book.open(elder(1), at(0));
         book.measured(&elder(1), at(100));
         assert_eq!(book.current(at(279)).map(|current| current.until), Some(at(280)));
@@ -255,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_restart_ends_the_session_at_its_last_sign() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         book.open(elder(1), at(0));
         book.open(elder(2), at(60));
         book.measured(&elder(2), at(90));
@@ -269,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_ends_the_session() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         book.open(elder(1), at(1_000));
         assert_eq!(book.current(at(100)), None);
         assert_eq!(book.who(span(90, 100), at(100)), Err(Nobody::NoSession));
@@ -277,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_book_stays_small() {
-        let mut book = Book::new(LIMITS);
+        let mut book = Book::restored(LIMITS, &[]);
         for i in 0..2_000 {
             book.open(elder(1 + i), at(i64::from(i)));
         }
@@ -312,7 +308,7 @@ mod tests {
         /// one at the devices in every second of it (but for the tolerance at its ends), and nobody else in any.
         #[test]
         fn no_reading_is_given_to_somebody_whose_session_did_not_cover_it(steps in steps()) {
-            let mut book = Book::new(LIMITS);
+            let mut book = Book::restored(LIMITS, &[]);
             // Who stood there in each second, written down independently of the book.
             let mut there: Vec<Option<u32>> = Vec::new();
             let (mut now, mut person, mut seen) = (0_i64, None::<u32>, 0_i64);
