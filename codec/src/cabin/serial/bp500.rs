@@ -1,4 +1,5 @@
-//! `serial:bp500`, Terumo BP-500. Second hand; the rule of the check byte is not known, so it is not checked.
+//! `serial:bp500`, Terumo BP-500. Second hand: public code with one recorded block. The rule of the check byte is not known
+//! (of that block it was not printable, which rules out a plain XOR), so it is not checked.
 //!
 //! ```text
 //! STX R1,id,yymmdd,hhmmss,SYS,MAP,DIA,PUL,.. ETX BCC

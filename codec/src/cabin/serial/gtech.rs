@@ -1,9 +1,11 @@
-//! `serial:gtech`, G-Tech GL-150 and GL-310 height and weight scales. Second hand (comments in public code).
+//! `serial:gtech`, G-Tech GL-150 and GL-310 height and weight scales. Second hand: public code
+//! with one recorded printout.
 //!
 //! ```text
 //! STX height,weight,?,?,bmi ETX         cm, kg
-//! HEIGHT : 168.0 cm CR LF ...           printer text with NUL and ESC in it (output F4 = 1)
+//! HEIGHT   ---- 188.6 cm CR LF ...      printer text with NUL and ESC in it (output F4 = 1); each line is a frame
 //! ```
+//! STANDARD and FATNESS of the printout are compared with a table, not measured: they are kept as they were written.
 
 use model::Metric;
 
@@ -24,15 +26,15 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
             {
                 tell(&mut out, Some(metric), "", value, unit, settings)?;
             }
-        } else if let Some((label, shown)) = line.split_once([':', '：', '=']) {
+        } else if let Some((label, shown)) = line.split_once("----").or_else(|| line.split_once([':', '：', '='])) {
             let shown = shown.trim();
             let end = shown.find(|c: char| !matches!(c, '+' | '-' | '.' | '0'..='9')).unwrap_or(shown.len());
-            let (value, unit) = shown.split_at(end);
+            let (value, unit) = if end == 0 { (shown, "") } else { shown.split_at(end) };
             tell(&mut out, analyte::name(label), label.trim(), value, unit.trim(), settings)?;
         }
     }
-    if out.readings.is_empty() {
-        return Err(Malformed::shape("no height and no weight"));
+    if out.readings.is_empty() && out.device.other.is_empty() {
+        return Err(Malformed::shape("not a line or block of a height and weight scale"));
     }
     Ok(out)
 }

@@ -1,9 +1,12 @@
-//! `serial:hbp9020`, Omron HBP-9020. Second hand: two public descriptions, which disagree on the line's end and stop bits.
+//! `serial:hbp9020`, Omron HBP-9020. Second hand: public descriptions and code with one recorded line; they disagree on the
+//! line's end, the stop bits and the last field.
 //!
 //! ```text
-//! bp,ID(20),YYYY/MM/DD,HH:MM,SYS,MAP,DIA,PUL,err CR [LF]
+//! bp,ID(20),YYYY/MM/DD,HH:MM,SYS,MAP,DIA,PUL,last CR [LF]
 //! STX YYMMDD HHMM SYS DIA PUL ETX          (another mode; indicative)
 //! ```
+//! `last` is called an error by one source; the recorded line has 3 there beside good values, as the HBP-9030 counts movements.
+//! So: with values it is movements, without values it is the error.
 
 use super::{name, part};
 use crate::cabin::framing::content;
@@ -16,11 +19,14 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     let fields: Vec<&str> = line.split(',').map(str::trim).collect();
     let mut out = Decoded::default();
     match fields[..] {
-        ["bp" | "BP", id, date, time, systolic, mean, diastolic, pulse, error, ..] => {
+        ["bp" | "BP", id, date, time, systolic, mean, diastolic, pulse, last, ..] => {
             name(&mut out, id);
             let stamp = stamp(date.split('/'), time.split(':'), settings.offset_min);
-            let error = number(error)?;
-            put_cuff(&mut out, &Cuff { systolic, mean: Some(mean), diastolic, pulse, error, moved: false, stamp })?;
+            let last = number(last)?;
+            let measured =
+                [systolic, diastolic].iter().all(|text| text.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
+            let (error, moved) = if measured { (0, last != 0) } else { (last, false) };
+            put_cuff(&mut out, &Cuff { systolic, mean: Some(mean), diastolic, pulse, error, moved, stamp })?;
         }
         [block] => spaced(block, &mut out, settings)?,
         _ => return Err(Malformed::shape("not a line of an HBP-9020")),
@@ -57,10 +63,10 @@ pub(super) fn pairs<const N: usize>(text: &str) -> Result<[i64; N], Malformed> {
     }))
 }
 
-/// The device's error: blank or 0 = none, `E2` = 2.
+/// The last field: blank or 0 = none, `E2` = 2.
 fn number(text: &str) -> Result<u32, Malformed> {
     match text.trim_start_matches(['E', 'e']) {
         "" => Ok(0),
-        digits => digits.parse().map_err(|_| Malformed::shape("an error that is no number")),
+        digits => digits.parse().map_err(|_| Malformed::shape("a last field that is no number")),
     }
 }

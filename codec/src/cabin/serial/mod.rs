@@ -7,6 +7,7 @@ mod gtech;
 mod hbp9020;
 mod hbp9030;
 mod scale;
+mod tm2657;
 mod uriscan;
 
 use super::framing::{Form, TextFramer};
@@ -19,6 +20,10 @@ const PRINTOUT_MAX: usize = 8_192;
 
 fn lines() -> Box<dyn Framer> {
     TextFramer::boxed(Form { lines: true, check: 0, max: LINE_MAX })
+}
+
+fn blocks() -> Box<dyn Framer> {
+    TextFramer::boxed(Form { lines: false, check: 0, max: LINE_MAX })
 }
 
 fn checked_blocks() -> Box<dyn Framer> {
@@ -47,6 +52,12 @@ pub(crate) static CODECS: &[Codec] = &[
         about: "Terumo BP-500 blood-pressure monitor",
         framing: Framing::Stream(checked_blocks),
         decode: bp500::decode,
+    },
+    Codec {
+        name: "serial:tm2657",
+        about: "A&D TM-2657P blood-pressure monitor",
+        framing: Framing::Stream(blocks),
+        decode: tm2657::decode,
     },
     Codec {
         name: "serial:scale",

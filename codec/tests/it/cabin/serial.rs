@@ -88,6 +88,10 @@ fn nasty_25_both_ends_of_a_line_are_taken() {
         );
     }
     failed(&read("serial:hbp9020", b"bp,1001,2026/03/01,08:15,  0,  0,  0,  0,E3").unwrap(), 3);
+    // A line that somebody recorded: 3 stands beside good values, so it is no error.
+    let recorded = read("serial:hbp9020", b"bp,99999999999999999999,2023/04/27,15:06,140,098,077,068,3\r\n").unwrap();
+    assert_eq!(recorded.readings.len(), 4);
+    assert!(recorded.readings.iter().all(|reading| reading.value.is_some() && reading.quality == Quality::Motion));
     let other_mode = read("serial:hbp9020", b"\x02 260301 0815 128 82 71\x03").unwrap();
     assert_eq!(one(&other_mode, Metric::Systolic).at.unwrap().rfc3339(), "2026-03-01T08:15:00+08:00");
 }
@@ -102,7 +106,32 @@ fn cuffs_with_impossible_numbers_or_dates_are_doubted() {
 }
 
 #[test]
+fn numbers_that_the_hbp9030_cannot_measure_are_not_judged() {
+    let decoded = read("serial:hbp9030", b"2026,03,01,08,15,00000000000000001001,0,270, 82, 71,0").unwrap();
+    assert_eq!(one(&decoded, Metric::Systolic).quality, Quality::OutOfRange);
+    assert_eq!(one(&decoded, Metric::Diastolic).quality, Quality::Ok);
+    let signed = b"2026,03,01,08,15,00000000000000001001,0,+12, 82, 71,0";
+    assert!(read("serial:hbp9030", signed).is_err(), "no sign in three digits");
+}
+
+#[test]
+fn the_tm2657_names_its_values_by_letters() {
+    let block = b"\x02A\x1EB\x1EC\x1ED\x1EE\x1ES128\x1EM 96\x1ED 82\x1EP 71\x1E\x03";
+    let decoded = read("serial:tm2657", frames(&feed("serial:tm2657", &[block]))[0]).unwrap();
+    assert_eq!(one(&decoded, Metric::Systolic).value, Some(128.0));
+    assert_eq!(one(&decoded, Metric::Diastolic).value, Some(82.0));
+    assert_eq!(one(&decoded, Metric::PulseRate).value, Some(71.0));
+    // Four fields in front: every value would be taken for its neighbour.
+    assert!(read("serial:tm2657", b"\x02B\x1EC\x1ED\x1EE\x1ES128\x1EM 96\x1ED 82\x1EP 71\x1E\x03").is_err());
+}
+
+#[test]
 fn the_bp500_needs_its_check_byte() {
+    // A block that somebody recorded, but for the check byte.
+    let recorded = b"\x02R1,000000000,210427,153000,128,097,082,084,0000,0000,00000,000\x03\xE4";
+    let decoded = read("serial:bp500", frames(&feed("serial:bp500", &[recorded]))[0]).unwrap();
+    assert_eq!(one(&decoded, Metric::MeanArterialPressure).value, Some(97.0));
+    assert_eq!(decoded.readings[0].at.unwrap().rfc3339(), "2021-04-27T15:30:00+08:00");
     let block = b"\x02R1,1001,260301,081500,128,96,82,71,0\x03\x5A";
     assert_eq!(frames(&feed("serial:bp500", &[block])), [block]);
     assert!(frames(&feed("serial:bp500", &[&block[..block.len() - 1]])).is_empty());
@@ -146,13 +175,22 @@ fn nasty_26_control_bytes_in_printer_text_are_ignored() {
     if nasty(26).is_none() {
         return;
     }
-    let print = b"\x1B@\x00\x00HEIGHT :\x00 168.0 cm\r\n\x1BWEIGHT : 72.5 kg\r\n\x00\x00\r\nBMI : 25.7\r\n";
+    // A printout that somebody recorded.
+    let print =
+        b"\0\r\nGENDER   ---- FEMALE\r\nWEIGHT   ---- 90.05 kg\r\nSTANDARD ---- 74.69 kg\r\nHEIGHT   ---- 188.6 cm\r\n\
+        B  M  I  ----  25.3   \r\nFATNESS  ---- 120.5 % \r\nMARKS    ---- FATTY\r\n\x1bT\0";
     let found = feed("serial:gtech", &[print]);
-    let read_values: Vec<_> =
-        frames(&found).into_iter().flat_map(|frame| values(&read("serial:gtech", frame).unwrap())).collect();
-    assert_eq!(read_values, [(Metric::Height, Some(168.0)), (Metric::Weight, Some(72.5)), (Metric::Bmi, Some(25.7))]);
+    let decoded: Vec<_> = frames(&found).into_iter().map(|frame| read("serial:gtech", frame)).collect();
+    assert!(decoded.iter().all(Result::is_ok), "{decoded:?}");
+    let read_values: Vec<_> = decoded.iter().flatten().flat_map(values).collect();
+    assert_eq!(read_values, [(Metric::Weight, Some(90.05)), (Metric::Height, Some(188.6)), (Metric::Bmi, Some(25.3))]);
+    let kept: Vec<_> = decoded.iter().flatten().flat_map(|d| results(d).to_vec()).map(|r| r["name"].clone()).collect();
+    assert_eq!(kept, ["GENDER", "STANDARD", "FATNESS", "MARKS"], "a table's standard weight is not the person's");
     let block = read("serial:gtech", b"\x02168.0,72.5,0,0,25.7\x03").unwrap();
-    assert_eq!(values(&block), read_values);
+    assert_eq!(
+        values(&block),
+        [(Metric::Height, Some(168.0)), (Metric::Weight, Some(72.5)), (Metric::Bmi, Some(25.7))]
+    );
     assert_eq!(values(&read("serial:gtech", b"\x02168.0,0.0,0,0,0\x03").unwrap()), [(Metric::Height, Some(168.0))]);
 }
 

@@ -18,6 +18,7 @@ const STREAMS: &[(&str, &[u8], usize)] = &[
     ("serial:hbp9020", b"\x02 260301 0815 128 82 71\x03", 1),
     ("serial:hbp9030", b"2026,03,01,08,15,00000000000000001001,0,128, 82, 71,0\r\n", 1),
     ("serial:bp500", b"\x02R1,1001,260301,081500,128,96,82,71,0\x03\x5A", 1),
+    ("serial:tm2657", b"\x02A\x1EB\x1EC\x1ED\x1EE\x1ES128\x1EM 96\x1ED 82\x1EP 71\x1E\x03", 1),
     ("serial:scale", b"US,GS,+0071.000  kg\r\nST,GS,+0072.500  kg\r\n", 2),
     ("serial:gtech", b"\x02168.0,72.5,0,0,25.7\x03", 1),
     ("serial:gtech", b"\x1B@HEIGHT : 168.0 cm\r\nWEIGHT :\x00 72.5 kg\r\n", 2),

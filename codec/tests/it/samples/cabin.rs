@@ -22,6 +22,7 @@ pub(crate) const SAMPLES: &[Sample] = &[
     plain("serial:hbp9030", b"2026,03,01,08,15,00000000000000001001,0,128, 82, 71,0"),
     plain("serial:hbp9030", b"2026,07,11,09,31,00000000000000000000,2,   ,   ,   ,0"),
     plain("serial:bp500", b"\x02R1,1001,260301,081500,128,96,82,71,0\x03\x5A"),
+    plain("serial:tm2657", b"\x02A\x1EB\x1EC\x1ED\x1EE\x1ES128\x1EM 96\x1ED 82\x1EP 71\x1E\x03"),
     plain("serial:scale", b"ST,GS,+0072.500  kg"),
     plain("serial:scale", b"OL,GS,+9999.999  kg"),
     plain("serial:gtech", b"\x02168.0,72.5,0,0,25.7\x03"),

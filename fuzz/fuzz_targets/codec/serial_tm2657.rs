@@ -1,0 +1,2 @@
+#![no_main]
+vigil_fuzz::codec!("serial:tm2657");
