@@ -20,8 +20,11 @@ const DEGREE: f64 = 1_800_000.0;
 /// Date and time, satellites, two coordinates, speed, flags.
 const PLACE_BYTES: usize = 18;
 const ID_BYTES: usize = 8;
-/// Network code and cell, in the usual form.
+/// Network code and cell, in the usual form; in the longest.
 const CELL_BYTES: usize = 8;
+const LONGEST_CELL_BYTES: usize = 32;
+/// Status, battery, signal, alarm, language.
+const STATUS_BYTES: usize = 5;
 
 fn date(bytes: &[u8], fix: bool, settings: &Settings) -> Option<Stamp> {
     let [year, month, day, hour, minute, second] = *bytes.first_chunk::<6>()?;
@@ -63,27 +66,51 @@ pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Set
         return Ok(());
     }
     let (stamp, rest) = place(told, content, settings)?;
-    if !WITH_STATUS.contains(&kind) {
-        return Ok(());
+    if stamp == Stamp::Impossible {
+        // Without a date in its place the layout is one that is not known here, and so are its coordinates.
+        told.device.position = None;
+        told.device.other.insert("undecoded_bytes", content.len().into());
     }
-    // The cell, with a length before it from most makers, then: status, battery, signal, alarm, language.
-    let (rest, voltage) = match rest {
-        [length @ 8..=0x20, tail @ ..] => {
-            let cell = CELL_BYTES + usize::from(length.saturating_sub(9));
-            let tail = tail.get(cell..).unwrap_or_default();
-            (tail, tail.len() == 6 && !WITH_FENCE.contains(&kind))
-        }
-        tail => (tail.get(CELL_BYTES..).unwrap_or_default(), true),
-    };
-    let Some(state) = rest.first() else { return Ok(()) };
-    states(told, *state);
-    // A battery in hundredths of a volt takes two bytes instead of one.
-    let (level, alarm) = if voltage { (None, rest.get(4)) } else { (rest.get(1), rest.get(3)) };
-    told.readings.extend(level.copied().and_then(sixths).map(|battery| battery.stamped(stamp)));
-    if let Some(code) = alarm {
-        alarms(told, *code);
+    if WITH_STATUS.contains(&kind) {
+        status(told, rest, STATUS_BYTES + usize::from(WITH_FENCE.contains(&kind)), stamp);
     }
     Ok(())
+}
+
+/// The cell, then status, battery, signal, alarm and language, in `wanted` bytes. Makers disagree whether the length of the
+/// cell counts itself, and some send no length but a battery of two bytes: what leaves `wanted` bytes is right.
+fn status(told: &mut Decoded, rest: &[u8], wanted: usize, stamp: Stamp) {
+    let (length, cell) = rest.split_first().map_or((0, rest), |(length, cell)| (usize::from(*length), cell));
+    let counted = CELL_BYTES + length.saturating_sub(CELL_BYTES + 1);
+    let behind = |bytes: usize| cell.get(bytes..).filter(|status| status.len() == wanted);
+    let has_length = (CELL_BYTES..=LONGEST_CELL_BYTES).contains(&length);
+    match behind(counted).or(behind(length)).filter(|_| has_length) {
+        Some([state, level, _, alarm, ..]) => {
+            states(told, *state);
+            told.readings.extend(sixths(*level).map(|battery| battery.stamped(stamp)));
+            alarms(told, *alarm);
+        }
+        _ => match rest.get(CELL_BYTES..) {
+            Some([state, _, _, _, alarm]) if !has_length => {
+                states(told, *state);
+                alarms(told, *alarm);
+            }
+            // A layout that is not known: nothing of it is believed but a call for help.
+            _ => {
+                let (state, alarm) = (cell.get(counted), cell.get(counted + 3));
+                let call = match (alarm, state) {
+                    (Some(0x01), _) => Some(EventKind::Sos),
+                    (Some(0x23), _) => Some(EventKind::Fall),
+                    (_, Some(state)) if state >> 3 & 7 == 4 => Some(EventKind::Sos),
+                    _ => None,
+                };
+                if let Some(kind) = call {
+                    happened(told, kind, alarm.copied().unwrap_or_default().into());
+                }
+                told.device.other.insert("undecoded_bytes", rest.len().into());
+            }
+        },
+    }
 }
 
 /// Some send their id before the place: then the first six bytes are no date, and those after the id are.

@@ -93,9 +93,15 @@ fn understand(told: &mut Decoded, parts: Parts<'_>, settings: &Settings) -> Resu
         }
         (false, STATUS, [state, level, gsm, rest @ ..]) => {
             states(told, *state);
-            told.readings.extend(sixths(*level));
-            told.device.other.insert("gsm_rssi", (*gsm).into());
-            rest.first().iter().for_each(|alarm| alarms(told, **alarm));
+            // Above 4 bars and 6 steps the layout is another one.
+            if *level <= 6 && *gsm <= 4 {
+                told.readings.extend(sixths(*level));
+                told.device.other.insert("gsm_rssi", (*gsm).into());
+                // A heartbeat is no alarm: a code that is not known says nothing here.
+                if let Some(code) = rest.first().filter(|code| ALARMS.iter().any(|(known, _)| known == *code)) {
+                    alarms(told, *code);
+                }
+            }
         }
         (false, HEARTBEAT, [state, ..]) => states(told, *state),
         (false, 0x95, content) => location::alarm(told, content, settings)?,

@@ -64,6 +64,64 @@ fn samples_say_what_they_were_made_for() {
     assert_eq!(login.device.other["login_offset_min"], 480);
 }
 
+/// Status and alarm stand behind a cell whose length makers write differently.
+#[test]
+fn gt06_finds_the_alarm_in_every_layout() {
+    let cases: &[(&str, &str, &[&str], Option<f64>)] = &[
+        (
+            "length that counts itself",
+            "787825161a0301080f1ec9026b586a0c3d5ce000145a0901cc002866000eee4006040102000799540d0a",
+            &["sos"],
+            Some(100.0),
+        ),
+        (
+            "length that does not",
+            "787826161a0301080f1ec9026b586a0c3d5ce000145a0901cc002866000eee0c4006040102000764280d0a",
+            &["sos"],
+            Some(100.0),
+        ),
+        (
+            "long cell, fence",
+            "78782d271a0301080f1ec9026b586a0c3d5ce000145a1001cc0100009a00000000000a6f24014605042302ff000731770d0a",
+            &["fall"],
+            Some(83.0),
+        ),
+        (
+            "no length, battery in volts",
+            "787824161a0301080f1ec9026b586a0c3d5ce000145a01cc002866000eee6204e40400000769c10d0a",
+            &["sos"],
+            None,
+        ),
+        (
+            "unknown, a call in the alarm byte",
+            "787829161a0301080f1ec9026b586a0c3d5ce000145a0801cc002866000eee4604040102aabbccdd00075d4e0d0a",
+            &["sos"],
+            None,
+        ),
+        (
+            "unknown, a call in the status byte",
+            "787829161a0301080f1ec9026b586a0c3d5ce000145a0801cc002866000eee6204040902aabbccdd0007cc2d0d0a",
+            &["sos"],
+            None,
+        ),
+        (
+            "unknown, no call",
+            "787829161a0301080f1ec9026b586a0c3d5ce000145a0801cc002866000eee460404ea02aabbccdd0007e2c10d0a",
+            &[],
+            None,
+        ),
+        ("heartbeat", "78780a1346040300020007d7d30d0a", &[], Some(66.0)),
+        ("heartbeat with an SOS", "78780a136404030002000783eb0d0a", &["sos"], Some(66.0)),
+        ("heartbeat of another layout", "78780a130604ea04000007ad030d0a", &[], None),
+        ("heartbeat with a word that is no alarm", "78780a13460604f0830007ce420d0a", &[], Some(100.0)),
+    ];
+    for (what, hex, events, battery) in cases {
+        let told = decode("gt06", &unhex(hex));
+        assert!(!told.device.other.contains_key("checksum"), "{what}");
+        assert_eq!((kinds(&told).as_slice(), value(&told, Metric::Battery)), (*events, *battery), "{what}");
+    }
+}
+
 /// What a framer of this family may hold, bytes.
 const HELD_BYTES_MAX: usize = 32 << 10;
 
