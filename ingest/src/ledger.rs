@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use model::runs::Runs;
 use model::{GatewayId, Lane, Seq};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub const RUNS_MAX: usize = 1_024;
 /// Epochs remembered per (gateway, lane): the current one and the one before.
 pub const EPOCHS_MAX: usize = 2;
+/// Runs of missing numbers told of one lane at once. The others are told when these are filled or declared.
+pub const HOLES_MAX: usize = 256;
 const SHARDS: usize = 64;
 /// Identifies the saved form. Change it when the form changes: an old file is then ignored.
 const MAGIC: u32 = 0x5647_4c31;
@@ -30,6 +33,12 @@ pub struct Track {
     /// First number of a run -> the number after its last. Runs neither touch nor overlap.
     runs: BTreeMap<u64, u64>,
     pub duplicates: u64,
+    /// Numbers that the gateway said, at its last birth, are waiting in its outbox: the first, and the one after the last.
+    #[serde(skip)]
+    announced: Option<(u64, u64)>,
+    /// Runs below were forgotten: nothing is said about numbers there.
+    #[serde(skip)]
+    floor: u64,
 }
 
 impl Track {
@@ -52,8 +61,10 @@ impl Track {
             end = after_end;
         }
         self.runs.insert(start, end);
-        if self.runs.len() > RUNS_MAX {
-            self.runs.pop_first();
+        if self.runs.len() > RUNS_MAX
+            && let Some((_, end)) = self.runs.pop_first()
+        {
+            self.floor = end;
         }
     }
 
@@ -62,10 +73,25 @@ impl Track {
         self.runs.first_key_value().map_or(0, |(_, end)| *end)
     }
 
-    /// Numbers missing between the first and the newest seen.
+    /// Numbers missing between the first and the newest that are known to exist.
     pub fn holes(&self) -> u64 {
-        let ends = self.runs.values();
-        ends.zip(self.runs.keys().skip(1)).map(|(end, next)| next - end).sum()
+        self.missing(0, u64::MAX).count()
+    }
+
+    /// What of `first..=last` exists at the gateway, as far as is known, and is not durable here.
+    pub fn missing(&self, first: u64, last: u64) -> Runs {
+        let (from, next) = self.announced.unwrap_or((u64::MAX, 0));
+        let lowest = self.runs.keys().next().map_or(from, |start| from.min(*start)).max(self.floor);
+        let beyond = self.runs.values().next_back().map_or(next, |end| next.max(*end));
+        let mut missing = Runs::default();
+        if beyond > lowest {
+            missing.insert(lowest.max(first), (beyond - 1).min(last));
+        }
+        let start = self.runs.range(..=first).next_back().map_or(first, |(start, _)| *start);
+        for (start, end) in self.runs.range(start..).take_while(|(start, _)| **start <= last) {
+            missing.remove(*start, end - 1);
+        }
+        missing
     }
 }
 
@@ -90,6 +116,22 @@ pub struct FrameKey {
     pub lane: Lane,
     pub epoch: u32,
     pub seq: u64,
+}
+
+/// Name of one lane in one epoch of a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LaneKey {
+    pub gateway: GatewayId,
+    pub lane: Lane,
+    pub epoch: u32,
+}
+
+/// Numbers that are missing, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    pub lane: LaneKey,
+    pub first: u64,
+    pub last: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +167,49 @@ impl Ledger {
             tracks.sort_by_key(|track| std::cmp::Reverse(track.epoch));
             tracks.truncate(EPOCHS_MAX);
         }
+    }
+
+    /// What a gateway says at its birth of one lane: numbers from `first` up to but not including `next` wait in its outbox.
+    pub fn announce(&self, gateway: GatewayId, lane: Lane, epoch: u32, first: u64, next: u64) {
+        let mut shard = self.shard(gateway);
+        let tracks = shard.entry((gateway, lane)).or_default();
+        if let Some(track) = tracks.iter_mut().find(|track| track.epoch == epoch) {
+            track.announced = Some((first, next));
+        } else if first < next {
+            tracks.push(Track { epoch, announced: Some((first, next)), ..Track::default() });
+            tracks.sort_by_key(|track| std::cmp::Reverse(track.epoch));
+            tracks.truncate(EPOCHS_MAX);
+        }
+    }
+
+    /// Every run of missing numbers, the oldest of each lane first and at most [`HOLES_MAX`] a lane.
+    pub fn holes(&self) -> Vec<Hole> {
+        let mut holes = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for ((gateway, lane), tracks) in &*shard {
+                for track in tracks.iter().filter(|track| track.runs.len() > 1 || track.announced.is_some()) {
+                    let lane = LaneKey { gateway: *gateway, lane: *lane, epoch: track.epoch };
+                    let missing = track.missing(0, u64::MAX);
+                    holes.extend(missing.iter().take(HOLES_MAX).map(|(first, last)| Hole { lane, first, last }));
+                }
+            }
+        }
+        holes
+    }
+
+    /// What of `first..=last` is not durable. `None` when the epoch is forgotten.
+    pub fn missing(&self, key: LaneKey, first: u64, last: u64) -> Option<Runs> {
+        let shard = self.shard(key.gateway);
+        let track = shard.get(&(key.gateway, key.lane))?.iter().find(|track| track.epoch == key.epoch)?;
+        Some(track.missing(first, last))
+    }
+
+    /// The newest epoch of a gateway, over all its lanes.
+    pub fn newest_epoch(&self, gateway: GatewayId) -> u32 {
+        let shard = self.shard(gateway);
+        let tracks = Lane::ALL.iter().filter_map(|lane| shard.get(&(gateway, *lane))?.first());
+        tracks.map(|track| track.epoch).max().unwrap_or(0)
     }
 
     /// The newest epoch's track of one lane.
@@ -215,6 +300,24 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(Ledger::load(&path).1, Seq(0));
+    }
+
+    #[test]
+    fn what_a_gateway_announces_is_missing_until_it_comes() {
+        let ledger = Ledger::default();
+        let lane = LaneKey { gateway: GatewayId(1), lane: Lane::Vit, epoch: 4 };
+        let holes = || ledger.holes().iter().map(|hole| (hole.first, hole.last)).collect::<Vec<_>>();
+        ledger.announce(lane.gateway, lane.lane, 4, 7, 7);
+        assert!(holes().is_empty(), "nothing waits there");
+        ledger.announce(lane.gateway, lane.lane, 4, 10, 100);
+        ledger.mark((60..90).map(|seq| key(4, seq)));
+        assert_eq!(holes(), [(10, 59), (90, 99)]);
+        assert_eq!(ledger.missing(lane, 50, 95).unwrap().iter().collect::<Vec<_>>(), [(50, 59), (90, 95)]);
+        ledger.mark((5..60).map(|seq| key(4, seq)));
+        ledger.mark((90..102).map(|seq| key(4, seq)));
+        assert!(holes().is_empty());
+        assert_eq!((ledger.newest_epoch(GatewayId(1)), ledger.newest_epoch(GatewayId(2))), (4, 0));
+        assert_eq!(ledger.missing(LaneKey { epoch: 9, ..lane }, 1, 2), None);
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 
 mod care;
 mod config;
+mod custody;
 mod frame;
 mod intake;
 pub mod ledger;
@@ -34,6 +35,7 @@ use store::readings::Readings;
 use store::records::{NewMove, Records};
 
 pub use config::Config;
+pub use custody::Missing;
 pub use stats::Counters;
 
 use intake::{Job, Refusal};
@@ -44,6 +46,8 @@ use view::View;
 const LEDGER_CURSOR: &str = "ledger";
 /// Seconds between two looks whether the rules of gateways have changed.
 const CARE_EVERY_S: u64 = 5;
+/// Seconds between two looks at missing frames.
+const CUSTODY_EVERY_S: u64 = 1;
 /// The ledger's saved form in the data directory. A cache: may be deleted.
 const LEDGER_FILE: &str = "ledger.ckpt";
 /// Bytes read at once while the ledger catches up at start.
@@ -80,6 +84,7 @@ struct Shared {
     care: care::Care,
     /// Decisions about measurements, one after the other.
     moves: Mutex<()>,
+    custody: custody::Custody,
 }
 
 /// The front door's other side. Cheap to clone.
@@ -122,6 +127,7 @@ impl Ingest {
         let ledger_file = data_dir.join(LEDGER_FILE);
         let ledger = caught_up(&ledger_file, journal)?;
         let retained = records.retained_all()?.into_iter().map(|one| (one.topic, Bytes::from(one.payload))).collect();
+        let custody = custody::Custody::load(records, clock.now())?;
         let (desk, jobs) = std::sync::mpsc::sync_channel(config.desk_queue_max);
         let shared = Arc::new(Shared {
             config,
@@ -137,6 +143,7 @@ impl Ingest {
             quiet: quiet::Quiet::default(),
             care: care::Care::default(),
             moves: Mutex::new(()),
+            custody,
         });
         shared.view.store(Arc::new(View::new(records.registry()?)));
         // Before anything new is decided or told.
@@ -186,6 +193,16 @@ impl Ingest {
         self.shared.decide(decision)
     }
 
+    /// What is missing now of all gateways.
+    pub fn missing(&self) -> Missing {
+        self.shared.custody.missing()
+    }
+
+    /// Asks a gateway again for a gap. Blocking.
+    pub fn ask_again(&self, gap: i64) -> store::records::Result<()> {
+        self.shared.ask_again(gap)
+    }
+
     /// Frames missing between the first and the newest of a gateway's lane.
     pub fn holes(&self, gateway: model::GatewayId, lane: Lane) -> u64 {
         self.shared.ledger.track(gateway, lane).map_or(0, |track| track.holes())
@@ -228,6 +245,7 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
     let mut save = every(shared.config.ledger_save_s);
     let mut refresh = every(shared.config.registry_refresh_s);
     let mut care = every(CARE_EVERY_S);
+    let mut audit = every(CUSTODY_EVERY_S);
     // A position is saved one round after it was seen: by then every completion up to it has marked the ledger.
     let mut seen = Seq(shared.journal.first().0.saturating_sub(1));
     loop {
@@ -241,6 +259,11 @@ async fn ticker(shared: Arc<Shared>, desk: SyncSender<Job>, stop: Stop) {
             _ = care.tick() => blocking(&shared, |shared| {
                 if let Err(error) = shared.care_round() {
                     tracing::warn!(%error, "the rules of gateways cannot be read; tried again");
+                }
+            }).await,
+            _ = audit.tick() => blocking(&shared, |shared| {
+                if let Err(error) = shared.audit_custody() {
+                    tracing::warn!(%error, "missing frames could not be followed; tried again");
                 }
             }).await,
             _ = refresh.tick() => blocking(&shared, |shared| {

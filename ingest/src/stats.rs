@@ -40,6 +40,16 @@ counters! {
     waveform_blocks;
     /// Blocks of an impossible time: taken to end at their arrival.
     clock_suspect_blocks;
+    /// Stretches of numbers that did not come within the reorder wait.
+    gaps_opened;
+    /// Of these, those that came in full.
+    gaps_filled;
+    /// Of these, those declared lost at least in part.
+    gaps_lost;
+    /// Requests to gateways to send frames again.
+    resends_asked;
+    /// Notes of gateways that declare frames gone or thinned.
+    loss_notes;
     /// Publishes to topics that carry no frames.
     refused_topics;
     /// Publishes answered "busy": journal or desk full.

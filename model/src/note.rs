@@ -18,6 +18,8 @@ words! {
         Corrupt = "corrupt", "存储损坏", "Storage damaged";
         /// The outbox was created anew: what it held is gone.
         OutboxLost = "outbox_lost", "网关缓存丢失", "Outbox lost";
+        /// The server took them into custody once, and the gateway let them go: what is missing now went missing there.
+        Acknowledged = "acknowledged", "已送达,服务器侧缺失", "Delivered, then missing at the server";
         Flooding = "flooding", "设备发送过快", "Device floods";
         Overflow = "overflow", "缓冲溢出", "Buffer overflow";
     }

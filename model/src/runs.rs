@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 pub struct Runs(BTreeMap<u64, u64>);
 
 impl Runs {
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 /// Number and text of every migration, ascending. Applied files never change; add a new one.
 pub(super) const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("schema/0001_init.sql")),
+    (2, include_str!("schema/0002_custody.sql")),
     (3, include_str!("schema/0003_care.sql")),
     (4, include_str!("schema/0004_person_key.sql")),
 ];

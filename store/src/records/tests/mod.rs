@@ -4,6 +4,7 @@
 
 mod actions;
 mod apply;
+mod custody;
 mod invariants;
 mod measurements;
 mod pages;
