@@ -31,6 +31,13 @@ impl Meters {
         }
         self.alerting(&mut out);
         counter(&mut out, "vigil_records_quarantine_dropped_total", self.parts.records.quarantine_dropped());
+        let missing = self.parts.ingest.missing();
+        gauge(&mut out, "vigil_custody_gaps", missing.gaps as f64);
+        gauge(&mut out, "vigil_custody_frames_missing", missing.frames as f64);
+        if let Ok(lost) = self.parts.records.loss_counts() {
+            counter(&mut out, "vigil_custody_frames_lost_total", lost.frames);
+            counter(&mut out, "vigil_custody_readings_thinned_total", lost.readings_thinned);
+        }
         process(&mut out);
         let door = self.parts.door.stats();
         for (name, value) in [

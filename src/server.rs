@@ -137,6 +137,7 @@ impl Server {
         let meters = Arc::new(Meters::new(self.parts.clone()));
         let (records, journal) = (self.parts.records.clone(), self.parts.journal.clone());
         let (ingest, rules_clock) = (self.parts.ingest.clone(), clock.clone());
+        let asker = self.parts.ingest.clone();
         let health = Arc::clone(&meters);
         console::Deps {
             records: self.parts.records.clone(),
@@ -144,6 +145,7 @@ impl Server {
             clock,
             save_rules: Arc::new(move |change| save_rules(&records, &journal, rules_clock.now(), change)),
             replay_quarantine: Arc::new(move |id| ingest.replay_quarantined(id)),
+            ask_again: Arc::new(move |gap| asker.ask_again(gap).map_err(|error| error.to_string())),
             health: Arc::new(move || health.checks()),
             metrics: Arc::new(move || meters.text()),
             demo,

@@ -34,6 +34,8 @@ pub enum RuleChangeError {
 pub type SaveRules = dyn Fn(RuleChange) -> Result<u32, RuleChangeError> + Send + Sync;
 /// Puts a quarantined frame through the front door again. Blocks. The error is one sentence for the operator.
 pub type ReplayQuarantine = dyn Fn(i64) -> Result<(), String> + Send + Sync;
+/// Asks a gateway again for the frames of a gap. Blocks. The error is one sentence for the operator.
+pub type AskAgain = dyn Fn(i64) -> Result<(), String> + Send + Sync;
 /// State of every part. Must answer at once.
 pub type Health = dyn Fn() -> Vec<Check> + Send + Sync;
 /// All figures as Prometheus text. Must answer at once.
@@ -68,6 +70,7 @@ pub struct Deps {
     pub clock: Clock,
     pub save_rules: Arc<SaveRules>,
     pub replay_quarantine: Arc<ReplayQuarantine>,
+    pub ask_again: Arc<AskAgain>,
     pub health: Arc<Health>,
     pub metrics: Arc<MetricsText>,
     /// `None`: there is no `/demo/phone`.

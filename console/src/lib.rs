@@ -11,6 +11,7 @@ mod alarms;
 mod calls;
 mod config;
 mod counts;
+mod custody;
 mod demo;
 mod deps;
 mod elders;
@@ -41,7 +42,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 pub use config::Config;
-pub use deps::{Check, Demo, Deps, Health, MetricsText, ReplayQuarantine, RuleChange, RuleChangeError, SaveRules};
+pub use deps::{
+    AskAgain, Check, Demo, Deps, Health, MetricsText, ReplayQuarantine, RuleChange, RuleChangeError, SaveRules,
+};
 pub use error::Error;
 pub use routes::routes;
 

@@ -8,7 +8,7 @@ use model::people::Role;
 
 use crate::access::{ADMINISTRATOR, ALL, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
-use crate::{App, alarms, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web};
+use crate::{App, alarms, custody, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web};
 
 /// One row of the table.
 struct Route {
@@ -46,6 +46,8 @@ fn table() -> Vec<Route> {
         route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
         route("GET", "/api/quarantine", ADMINISTRATOR, get(operations::quarantine)),
         route("POST", "/api/quarantine/{id}/replay", ADMINISTRATOR, post(operations::replay)),
+        route("GET", "/api/custody", ADMINISTRATOR, get(custody::list)),
+        route("POST", "/api/custody/{id}/ask", ADMINISTRATOR, post(custody::ask)),
         route("GET", "/api/metrics", ALL, get(operations::words)),
         route("GET", "/api/health", Access::Public, get(operations::health)),
         route("GET", "/metrics", Access::Loopback, get(operations::figures)),

@@ -146,8 +146,19 @@ impl Shared {
         if first > last {
             return Ok(true);
         }
-        let loss =
-            Loss { gateway, epoch, lane, first, last, cause, by_server: false, thinned, readings, kept, declared_at: at };
+        let loss = Loss {
+            gateway,
+            epoch,
+            lane,
+            first,
+            last,
+            cause,
+            by_server: false,
+            thinned,
+            readings,
+            kept,
+            declared_at: at,
+        };
         self.records.losses_put(std::slice::from_ref(&loss))?;
         add(&self.counters.loss_notes, 1);
         tracing::warn!(
@@ -365,9 +376,8 @@ impl Shared {
 
     /// Writes what has changed.
     fn keep(&self, inner: &mut Inner, now: Time) -> records::Result<()> {
-        let due = |watched: &&mut Watched| {
-            watched.dirty && (watched.urgent || now.since_us(watched.saved_at) >= PROGRESS_US)
-        };
+        let due =
+            |watched: &&mut Watched| watched.dirty && (watched.urgent || now.since_us(watched.saved_at) >= PROGRESS_US);
         let mut changed: Vec<&mut Watched> = inner.watched.iter_mut().filter(due).collect();
         if changed.is_empty() {
             return Ok(());

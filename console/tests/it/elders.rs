@@ -167,3 +167,18 @@ async fn an_administrator_sees_stray_devices_and_replays_quarantine() {
     assert_eq!((status, &done["replayed_at"]), (200, &json!(NOON)));
     assert_eq!(admin.post("/api/quarantine/999/replay", &json!({})).await.0, 404);
 }
+
+#[tokio::test]
+async fn an_administrator_sees_what_is_missing_and_asks_again() {
+    let house = House::open().await;
+    let gap = house.gap();
+    let admin = house.signed_in("admin");
+    let (_, list) = admin.get("/api/custody?gateway=gw-1").await;
+    let (found, loss) = (&list["gaps"][0], &list["losses"][0]);
+    assert_eq!((&found["id"], &found["gateway"], &found["state"]), (&json!(gap), &json!("gw-1"), &json!("open")));
+    assert_eq!((&found["missing"], &found["lane"], &found["cause"]), (&json!(5), &json!("vit"), &Value::Null));
+    assert_eq!((&loss["cause"], &loss["first"], &list["lost_frames"]), (&json!("disk_budget"), &json!(1), &json!(10)));
+    assert_eq!(admin.get("/api/custody?gateway=nobody").await.0, 404);
+    assert_eq!(admin.post(&format!("/api/custody/{gap}/ask"), &json!({})).await.0, 200);
+    assert_eq!(admin.post("/api/custody/999/ask", &json!({})).await.0, 404);
+}

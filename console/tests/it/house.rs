@@ -70,6 +70,47 @@ impl House {
         Self { records, readings, clock, base, wang, li, band, loose, doctor, next, stop, _dir: dir }
     }
 
+    /// A gap of the first gateway, and a loss it declared.
+    pub(crate) fn gap(&self) -> i64 {
+        use model::note::LossCause;
+        use store::records::{Gap, GapState, Loss};
+        let (gateway, now) = (model::GatewayId(1), self.clock.now());
+        let mut gaps = [Gap {
+            id: 0,
+            gateway,
+            epoch: 1,
+            lane: model::Lane::Vit,
+            first: 5,
+            last: 9,
+            missing_first: 5,
+            missing_last: 9,
+            missing: 5,
+            lost: 0,
+            state: GapState::Open,
+            cause: None,
+            opened_at: now,
+            asks: 0,
+            asked_at: None,
+            closed_at: None,
+        }];
+        self.records.gaps_save(&mut gaps).unwrap();
+        let loss = Loss {
+            gateway,
+            epoch: 1,
+            lane: model::Lane::Wav,
+            first: 1,
+            last: 10,
+            cause: LossCause::DiskBudget,
+            by_server: false,
+            thinned: false,
+            readings: 0,
+            kept: 0,
+            declared_at: now,
+        };
+        self.records.losses_put(&[loss]).unwrap();
+        gaps[0].id
+    }
+
     /// A fall of this elder, as the engine would report it; pages the doctor of team A.
     pub(crate) fn fall(&self, elder: ElderId) -> AlarmId {
         self.raise(&[elder])[0]
@@ -195,6 +236,7 @@ pub(crate) fn rules(limit: f64) -> RuleSet {
 }
 
 fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
+    let asker = records.clone();
     let (saver, replayer, replay_clock) = (records.clone(), records.clone(), clock.clone());
     Deps {
         records: records.clone(),
@@ -207,6 +249,7 @@ fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
         replay_quarantine: Arc::new(move |id| {
             replayer.quarantine_mark_replayed(id, replay_clock.now()).map_err(|error| error.to_string())
         }),
+        ask_again: Arc::new(move |id| asker.gap(id).map(drop).map_err(|error| error.to_string())),
         health: Arc::new(|| vec![Check { name: "journal".to_owned(), ok: true, detail: "0 bytes queued".to_owned() }]),
         metrics: Arc::new(|| "vigil_console_test 1\n".to_owned()),
         demo: Some(Demo { webhook_secret: WEBHOOK_SECRET.to_owned() }),

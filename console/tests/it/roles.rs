@@ -39,6 +39,8 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/unattributed", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/quarantine", [401, 403, 403, 403, 403, 200]),
     Row("POST", "/api/quarantine/{id}/replay", [401, 403, 403, 403, 403, 200]),
+    Row("GET", "/api/custody", [401, 403, 403, 403, 403, 200]),
+    Row("POST", "/api/custody/{id}/ask", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/metrics", [401, 200, 200, 200, 200, 200]),
     Row("GET", "/api/health", [200, 200, 200, 200, 200, 200]),
     // Asked from this machine; from elsewhere: `security.rs`.
@@ -67,6 +69,8 @@ fn concrete(house: &House, path: &str) -> String {
     } else if path.starts_with("/api/quarantine/") {
         let at = house.clock.now();
         house.records.quarantine_put(model::GatewayId(1), "v1/up", b"?", "test", at).unwrap().to_string()
+    } else if path.starts_with("/api/custody/") {
+        house.gap().to_string()
     } else {
         house.wang.to_string()
     };

@@ -276,6 +276,8 @@ async function admin() {
   await step("administrator: health, unbound devices, quarantine with replay; English", async () => {
     await signIn(page, "admin", "admin-pw");
     await page.getByRole("link", { name: "管理" }).click();
+    await page.getByTestId("ask-again").first().click();
+    await page.getByText("已再次请求").first().waitFor();
     await page.getByTestId("replay").first().click();
     await page.getByTestId("quarantine").getByText("已重放").first().waitFor();
     await axe(page, "admin");

@@ -21,6 +21,14 @@ export class State {
   pages = [];
   listeners = new Set();
   rules = { ...RULES, own: false, author: null, saved_at: null, reason: null };
+  gaps = [
+    { id: 2, gateway: "gw-liuhe-7", epoch: 3, lane: "vit", first: 1841, last: 1902, missing_first: 1841, missing_last: 1902, missing: 62, lost: 0, state: "asked", cause: null, opened_at: iso(Date.now() - 600_000), asks: 2, asked_at: iso(Date.now() - 60_000), closed_at: null },
+    { id: 1, gateway: "gw-liuhe-7", epoch: 2, lane: "hist", first: 10, last: 19, missing_first: 10, missing_last: 19, missing: 0, lost: 10, state: "lost", cause: "outbox_lost", opened_at: iso(Date.now() - 86_400_000), asks: 1, asked_at: iso(Date.now() - 86_390_000), closed_at: iso(Date.now() - 86_300_000) },
+  ];
+  losses = [
+    { gateway: "gw-liuhe-7", epoch: 2, lane: "hist", first: 10, last: 19, cause: "outbox_lost", by_server: true, thinned: false, readings: 0, kept: 0, declared_at: iso(Date.now() - 86_300_000) },
+    { gateway: "gw-liuhe-7", epoch: 3, lane: "vit", first: 1, last: 900, cause: "disk_budget", by_server: false, thinned: true, readings: 6000, kept: 600, declared_at: iso(Date.now() - 7_200_000) },
+  ];
   frames = [
     { id: 1, gateway: "cabin-07", topic: "vigil/1/cd/cabin-07/u/vit/bp-2", cause: "not a frame: unknown metric 40961", at: iso(Date.now() - 5e6), bytes: 214, replayed_at: null },
     { id: 2, gateway: "home-112", topic: "v1/devices/me/telemetry", cause: "JSON ends too early", at: iso(Date.now() - 9e5), bytes: 61, replayed_at: null },

@@ -100,8 +100,7 @@ pub struct LossCounts {
 
 const GAP: &str = "id, gateway, epoch, lane, first, last, missing_first, missing_last, missing, lost, state, cause, \
                    opened_at, asks, asked_at, closed_at";
-const LOSS: &str =
-    "gateway, epoch, lane, first, last, cause, by_server, thinned, readings, kept, declared_at";
+const LOSS: &str = "gateway, epoch, lane, first, last, cause, by_server, thinned, readings, kept, declared_at";
 
 impl Records {
     /// Gaps that are not closed, and those closed as lost since `since`: frames may still come.
@@ -182,7 +181,9 @@ impl Records {
                 "SELECT COALESCE(SUM(CASE WHEN thinned THEN 0 ELSE last - first + 1 END), 0), \
                  COALESCE(SUM(readings - kept), 0) FROM loss",
             )?;
-            Ok(query.query_row([], |row| Ok(LossCounts { frames: unsigned(row, 0)?, readings_thinned: unsigned(row, 1)? }))?)
+            Ok(query.query_row([], |row| {
+                Ok(LossCounts { frames: unsigned(row, 0)?, readings_thinned: unsigned(row, 1)? })
+            })?)
         })
     }
 }

@@ -45,6 +45,10 @@ export const zh = {
   phone_title: "我的告警", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", phone_engaged: "我已接手,处置中", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
   ended_as: (what: string) => `已处置:${what}`, accepted_done: "您已接手,告警台已看到。", accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", sending: "正在提交…",
   // Administration
+  custody: "缺失与丢失的数据", custody_text: "网关的每一帧都有编号:没有到达的会再次请求,确定丢失的写明原因。", custody_none: "没有缺失的数据", custody_sums: (frames: number, readings: number) => `已声明丢失 ${frames} 帧,稀疏化去除 ${readings} 条读数`,
+  gap_range: "帧编号", gap_missing: "缺失帧数", gap_lost: "丢失帧数", gap_since: "发现于", gap_asks: "已请求", ask_again: "再次请求", said_asked: "已再次请求", losses: "已声明的丢失", lane: "通道", by_whom: "由谁声明", by_server: "服务器", by_gateway: "网关", thinned: (kept: number, all: number) => `稀疏化:保留 ${kept}/${all} 条读数`,
+  gap_state: { open: "待请求", asked: "已请求", filled: "已补齐", lost: "已丢失" } as Record<string, string>,
+  loss_cause: { disk_budget: "网关存储已满", corrupt: "存储损坏", outbox_lost: "网关缓存丢失", acknowledged: "已送达,服务器侧缺失", flooding: "设备发送过快", overflow: "缓冲溢出" } as Record<string, string>,
   admin_title: "管理", unattributed: "未绑定的设备", unattributed_text: "这些设备的读数已保存,但不属于任何老人,因此不会判断。", unattributed_none: "所有设备都已绑定", quarantine: "隔离的报文", quarantine_text: "无法解读的报文保存在这里,修复后可以重放。", quarantine_none: "没有隔离的报文", gateway: "网关", topic: "主题", cause: "原因", size: "大小", received: "收到", replay: "重放", replayed: "已重放", said_replayed: "已提交重放", health: "系统状态", health_ok: "正常", health_bad: "异常", check: "检查项", state: "状态", detail_col: "说明", bytes: (n: number) => `${n} 字节`,
   // Words of the model
   sex: { male: "男", female: "女", unknown: "未知" } as Record<string, string>,

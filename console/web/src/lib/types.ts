@@ -107,6 +107,16 @@ export interface Vocabulary {
 export interface QuarantineFrame {
   id: number; gateway: string | number; topic: string; cause: string; at: string; bytes: number; replayed_at: string | null;
 }
+export interface Gap {
+  id: number; gateway: string | null; epoch: number; lane: string; first: number; last: number; missing_first: number; missing_last: number;
+  missing: number; lost: number; state: "open" | "asked" | "filled" | "lost"; cause: string | null; opened_at: string; asks: number;
+  asked_at: string | null; closed_at: string | null;
+}
+export interface Loss {
+  gateway: string | null; epoch: number; lane: string; first: number; last: number; cause: string; by_server: boolean; thinned: boolean;
+  readings: number; kept: number; declared_at: string;
+}
+export interface CustodyList { gaps: Gap[]; losses: Loss[]; lost_frames: number; thinned_readings: number }
 export interface UnattributedDevice {
   id?: number; device: string | number; gateway: string | number; last_seen?: string | null; latest?: Latest[];
 }
