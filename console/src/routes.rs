@@ -8,7 +8,9 @@ use model::people::Role;
 
 use crate::access::{ADMINISTRATOR, ALL, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
-use crate::{App, alarms, custody, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web};
+use crate::{
+    App, alarms, custody, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web,
+};
 
 /// One row of the table.
 struct Route {

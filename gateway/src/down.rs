@@ -6,6 +6,9 @@ use mqtt::topic::{Down as Kind, Topic};
 use mqtt::uplink::Down;
 use runtime::Clock;
 use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::custody::Ask;
 
 /// A difference to the server's clock above which it is worth a line in the log, milliseconds.
 const CLOCK_WARN_MS: i64 = 5_000;
@@ -68,10 +71,18 @@ impl Heard {
         Some(self.clock_offset_ms.load(Relaxed)).filter(|&offset| offset != i64::MIN)
     }
 
-    pub(crate) fn take(&self, message: &Down, clock: &Clock) {
+    /// Acts on a message. Requests to send again go to `asks`; when that is full they are dropped: the server repeats them.
+    pub(crate) fn take(&self, message: &Down, clock: &Clock, asks: &mpsc::Sender<Ask>) {
         let known = match Topic::parse(&message.topic) {
             Ok(Topic::Down { kind: Kind::Ack, .. }) => self.ack(&message.payload),
             Ok(Topic::Down { kind: Kind::Time, .. }) => self.time(&message.payload, clock),
+            Ok(Topic::Down { kind: Kind::Resend, .. }) => match serde_json::from_slice(&message.payload) {
+                Ok(ask) => {
+                    let _busy = asks.try_send(ask);
+                    true
+                }
+                Err(_) => false,
+            },
             _ => {
                 tracing::info!(topic = message.topic, "a message this version does not act on");
                 true
@@ -126,13 +137,20 @@ mod tests {
     #[test]
     fn acks_and_time_are_understood_and_nonsense_is_counted() {
         let (heard, clock) = (Heard::default(), Clock::manual(Time::from_secs(100)));
+        let (asks, mut asked) = mpsc::channel(1);
+        for _ in 0..2 {
+            heard.take(&message("resend", r#"{"e":1,"lane":"vit","from":3,"to":9}"#), &clock, &asks);
+        }
+        assert_eq!(asked.try_recv().unwrap(), Ask { epoch: 1, lane: model::Lane::Vit, from: 3, to: 9 });
+        assert!(asked.try_recv().is_err(), "a full queue drops what the server repeats");
         heard.take(
             &message("ack", r#"{"e":1,"lane":"vit","upto":7,"holes":[[3,4]],"rej":[{"seq":5,"code":"shape"}]}"#),
             &clock,
+            &asks,
         );
-        heard.take(&message("time", r#"{"ms":101500}"#), &clock);
-        heard.take(&message("ack", "hello"), &clock);
-        heard.take(&message("cmd", "{}"), &clock);
+        heard.take(&message("time", r#"{"ms":101500}"#), &clock, &asks);
+        heard.take(&message("ack", "hello"), &clock, &asks);
+        heard.take(&message("cmd", "{}"), &clock, &asks);
         let counted = [&heard.acks, &heard.rejected, &heard.holes, &heard.unreadable].map(|count| count.load(Relaxed));
         assert_eq!(counted, [1, 1, 1, 1]);
         assert_eq!(heard.clock_offset_ms.load(Relaxed), 1_500);

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::custody;
 use crate::frames;
 use crate::lanes::Lanes;
 use crate::outlet::Refused;
@@ -75,6 +76,8 @@ pub(crate) struct Framer {
     pub(crate) clock: Clock,
     /// How long an ordinary report waits for company: one write to the flash for all of them.
     pub(crate) flush: Duration,
+    /// Budget of the outbox, bytes.
+    pub(crate) bytes_max: u64,
 }
 
 impl Framer {
@@ -147,27 +150,31 @@ impl Framer {
         let mut entries = Vec::new();
         for report in reports {
             for frame in frames::of(report, lane, &mut lanes, now) {
-                entries.push(self.entry(&report.device, lane, now, &frame));
+                entries.push(self.entry(report, lane, now, &frame));
             }
         }
         entries
     }
 
-    fn entry(&self, device: &Name, lane: Lane, now: Time, frame: &WireFrame) -> Vec<u8> {
+    fn entry(&self, report: &Report, lane: Lane, now: Time, frame: &WireFrame) -> Vec<u8> {
         let payload = match self.encoding {
             Encoding::Cbor => wire::encode_cbor(frame),
             Encoding::Json => wire::encode_json(frame),
         };
-        let topic = topic::up(&self.site, &self.gateway, lane, device);
+        let topic = topic::up(&self.site, &self.gateway, lane, &report.device);
         let number = Some((frame.epoch, frame.seq));
-        Entry { queued_at: now, number, thinned: false, topic: &topic, payload: &payload }.encode()
+        Entry { queued_at: now, number, thinned: report.thinned, topic: &topic, payload: &payload }.encode()
     }
 
     /// Appends; a full outbox pushes back until there is room. Returns the last entry's number.
     async fn store(&self, lane: Lane, entries: Vec<Vec<u8>>, stop: &Stop) -> Result<Seq, Error> {
         let mut told = false;
         loop {
-            match append(self.outbox.lane(lane), lane, entries.clone()).await {
+            // Lane `hist` is not held by the budget: what is thinned must go there to make room.
+            let held = matches!(lane, Lane::Vit | Lane::Wav) && custody::holds(&self.outbox, self.bytes_max);
+            let stored =
+                if held { Err(AppendError::Full) } else { append(self.outbox.lane(lane), lane, entries.clone()).await };
+            match stored {
                 Ok(first) => return Ok(Seq(first.0 + entries.len() as u64 - 1)),
                 Err(AppendError::Full) if !stop.is_requested() => {
                     if !told {
@@ -225,9 +232,9 @@ mod tests {
     use model::{Event, EventKind, Metric, Quality, Sample};
 
     /// A framer over a fresh outbox.
-    fn framer(flush: Duration, outbox: &journal::Config) -> (tempfile::TempDir, Framer) {
+    fn framer(flush: Duration, outbox_config: &journal::Config) -> (tempfile::TempDir, Framer) {
         let dir = tempfile::tempdir().unwrap();
-        let (outbox, lanes) = crate::lanes::open(dir.path(), outbox, Time::from_secs(1_000_000)).unwrap();
+        let (outbox, lanes) = crate::lanes::open(dir.path(), outbox_config, Time::from_secs(1_000_000)).unwrap();
         let name = |text| Name::new(text).unwrap();
         let framer = Framer {
             site: name("home"),
@@ -237,6 +244,7 @@ mod tests {
             lanes: Arc::new(Mutex::new(lanes)),
             clock: Clock::system(),
             flush,
+            bytes_max: outbox_config.bytes_max,
         };
         (dir, framer)
     }

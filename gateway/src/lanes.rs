@@ -116,6 +116,11 @@ impl Lanes {
         self.next
     }
 
+    /// Of each lane, the number after the last one that is in the outbox.
+    pub(crate) fn durable(&self) -> [u64; 5] {
+        self.durable.map(|(next, _)| next)
+    }
+
     /// All numbers that were taken for this lane are in the outbox, up to its entry `head`.
     pub(crate) fn stored(&mut self, lane: Lane, head: Seq) {
         self.durable[lane as usize] = (self.next[lane as usize], head);

@@ -10,6 +10,7 @@
 
 mod clock;
 mod config;
+mod custody;
 mod devices;
 mod down;
 mod edge;

@@ -22,6 +22,8 @@ pub struct Report {
     pub clock: Option<ClockPair>,
     /// Key of the person a session says was measured: `elder:..`, `card:..`, `qr:..`. Personal data: never logged.
     pub person: Option<String>,
+    /// What the disk budget left of frames that are gone. Not thinned again.
+    pub thinned: bool,
     /// The device is one that many people use: whose the samples are comes from `person` alone.
     pub shared: bool,
 }
@@ -40,6 +42,7 @@ impl Default for Report {
             clock: None,
             person: None,
             shared: false,
+            thinned: false,
         }
     }
 }

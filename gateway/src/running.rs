@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Link};
+use crate::custody::{self, Keeper, Kept, Resender};
 use crate::down::Heard;
 use crate::figures::{Figures, Snapshot};
 use crate::framer::Framer;
@@ -32,6 +33,7 @@ pub struct Stats {
     pub(crate) uplink: Arc<uplink::Stats>,
     pub(crate) heard: Arc<Heard>,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) kept: Arc<Kept>,
 }
 
 impl Stats {
@@ -85,12 +87,29 @@ impl Core {
             lanes: Arc::clone(&lanes),
             clock: clock.clone(),
             flush: Duration::from_millis(config.flush_ms),
+            bytes_max: config.outbox.bytes_max,
         };
         let (mut framing, closing) = (JoinSet::new(), Stop::new());
         let inlet = framer.start(&mut framing, &closing, stop);
-        let reception = Reception::new(config, inlet, stats, clock.clone())?;
+        let reception = Reception::new(config, inlet.clone(), stats, clock.clone())?;
         let mut parts = JoinSet::new();
-        let uplink = Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since: now };
+        let keeper = Keeper {
+            outbox: outbox.clone(),
+            inlet: inlet.clone(),
+            clock: clock.clone(),
+            bytes_max: config.outbox.bytes_max,
+            history_after: Duration::from_secs(config.history_after_s.into()),
+            kept: Arc::clone(&stats.kept),
+        };
+        let at_keeper = stop.clone();
+        parts.spawn(async move {
+            keeper.run(at_keeper).await;
+            Ok(())
+        });
+        let resender = Resender { outbox: outbox.clone(), lanes: Arc::clone(&lanes), inlet: inlet.clone() };
+        let since = now;
+        let uplink =
+            Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since, resender };
         parts.spawn(uplink.run(cut, clock.clone(), stats.clone(), stop.clone()));
         Ok(Self { outbox, lanes, outlet: Outlet::new(reception), cuts, parts, framing, closing })
     }
@@ -122,23 +141,27 @@ struct Uplink {
     outbox: Outbox,
     lanes: Arc<Mutex<Lanes>>,
     since: Time,
+    resender: Resender,
 }
 
 impl Uplink {
     async fn run(self, mut cuts: mpsc::Receiver<Cut>, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
         let (down, mut heard) = mpsc::channel(DOWN_MAX);
         let mut listening = JoinSet::new();
+        let (asks, to_answer) = mpsc::channel(custody::ASKS_MAX);
+        let Self { config, outbox, lanes, since, resender } = self;
+        listening.spawn(resender.run(to_answer));
         let (counters, at) = (Arc::clone(&stats.heard), clock.clone());
         listening.spawn(async move {
             while let Some(message) = heard.recv().await {
-                counters.take(&message, &at);
+                counters.take(&message, &at, &asks);
             }
         });
         loop {
             let mut uplink = JoinSet::new();
-            let (outbox, counters) = (self.outbox.clone(), Arc::clone(&stats.uplink));
-            let (config, hello, down) = (self.config.uplink(), self.hello(), down.clone());
-            uplink.spawn(uplink::run(config, outbox, hello, down, counters, clock.clone(), stop.clone()));
+            let (outbox, counters) = (outbox.clone(), Arc::clone(&stats.uplink));
+            let (hello, down) = (hello(&config, &outbox, &lanes, since), down.clone());
+            uplink.spawn(uplink::run(config.uplink(), outbox, hello, down, counters, clock.clone(), stop.clone()));
             let cut = tokio::select! {
                 ended = uplink.join_next() => {
                     return ended.and_then(Result::ok).map_or(Err(Error::Ended), |ended| ended.map_err(Error::from));
@@ -154,27 +177,29 @@ impl Uplink {
             }
         }
     }
+}
 
-    fn hello(&self) -> Hello {
-        let (site, name) = (&self.config.site, &self.config.name);
-        let epoch = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).epoch();
-        let (lanes, since) = (Arc::clone(&self.lanes), self.since);
-        let devices = devices(&self.config);
-        Hello {
-            down_filter: topic::down_filter(site, name),
-            state_topic: topic::state(site, name),
-            birth: Box::new(move || birth(&lanes, since, &devices)),
-            will: serde_json::json!({ "v": 1, "epoch": epoch, "state": "lost" }).to_string().into_bytes(),
-        }
+fn hello(config: &Config, outbox: &Outbox, lanes: &Arc<Mutex<Lanes>>, since: Time) -> Hello {
+    let (site, name) = (&config.site, &config.name);
+    let epoch = lanes.lock().unwrap_or_else(PoisonError::into_inner).epoch();
+    let (lanes, outbox, devices) = (Arc::clone(lanes), outbox.clone(), devices(config));
+    Hello {
+        down_filter: topic::down_filter(site, name),
+        state_topic: topic::state(site, name),
+        birth: Arc::new(move || birth(&lanes, &outbox, since, &devices)),
+        will: serde_json::json!({ "v": 1, "epoch": epoch, "state": "lost" }).to_string().into_bytes(),
     }
 }
 
-fn birth(lanes: &Mutex<Lanes>, since: Time, devices: &[String]) -> Vec<u8> {
+/// Blocking: it looks into the outbox for the first number of each lane that waits.
+fn birth(lanes: &Mutex<Lanes>, outbox: &Outbox, since: Time, devices: &[String]) -> Vec<u8> {
     let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    let epoch = lanes.epoch();
+    let waits = |lane| custody::first_waiting(outbox, lane).filter(|(of, _)| *of == epoch).map(|(_, seq)| seq);
     let next: serde_json::Map<_, _> = Lane::ALL
-        .iter()
-        .zip(lanes.next())
-        .map(|(lane, next)| (lane.as_str().to_owned(), serde_json::json!({ "next": next })))
+        .into_iter()
+        .zip(lanes.durable())
+        .map(|(lane, next)| (lane.as_str().to_owned(), serde_json::json!({ "first": waits(lane), "next": next })))
         .collect();
     let devices: Vec<_> = devices.iter().map(|device| serde_json::json!({ "dev": device })).collect();
     let birth = serde_json::json!({

@@ -130,7 +130,29 @@ impl Custody {
     }
 }
 
+/// The part of a birth that says what waits in the gateway's outbox: `{"epoch":4,"lanes":{"vit":{"first":7,"next":90}}}`.
+#[derive(serde::Deserialize)]
+struct Birth {
+    epoch: u32,
+    lanes: HashMap<Lane, Announced>,
+}
+
+#[derive(serde::Deserialize)]
+struct Announced {
+    /// The oldest number that waits; absent when none does.
+    first: Option<u64>,
+    next: u64,
+}
+
 impl Shared {
+    /// Takes note of what a gateway, just born, says it has. A birth of another form says nothing.
+    pub(crate) fn announced(&self, gateway: GatewayId, birth: &[u8]) {
+        let Ok(Birth { epoch, lanes }) = serde_json::from_slice(birth) else { return };
+        for (lane, Announced { first, next }) in lanes {
+            self.ledger.announce(gateway, lane, epoch, first.unwrap_or(next).min(next), next);
+        }
+    }
+
     /// Writes what a gateway's note declares. Blocking; durable when it returns. False: the note declares nothing.
     pub(crate) fn declare(&self, gateway: GatewayId, at: Time, note: &Note) -> records::Result<bool> {
         let (epoch, lane, first, last, cause) = match note {
@@ -189,13 +211,12 @@ impl Shared {
     pub(crate) fn ask_again(&self, id: i64) -> records::Result<()> {
         let mut inner = self.custody.lock();
         let known = inner.watched.iter().position(|watched| watched.gap.id == id);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let gap = self.records.gap(id)?.ok_or(records::Error::NotFound("gap"))?;
-                inner.watched.push(Watched::new(gap, self.clock.now()));
-                inner.watched.len() - 1
-            }
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let gap = self.records.gap(id)?.ok_or(records::Error::NotFound("gap"))?;
+            inner.watched.push(Watched::new(gap, self.clock.now()));
+            inner.watched.len() - 1
         };
         let watched = &mut inner.watched[at];
         if watched.gap.state != GapState::Filled {

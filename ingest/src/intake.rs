@@ -234,6 +234,7 @@ pub(crate) fn desk(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
             append(shared, slots, done);
         }
         for (gateway, birth) in born {
+            shared.announced(gateway, &birth);
             shared.care_for(gateway, &birth);
         }
     }

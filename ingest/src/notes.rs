@@ -72,7 +72,7 @@ impl Shared {
                 tracing::warn!(gateway.id = from.0, what = what.slug(), version, reason, "a gateway refused a push");
                 self.records.push_refused(from, what, version, &reason)?;
             }
-            Note::Gone { .. } | Note::Thinned { .. } => return Ok(false),
+            note @ (Note::Gone { .. } | Note::Thinned { .. }) => return self.declare(from, at, &note),
         }
         Ok(true)
     }

@@ -41,8 +41,8 @@ pub struct Hello {
     pub down_filter: String,
     /// Topic of birth and will.
     pub state_topic: String,
-    /// Sent retained after every connect.
-    pub birth: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// Sent retained after every connect. May block.
+    pub birth: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// Left with the server, to be published when we vanish.
     pub will: Vec<u8>,
 }

@@ -179,7 +179,8 @@ impl Session<'_> {
             timeout(patience, self.suback()).await.map_err(|_| Broken("no answer to SUBSCRIBE"))??;
         }
         if !self.hello.state_topic.is_empty() {
-            let birth = (self.hello.birth)();
+            let birth = std::sync::Arc::clone(&self.hello.birth);
+            let birth = tokio::task::spawn_blocking(move || birth()).await.map_err(|_| Broken("there is no birth"))?;
             let said = self.client.try_publish(&self.hello.state_topic, QoS::AtLeastOnce, true, birth);
             said.map_err(|_| Broken("the client does not take requests"))?;
             window.push(Slot::Birth);

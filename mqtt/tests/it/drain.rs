@@ -42,7 +42,7 @@ fn spawn(outbox: &Outbox, broker: &Broker, stop: &Stop) -> tokio::task::JoinHand
         ..Config::default()
     };
     let hello =
-        Hello { down_filter: String::new(), state_topic: String::new(), birth: Box::new(Vec::new), will: Vec::new() };
+        Hello { down_filter: String::new(), state_topic: String::new(), birth: Arc::new(Vec::new), will: Vec::new() };
     let (outbox, stop) = (outbox.clone(), stop.clone());
     tokio::spawn(async move {
         let (down, _heard) = mpsc::channel(1);

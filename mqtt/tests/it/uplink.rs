@@ -17,7 +17,7 @@ fn hello() -> Hello {
     Hello {
         down_filter: "vigil/1/s/g/d/#".to_owned(),
         state_topic: "vigil/1/s/g/st".to_owned(),
-        birth: Box::new(|| b"birth".to_vec()),
+        birth: Arc::new(|| b"birth".to_vec()),
         will: b"lost".to_vec(),
     }
 }
