@@ -10,7 +10,7 @@
 use serde_json::{Value, json};
 
 use super::{address, address_text, cipher, put, put_number};
-use crate::{Decimal, Decoded, Malformed, Settings, Stamp, hex};
+use crate::{Decimal, Decoded, DeviceTime, Malformed, Settings, Stamp, hex};
 
 /// Service UUID in the order it takes in the nonce.
 const UUID: [u8; 2] = [0xD2, 0xFC];
@@ -96,7 +96,8 @@ fn object(out: &mut Decoded, word: &'static str, form: Form, data: &[u8]) {
         Form::Button => put(out, word, data.first().map_or(Value::Null, |code| press(*code))),
         Form::Dimmer => put(out, word, dimmer(data)),
         Form::Time => {
-            out.device.clock = Stamp::unix(unsigned(data) as f64).time();
+            let time = Stamp::unix(unsigned(data) as f64).time();
+            put(out, word, time.map(DeviceTime::rfc3339));
         }
         Form::Text => put(out, word, String::from_utf8_lossy(data)),
         Form::Raw => put(out, word, hex(data)),
@@ -145,7 +146,7 @@ enum Form {
     Flag,
     Button,
     Dimmer,
-    /// Seconds since 1970 UTC: the device's clock.
+    /// Seconds since 1970 UTC. The format does not say whether it is the clock of now, so it is only told.
     Time,
     Text,
     Raw,

@@ -52,9 +52,6 @@ fn said(decoded: &Decoded, wanted: &str) -> Vec<(Value, String)> {
     let readings = decoded.readings.iter().filter(|reading| word(reading) == wanted);
     let mut found: Vec<(Value, String)> =
         readings.map(|reading| (json!(reading.value), reading.metric.info().unit.to_owned())).collect();
-    if let (true, Some(clock)) = (wanted == "timestamp", decoded.device.clock) {
-        found.push((json!(clock.rfc3339().replace('Z', "+00:00")), String::new()));
-    }
     for value in decoded.device.other.get(wanted).into_iter().flat_map(|value| match value {
         Value::Array(values) => values.clone(),
         one => vec![one.clone()],
@@ -89,7 +86,8 @@ fn same(theirs: &Value, ours: &Value) -> bool {
         (Some(theirs), Some(ours)) => near(ours, theirs),
         // One of the upstream's states is a number.
         (Some(theirs), None) => ours.as_bool() == Some(theirs != 0.0),
-        _ => theirs == ours,
+        // A time: both are UTC.
+        _ => theirs == ours || theirs.as_str().is_some_and(|text| ours == &json!(text.replace("+00:00", "Z"))),
     }
 }
 

@@ -89,7 +89,10 @@ fn read(message: &Message<'_>, settings: &Settings) -> Result<Decoded, Refusal> 
     // The zone of MSH-7 is that of the message.
     let zone = header.field(7).find(['+', '-']).and_then(|at| clock::minutes_east(&header.field(7)[at..]));
     let offset = zone.unwrap_or(settings.offset_min);
-    out.device.clock = clock::compact(header.component(7, 1), offset).time();
+    // When the message was written, which may be hours before it was sent: not the sender's clock of now.
+    if let Some(written) = clock::compact(header.component(7, 1), offset).time() {
+        out.device.other.insert("message_time", written.rfc3339().into());
+    }
     let mut order = Order { stamp: Stamp::Silent, urine: false };
     let mut observations = 0;
     for segment in &message.segments {

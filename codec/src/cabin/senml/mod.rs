@@ -2,8 +2,8 @@
 //!
 //! Base fields are resolved; a record becomes a reading when the last part of its name is a metric's word (`heart_rate`) and
 //! its unit one of the metric's. Everything else stands resolved in `device.other.records`. The rest of the name is the
-//! device's id; a pack with readings of two devices is refused. Without an absolute time a record is "now"; an age in
-//! seconds cannot be placed without a clock, so such a value is kept and its time doubted.
+//! device's id; a pack with readings of two devices is refused. Without a time a record is "now"; an age in seconds is placed
+//! by the gateway.
 
 mod cbor;
 mod json;
@@ -20,6 +20,11 @@ const RECORDS_MAX: usize = 1_000;
 const VERSION_MAX: f64 = 10.0;
 /// Times below are relative to now (RFC 8428, 4.5.3).
 const ABSOLUTE_FROM: f64 = 268_435_456.0;
+
+/// 2000-07-01, seconds since 1970: no clock that was ever set stands there.
+const TICKS_FROM: f64 = 962_409_600.0;
+/// Oldest age that is placed, seconds: 90 days.
+const AGE_MAX: f64 = 90.0 * 86_400.0;
 
 /// A field's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +175,7 @@ fn one(record: &Record, base: &Base, out: &mut Decoded, settings: &Settings) -> 
     if let (Some(metric), Some(value)) = (Metric::from_slug(last), value) {
         identify(out, device.trim_end_matches(['/', ':', '.']))?;
         let written = value.to_string();
-        let told = Told { metric: Some(metric), code: &name, name: "", value: &written, unit, stamp: stamp(time) };
+        let told = Told { metric: Some(metric), code: &name, name: "", value: &written, unit, stamp: stamp(time, out) };
         return put(out, &told, settings);
     }
     let resolved = resolved(record, base, &name, unit, time, value)?;
@@ -192,14 +197,20 @@ fn identify(out: &mut Decoded, device: &str) -> Result<(), Malformed> {
     }
 }
 
-fn stamp(time: f64) -> Stamp {
+/// The time of a record. An age ("five minutes ago") is told against a clock that was never set and stands at [`TICKS_FROM`]
+/// now: whoever knows when the pack came in takes the age from the two.
+fn stamp(time: f64, out: &mut Decoded) -> Stamp {
     if time >= ABSOLUTE_FROM {
-        Stamp::unix(time)
-    } else if time == 0.0 {
-        Stamp::Silent
-    } else {
-        Stamp::Impossible
+        return Stamp::unix(time);
     }
+    if time == 0.0 {
+        return Stamp::Silent;
+    }
+    if !(-AGE_MAX..0.0).contains(&time) {
+        return Stamp::Impossible;
+    }
+    out.device.clock = Stamp::unix(TICKS_FROM).time();
+    Stamp::unix(TICKS_FROM + time)
 }
 
 /// The record with nothing left to its base, as RFC 8428 resolves it, but for "now".

@@ -10,7 +10,7 @@ use super::name;
 use crate::cabin::framing::content;
 use crate::cabin::result::RESULTS_MAX;
 use crate::cabin::text;
-use crate::{Decoded, Malformed, Settings, Stamp};
+use crate::{Decoded, Malformed, Settings};
 
 pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malformed> {
     let text = text::decode(content(frame), settings.text);
@@ -18,7 +18,7 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     let mut results = Vec::new();
     for line in text::lines(&text) {
         if let Some((label, value)) = line.split_once(':').filter(|(label, _)| label.trim().len() <= 8) {
-            header(&mut out, label.trim(), value.trim(), settings);
+            header(&mut out, label.trim(), value.trim());
         } else if let Some((test, value)) = line.split_once(char::is_whitespace) {
             results.push(json!({ "name": test, "value": words(value) }));
         }
@@ -30,16 +30,11 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
     Ok(out)
 }
 
-fn header(out: &mut Decoded, label: &str, value: &str, settings: &Settings) {
+fn header(out: &mut Decoded, label: &str, value: &str) {
     match label.to_ascii_lowercase().as_str() {
         "date" => {
-            let digits: String = value.chars().filter(char::is_ascii_digit).collect();
-            let part = |from: usize, to: usize| digits.get(from..to).and_then(|part| part.parse().ok()).unwrap_or(-1);
-            if matches!(digits.len(), 12 | 14) {
-                let second = if digits.len() == 14 { part(12, 14) } else { 0 };
-                let wall = [part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), second];
-                out.device.clock = Stamp::civil(wall, settings.offset_min).time();
-            }
+            // When the strip was read, perhaps days ago: not the clock of now.
+            out.device.other.insert("date", value.into());
         }
         // The sequence number of the strip, a dash, and what was typed.
         "id_no" | "id" => name(out, value.split_once('-').map_or(value, |(_, typed)| typed)),
