@@ -1,5 +1,5 @@
 // The endpoints of the mock, one function a group, as in the console's contract.
-import { card, iso, latest, trend } from "./state.mjs";
+import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
 import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
 const say = (response, status, value, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(value === undefined ? "" : JSON.stringify(value));
@@ -106,8 +106,10 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
   if (!elder) return refuse(response, 404, "not_found", "没有这位老人", "No such elder");
   if (!what) return say(response, 200, { ...card(elder.id), birth_date: elder.birth_date, team: elder.team.name, devices: [{ id: 1, name: "monitor-1", kind: "bedside", last_seen: iso() }] });
   if (what === "latest") return say(response, 200, { latest: elder.id % 11 === 0 ? [] : latest() });
+  const at = (name) => Date.parse(url.searchParams.get(name));
+  if (what === "waveforms") return say(response, 200, elder.id % 11 === 0 ? { stretches: [], cut: false } : stretches(at("from"), at("to")));
+  if (what === "strip") return say(response, 200, elder.id % 11 === 0 ? { leads: [], from: iso(at("from")), to: iso(at("to")), unit: "mV", metric: "ecg" } : strip(at("from"), at("to")));
   if (what === "trend") {
-    const at = (name) => Date.parse(url.searchParams.get(name));
     return say(response, 200, trend(url.searchParams.get("metrics").split(","), at("from"), at("to"), Number(url.searchParams.get("buckets") ?? 600)));
   }
   if (request.method === "GET") return say(response, 200, state.rules);

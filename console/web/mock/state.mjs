@@ -120,6 +120,41 @@ export function trend(metrics, from, to, buckets) {
   };
 }
 
+/** One beat of lead II about every 0.82 s, millivolts: P, QRS and T as bumps. */
+function beat(ms, height) {
+  const t = (((ms % 820) + 820) % 820) / 1000;
+  const bump = (at, width, high) => high * Math.exp(-(((t - at) / width) ** 2));
+  return height * (bump(0.16, 0.03, 0.12) - bump(0.27, 0.008, 0.1) + bump(0.29, 0.01, 1.1) - bump(0.315, 0.01, 0.22) + bump(0.5, 0.05, 0.28));
+}
+
+/** Two leads of a patch, with a second of lead-off now and then and nothing between a quarter and an half past the hour. */
+export function strip(from, to) {
+  const [rate, step] = [250, 4];
+  const lead = (code, label, height) => {
+    const parts = [];
+    let counts = null;
+    for (let t = Math.ceil(from / step) * step; t < to; t += step) {
+      if (t % 3_600_000 >= 900_000 && t % 3_600_000 < 1_800_000) { counts = null; continue; }
+      if (!counts) parts.push({ at: t, counts: (counts = []) });
+      counts.push(t % 61_000 < 1_000 ? null : Math.round((beat(t, height) + 0.04 * Math.sin(t / 900)) * 200));
+    }
+    return { device: "patch-1", lead: code, label, rate: [rate, 1], scale: 0.005, offset: 0, parts };
+  };
+  return { metric: "ecg", unit: "mV", from: iso(from), to: iso(to), leads: [lead(131_074, "II", 1), lead(131_079, "V5", 0.7)].filter((one) => one.parts.length > 0) };
+}
+
+export function stretches(from, to) {
+  const until = Math.min(to, Date.now());
+  const out = [];
+  for (let hour = Math.floor(from / 3_600_000) * 3_600_000; hour < until; hour += 3_600_000) {
+    for (const [a, b] of [[hour, hour + 900_000], [hour + 1_800_000, hour + 3_600_000]]) {
+      const [start, end] = [Math.max(a, from), Math.min(b, until)];
+      if (start < end) for (const [lead, label] of [[131_074, "II"], [131_079, "V5"]]) out.push({ device: "patch-1", lead, label, from: iso(start), to: iso(end) });
+    }
+  }
+  return { metric: "ecg", from: iso(from), to: iso(to), stretches: out.reverse().slice(0, 500), cut: out.length > 500 };
+}
+
 export function latest() {
   const now = Date.now();
   const rows = [["heart_rate", 78], ["spo2", null, "sensor_off"], ["respiratory_rate", 17], ["systolic", 186], ["diastolic", 104], ["body_temperature", 36.6], ["glucose", 7.8], ["weight", 61.2, "unit_suspect"]];

@@ -21,7 +21,7 @@ export const PANES: readonly (readonly string[])[] = [
 /** The panes for the metrics an elder has. */
 export function panesFor(metrics: Iterable<string>): string[][] {
   const left = new Set(metrics);
-  const skip = new Set(["ecg", "battery", "perfusion_index", "height"]);
+  const skip = new Set(["ecg", "ppg", "battery", "perfusion_index", "height"]);
   const panes: string[][] = [];
   for (const group of PANES) {
     const here = group.filter((metric) => left.delete(metric));

@@ -72,7 +72,22 @@ export interface Elder extends ElderCardData {
   birth_date: string | null; team: string | Named | null;
   devices: { id: number; name: string; kind: string | null; last_seen: string | null }[];
 }
-export interface Latest { metric: string; value: number | null; quality: string; taken_at: string; device: string | null }
+/** What the device itself wrote of a reading; its clock is a wall clock without a zone. */
+export interface Origin { raw: string | null; unit: string | null; device_time: string | null; uncertainty_ms: number | null }
+export interface Latest { metric: string; value: number | null; quality: string; taken_at: string; device: string | null; origin?: Origin | null }
+
+export interface Stretch { device: string | null; lead: number; label: string | null; from: string; to: string }
+/** Latest first; `cut`: older ones are left out. */
+export interface Waveforms { stretches: Stretch[]; cut: boolean }
+export interface StripLead {
+  device: string | null; lead: number; label: string | null;
+  /** Samples in so many seconds. */
+  rate: [number, number];
+  scale: number; offset: number;
+  /** Without a gap from `at` (ms); value = count × scale + offset; null: no sample. */
+  parts: { at: number; counts: (number | null)[] }[];
+}
+export interface Strip { metric: string; unit: string; from: string; to: string; leads: StripLead[] }
 
 /** `[start ms, count, min, mean, max]` of one bucket. */
 export type TrendPoint = [number, number, number, number, number];
