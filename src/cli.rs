@@ -199,10 +199,13 @@ pub enum DeviceClock {
 #[derive(Debug, Args)]
 pub struct Replay {
     /// A recording with a time column `t_s` (seconds) or `time` (RFC 3339) and a column a metric.
-    #[arg(long)]
-    pub csv: PathBuf,
+    #[arg(long, required_unless_present = "ecg", conflicts_with = "ecg")]
+    pub csv: Option<PathBuf>,
+    /// An ECG or PPG recording: a WFDB header (`.hea`, its signal files beside it) or an EDF file.
+    #[arg(long, value_name = "FILE")]
+    pub ecg: Option<PathBuf>,
     /// Meaning of a column that is not a metric's slug: NAME=slug.
-    #[arg(long = "map", value_name = "NAME=SLUG")]
+    #[arg(long = "map", value_name = "NAME=SLUG", conflicts_with = "ecg")]
     pub map: Vec<String>,
     /// The server's configuration: the elder is looked up there and a gateway `replay` is registered there.
     #[arg(long)]

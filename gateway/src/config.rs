@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::floods::FloodConfig;
-use crate::link::csv;
+use crate::link::{csv, waveform};
 use crate::who::SessionConfig;
 use crate::{Error, sim};
 
@@ -76,6 +76,8 @@ pub enum Link {
     Sim(sim::Config),
     /// A recording, played once.
     Csv(csv::Config),
+    /// An ECG recording, played once.
+    Waveform(waveform::Config),
 }
 
 impl Default for Config {
@@ -134,6 +136,7 @@ impl Config {
             match link {
                 Link::Sim(sim) => sim.validate()?,
                 Link::Csv(csv) => csv.validate()?,
+                Link::Waveform(waveform) => waveform.validate()?,
             }
         }
         Ok(())

@@ -30,7 +30,9 @@ mod report;
 mod running;
 mod sessions;
 pub mod sim;
+mod strips;
 mod timeline;
+pub mod waves;
 mod who;
 
 pub use config::{Config, Encoding, Link};
@@ -38,7 +40,7 @@ pub use devices::{DEVICES_MAX, Device, DeviceConfig, UnknownDevices};
 pub use figures::{DeviceFigures, LinkFigures, Snapshot, Stranger};
 pub use floods::FloodConfig;
 pub use outlet::{DeviceKey, Heard, Outlet, Refused, Taken};
-pub use replay::{Replay, Replayed, replay};
+pub use replay::{Recorded, Replay, Replayed, replay};
 pub use report::Report;
 pub use running::{Stats, run, run_with};
 pub use who::{Denied, SessionConfig, SessionState};
@@ -60,6 +62,8 @@ pub enum Error {
     Uplink(#[from] mqtt::uplink::Error),
     #[error(transparent)]
     Recording(#[from] recording::Error),
+    #[error(transparent)]
+    Waves(#[from] waves::Error),
     #[error("a part of the gateway ended unexpectedly")]
     Ended,
 }

@@ -1,4 +1,4 @@
-//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> framer. One step after the other,
+//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> strips -> framer. One step after the other,
 //! each in a file of its own; a step that waits holds back the one device it waits for.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,6 +16,7 @@ use crate::framer::Inlet;
 use crate::outlet::{DeviceKey, Heard, Refused, Taken};
 use crate::report::Report;
 use crate::running::Stats;
+use crate::strips::Strips;
 use crate::who::Sessions;
 use crate::{Config, Error};
 
@@ -26,6 +27,7 @@ pub(crate) struct Reception {
     clocks: Clocks,
     sessions: Sessions,
     edge: Edge,
+    strips: Strips,
     inlet: Inlet,
     figures: Arc<Figures>,
     clock: Clock,
@@ -40,6 +42,7 @@ impl Reception {
             clocks: Clocks::open(&config.data_dir, Arc::clone(&stats.heard)),
             sessions: Sessions::open(config)?,
             edge: Edge::default(),
+            strips: Strips::default(),
             inlet,
             figures: Arc::clone(&stats.figures),
             clock,
@@ -68,12 +71,25 @@ impl Reception {
     /// What [`crate::outlet::Outlet::send`] does.
     pub(crate) async fn send(&self, report: Report) -> bool {
         self.figures.said(&report.device, self.clock.now());
-        self.inlet.send(self.edge.judge(report)).await
+        let (report, behind) = self.strips.pass(self.edge.judge(report));
+        self.inlet.send(report).await && self.send_behind(behind).await
+    }
+
+    /// The strips of waveforms that led to an alarm follow it.
+    async fn send_behind(&self, strips: Vec<Report>) -> bool {
+        for strip in strips {
+            if !self.inlet.send(strip).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn deliver(&self, device: Name, at: Time, report: Report) -> Result<Taken, Refused> {
         self.figures.said(&device, at);
-        self.inlet.deliver(self.edge.judge(report)).await?;
+        let (report, behind) = self.strips.pass(self.edge.judge(report));
+        self.inlet.deliver(report).await?;
+        self.send_behind(behind).await;
         Ok(Taken { device })
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use codec::import::Record;
 use model::{Lane, Name, Time};
 use runtime::{Clock, Stop};
 use tokio::time::{Instant, sleep_until};
@@ -10,10 +11,14 @@ use crate::outlet::Outlet;
 use crate::recording::Recording;
 use crate::report::Report;
 use crate::running::{Core, Stats};
+use crate::waves::{self, BLOCK_S, Play};
 use crate::{Config, Error};
 
 /// How often the progress of the uplink is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Wait of a report for company: a replay is a bulk, not a device on flash memory.
+const REPLAY_FLUSH_MS: u64 = 20;
 
 /// What to play, and how.
 #[derive(Clone, Debug)]
@@ -30,7 +35,7 @@ pub struct Replay {
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Rows that held at least one sample.
+    /// Rows that held at least one sample, or blocks of a waveform.
     pub rows: u64,
     /// Samples in them, absent values included.
     pub samples: u64,
@@ -42,19 +47,36 @@ pub struct Replayed {
     pub complete: bool,
 }
 
+/// A recording of either kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Recorded<'a> {
+    /// Rows of measurements.
+    Rows(&'a Recording),
+    /// Signals of a waveform.
+    Waves(&'a Record),
+}
+
 /// Plays a recording as the gateway of `config` (its links are not started) and waits until the server has all of it.
 pub async fn replay(
     config: &Config,
     play: &Replay,
-    recording: &Recording,
+    recorded: Recorded<'_>,
     clock: Clock,
     stop: Stop,
 ) -> Result<Replayed, Error> {
     let (inner, stats) = (Stop::new(), Stats::default());
     // A recording is sent in its order and as fast as it is taken, however long that lasts.
-    let config = &Config { history_after_s: u32::MAX, history_per_s: 0, ..config.clone() };
+    let config = &Config { history_after_s: u32::MAX, history_per_s: 0, flush_ms: REPLAY_FLUSH_MS, ..config.clone() };
     let mut core = Core::start(config, &clock, &stats, &inner).await?;
-    let (rows, samples) = feed(recording, play.base, play.speed, &play.device, play.lane, &core.outlet, &stop).await;
+    let (rows, samples) = match recorded {
+        Recorded::Rows(recording) => {
+            feed(recording, play.base, play.speed, &play.device, play.lane, &core.outlet, &stop).await
+        }
+        Recorded::Waves(record) => {
+            let play = Play { device: play.device.clone(), base: play.base, speed: play.speed, block_s: BLOCK_S };
+            waves::feed(record, &play, &core.outlet, &clock, &stop).await.map_err(|_| Error::Ended)?
+        }
+    };
     core.framed().await?;
     let arrived = || core.outbox.is_empty();
     while !arrived() && !stop.is_requested() {

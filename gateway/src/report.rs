@@ -16,6 +16,8 @@ pub struct Report {
     pub origins: Vec<Origin>,
     pub events: Vec<Event>,
     pub waveforms: Vec<Waveform>,
+    /// The waveforms led to an alarm: they go right behind it, in lane `evt`.
+    pub strip: bool,
     /// What the gateway says about itself; only of its own device `_`.
     pub notes: Vec<Note>,
     /// Device clock and gateway clock at the transfer, when that is worth telling.
@@ -38,6 +40,7 @@ impl Default for Report {
             origins: Vec::new(),
             events: Vec::new(),
             waveforms: Vec::new(),
+            strip: false,
             notes: Vec::new(),
             clock: None,
             person: None,
@@ -61,6 +64,7 @@ impl Report {
         }
         let waveforms = std::mem::take(&mut self.waveforms);
         let (clock, samples) = (self.clock, !self.samples.is_empty());
+        let lane = if self.strip { Lane::Evt } else { Lane::Wav };
         let about = self.about();
         if samples {
             parts.push((self.lane, self));
@@ -68,7 +72,7 @@ impl Report {
         if !waveforms.is_empty() {
             // The clocks are told once.
             let clock = clock.filter(|_| !samples);
-            parts.push((Lane::Wav, Self { waveforms, clock, ..about }));
+            parts.push((lane, Self { waveforms, clock, ..about }));
         }
         parts
     }

@@ -16,4 +16,5 @@ mod replay;
 mod restart;
 mod store_down;
 mod strangers;
+mod waveform;
 mod world;

@@ -17,6 +17,34 @@ async function axe(page, name, only = "html") {
   check(lines.length === 0, `${name}: ${lines.join("\n  ")}`);
 }
 
+/** The ECG pane by keyboard: pages, zoom; and what is drawn is ink, not an empty sheet. */
+async function ecg(page) {
+  const time = () => page.getByTestId("ecg-time").innerText();
+  const inked = () => page.getByTestId("ecg-paper").locator("canvas").evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let dark = 0;
+    for (let i = 0; i < data.length; i += 4) if (data[i] < 80 && data[i + 1] < 80) dark++;
+    return dark;
+  });
+  await page.getByTestId("ecg-sheet").focus();
+  const [first, ink] = [await time(), await inked()];
+  check(ink > 2_000, `the strip must be drawn: ${ink} dark pixels`);
+  await page.keyboard.press("ArrowLeft");
+  await page.waitForFunction((was) => document.querySelector("[data-testid=ecg-time]").innerText !== was, first);
+  const before = await time();
+  check(before < first, `left goes back: ${first} to ${before}`);
+  await page.getByTestId("ecg-after").click();
+  await page.waitForFunction((was) => document.querySelector("[data-testid=ecg-time]").innerText === was, first);
+  const width = () => page.getByTestId("ecg-paper").locator("canvas").evaluate((canvas) => canvas.getBoundingClientRect().height);
+  await page.getByTestId("ecg-sheet").focus();
+  const small = await width();
+  await page.keyboard.press("+");
+  await page.waitForFunction((was) => document.querySelector("[data-testid=ecg-paper] canvas").getBoundingClientRect().height > was + 10, small);
+  await page.keyboard.press("-");
+  await page.getByTestId("ecg").scrollIntoViewIfNeeded();
+  await shot(page, "elder-ecg");
+}
+
 async function login(page) {
   await step("login: clear errors, nothing filled in, axe", async () => {
     await page.goto("/");
@@ -205,8 +233,10 @@ async function elders() {
     const plot = await page.getByTestId("pane-heart_rate").locator("canvas").boundingBox();
     await page.mouse.move(plot.x + 46 + (plot.width - 46) * 0.62, plot.y + 60);
     await page.getByTestId("pane-heart_rate").getByText("缺口:探头脱落").waitFor();
+    await page.getByTestId("ecg-paper").locator("canvas").waitFor();
     await axe(page, "elder");
     await shot(page, "elder");
+    await ecg(page);
     await page.getByTestId("range-month").click();
     await page.getByTestId("pane-heart_rate").locator("canvas").waitFor();
     await shot(page, "elder-30d");
@@ -215,6 +245,7 @@ async function elders() {
     await axe(page, "elder table", "[data-testid=pane-systolic-diastolic]");
     await page.goto("/elders/11");
     await page.getByText("这段时间没有数据").waitFor();
+    await page.getByText("这段时间没有心电图").waitFor();
     await axe(page, "elder without data");
     await page.goto("/nowhere");
     await page.getByText("没有这个页面").waitFor();

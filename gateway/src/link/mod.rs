@@ -3,6 +3,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod sim;
+pub(crate) mod waveform;
 
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ impl Link {
         match self {
             Self::Sim(_) => "sim",
             Self::Csv(_) => "csv",
+            Self::Waveform(_) => "waveform",
         }
     }
 
@@ -49,6 +51,7 @@ impl Link {
                 Ok(())
             }
             Self::Csv(config) => csv::run(config, outlet, clock, stop).await,
+            Self::Waveform(config) => waveform::run(config, outlet, clock, stop).await,
         }
     }
 }

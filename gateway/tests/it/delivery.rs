@@ -10,7 +10,7 @@ use model::{EventKind, Lane, Metric, Name, Quality, Time};
 use runtime::{Clock, Stop};
 use vigil_gateway::fleet::{self, Counters, Fleet};
 use vigil_gateway::sim::{self, Planned, Scenario};
-use vigil_gateway::{Config, Link, Replay, Stats, recording, replay, run_with};
+use vigil_gateway::{Config, Link, Recorded, Replay, Stats, recording, replay, run_with};
 
 use crate::server::{Server, TOKEN};
 
@@ -106,7 +106,7 @@ async fn a_recording_arrives_row_by_row_and_numbers_go_on() {
     let play = Replay { device: name("monitor"), base: Time::from_secs(1_700_000_000), speed: 0.0, lane: Lane::Hist };
     let config = config(dir.path(), &server, Vec::new());
     for round in 1..=2 {
-        let done = replay(&config, &play, &recording, Clock::system(), Stop::new()).await.unwrap();
+        let done = replay(&config, &play, Recorded::Rows(&recording), Clock::system(), Stop::new()).await.unwrap();
         assert!(done.complete, "{done:?}");
         assert_eq!((done.rows, done.samples, done.acked, done.refused), (500, 1_000, 500, 0));
         let seqs = server.look(|held| held.seqs[&("g".to_owned(), 1, Lane::Hist)].clone());
@@ -127,7 +127,9 @@ async fn a_new_outbox_is_a_new_epoch() {
     let play = Replay { device: name("m"), base: Time(0), speed: 0.0, lane: Lane::Vit };
     let config = config(dir.path(), &server, Vec::new());
     for _ in 0..2 {
-        assert!(replay(&config, &play, &recording, Clock::system(), Stop::new()).await.unwrap().complete);
+        assert!(
+            replay(&config, &play, Recorded::Rows(&recording), Clock::system(), Stop::new()).await.unwrap().complete
+        );
         for entry in std::fs::read_dir(&config.data_dir).unwrap() {
             let path = entry.unwrap().path();
             if path.file_name().unwrap().to_string_lossy().starts_with("outbox") {

@@ -4,3 +4,4 @@
 mod delivery;
 mod rules;
 mod server;
+mod waves;

@@ -26,6 +26,8 @@ pub struct Held {
     /// (gateway, epoch, lane) -> sequence numbers.
     pub seqs: BTreeMap<(String, u32, Lane), BTreeSet<u64>>,
     pub frames: Vec<(String, WireFrame)>,
+    /// Those with waveforms, by lane.
+    pub waves: Vec<(Lane, WireFrame)>,
     pub states: Vec<String>,
 }
 
@@ -101,6 +103,9 @@ impl Intake for Hall {
                         let frame = wire::decode(&publish.payload).unwrap();
                         let key = (from.name.to_string(), frame.epoch, lane);
                         if held.seqs.entry(key).or_default().insert(frame.seq) {
+                            if !frame.waveforms.is_empty() {
+                                held.waves.push((lane, frame.clone()));
+                            }
                             held.frames.push((device.to_owned(), frame));
                         }
                     }
