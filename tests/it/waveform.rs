@@ -2,6 +2,7 @@
 //! sample for sample; and a cabin's twelve leads as fast as the gateway takes them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ fn write_record(dir: &Path, name: &str, rate: u32, leads: &[(&str, Vec<i16>)]) -
     let mut header = format!("{name} {} {rate} {frames}\n", leads.len());
     for (label, counts) in leads {
         let sum = counts.iter().fold(0_i16, |sum, count| sum.wrapping_add(*count));
-        header += &format!("{name}.dat 16 200/mV 16 0 {} {sum} 0 {label}\n", counts[0]);
+        writeln!(header, "{name}.dat 16 200/mV 16 0 {} {sum} 0 {label}", counts[0]).unwrap();
     }
     let samples = (0..frames).flat_map(|i| leads.iter().flat_map(move |(_, counts)| counts[i].to_le_bytes()));
     std::fs::write(dir.join(format!("{name}.dat")), samples.collect::<Vec<u8>>()).unwrap();
