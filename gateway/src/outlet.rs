@@ -77,6 +77,12 @@ impl Outlet {
         self.0.hear_report(device, at, report).await
     }
 
+    /// As [`Outlet::hear_report`], without waiting for the disk and without the flood limit: for the blocks of a waveform,
+    /// whose pace its rate says. A full queue holds the link back all the same.
+    pub async fn stream(&self, device: &DeviceKey, at: Time, report: Report) -> Result<Taken, Refused> {
+        self.0.stream(device, at, report).await
+    }
+
     /// Hands a report of the gateway's own making over without waiting for the disk. False when the gateway is stopping.
     pub async fn send(&self, report: Report) -> bool {
         self.0.send(report).await

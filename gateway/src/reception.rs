@@ -1,5 +1,5 @@
-//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> strips -> framer. One step after the other,
-//! each in a file of its own; a step that waits holds back the one device it waits for.
+//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> strips -> framer. One step after the
+//! other, each in a file of its own; a step that waits holds back the one device it waits for.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -66,6 +66,14 @@ impl Reception {
         let report = Report { device: device.name.clone(), shared: device.shared, ..report };
         let report = self.sessions.attribute(&device, None, report, at).await;
         self.deliver(device.name.clone(), at, report).await
+    }
+
+    /// What [`crate::outlet::Outlet::stream`] does.
+    pub(crate) async fn stream(&self, key: &DeviceKey, at: Time, report: Report) -> Result<Taken, Refused> {
+        let device = self.known(key, at).await?;
+        let report = Report { device: device.name.clone(), shared: device.shared, ..report };
+        let report = self.sessions.attribute(&device, None, report, at).await;
+        if self.send(report).await { Ok(Taken { device: device.name.clone() }) } else { Err(Refused::Closed) }
     }
 
     /// What [`crate::outlet::Outlet::send`] does.

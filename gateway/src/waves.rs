@@ -140,25 +140,22 @@ pub(crate) struct Way {
     outlet: Outlet,
     device: DeviceKey,
     handed: u32,
-    name: Option<(Name, bool)>,
 }
 
 impl Way {
-    pub(crate) fn new(outlet: Outlet, device: DeviceKey) -> Self {
-        Self { outlet, device, handed: 0, name: None }
+    pub(crate) const fn new(outlet: Outlet, device: DeviceKey) -> Self {
+        Self { outlet, device, handed: 0 }
     }
 
     pub(crate) async fn hand_over(&mut self, at: Time, waveforms: Vec<Waveform>) -> Result<(), Refused> {
         let report = Report { lane: Lane::Wav, waveforms, ..Report::default() };
         self.handed = (self.handed + 1) % AHEAD;
-        if let Some((device, shared)) = self.name.clone().filter(|_| self.handed != 0) {
-            let sent = self.outlet.send(Report { device, shared, ..report }).await;
-            return if sent { Ok(()) } else { Err(Refused::Closed) };
-        }
-        let taken = self.outlet.hear_report(&self.device, at, report).await?;
-        let shared = self.outlet.device(&self.device, at).await?.shared;
-        self.name = Some((taken.device, shared));
-        Ok(())
+        let taken = if self.handed == 0 {
+            self.outlet.hear_report(&self.device, at, report).await
+        } else {
+            self.outlet.stream(&self.device, at, report).await
+        };
+        taken.map(drop)
     }
 }
 
