@@ -127,6 +127,21 @@ pub enum Add {
         #[arg(long, default_value = "vigil")]
         dialect: String,
     },
+    /// A card or code by which an elder is known at shared devices. Its number or text is read from standard input (one line) and
+    /// hashed at once; only the hash is kept.
+    Key {
+        #[command(flatten)]
+        at: WithConfig,
+        /// The elder's number, as `vigil add elder` printed it.
+        #[arg(long)]
+        elder: u32,
+        /// An identity card (居民身份证) with 18 places.
+        #[arg(long, required_unless_present = "qr", conflicts_with = "qr")]
+        card: bool,
+        /// The text of a QR code.
+        #[arg(long)]
+        qr: bool,
+    },
     /// Binds a device of a gateway to an elder.
     Binding {
         #[command(flatten)]

@@ -33,6 +33,7 @@ pub struct Server {
     pub mqtt_addr: SocketAddr,
     pub mqtt_tls_addr: Option<SocketAddr>,
     pub parts: Parts,
+    identity_key: Option<model::identity::IdentityKey>,
     outer: Tasks,
     inner: Tasks,
     _lock: File,
@@ -81,6 +82,7 @@ impl Server {
         limits::fit_open_files(&mut config);
         let dir = config.data_dir.clone();
         let lock = lock(&dir)?;
+        let identity_key = config.identity_key()?;
         let control = Control::bind(&dir);
         // Doors first: a busy port should be said before anything else happens.
         let console = console::bind(config.console.clone()).await?;
@@ -115,6 +117,7 @@ impl Server {
             console_addr: console.addr,
             mqtt_addr: door.local_addr(),
             mqtt_tls_addr: door.tls_addr(),
+            identity_key,
             outer,
             inner,
             _lock: lock,
@@ -138,7 +141,7 @@ impl Server {
         let (records, journal) = (self.parts.records.clone(), self.parts.journal.clone());
         let (ingest, rules_clock) = (self.parts.ingest.clone(), clock.clone());
         let asker = self.parts.ingest.clone();
-        let health = Arc::clone(&meters);
+        let (health, decider) = (Arc::clone(&meters), self.parts.ingest.clone());
         console::Deps {
             records: self.parts.records.clone(),
             readings: self.parts.readings.clone(),
@@ -146,6 +149,8 @@ impl Server {
             save_rules: Arc::new(move |change| save_rules(&records, &journal, rules_clock.now(), change)),
             replay_quarantine: Arc::new(move |id| ingest.replay_quarantined(id)),
             ask_again: Arc::new(move |gap| asker.ask_again(gap).map_err(|error| error.to_string())),
+            decide: Arc::new(move |decision| decider.decide(decision)),
+            identity_key: self.identity_key.clone(),
             health: Arc::new(move || health.checks()),
             metrics: Arc::new(move || meters.text()),
             demo,

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use model::identity::IdentityKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct Server {
     /// Where journal, records and readings live. Must exist and be writable.
     pub data_dir: PathBuf,
+    /// The site's secret for cards and codes of elders: the same file as its gateways have. Without it none can be registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_key_file: Option<PathBuf>,
     #[serde(default)]
     pub journal: journal::Config,
     #[serde(default)]
@@ -34,6 +38,7 @@ impl Server {
     pub fn in_dir(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            identity_key_file: None,
             journal: journal::Config::default(),
             mqtt: mqtt::door::Config::default(),
             ingest: ingest::Config::default(),
@@ -41,6 +46,15 @@ impl Server {
             alerting: alerting::Config::default(),
             console: console::Config::default(),
         }
+    }
+
+    /// The site's secret, when there is one.
+    pub fn identity_key(&self) -> Result<Option<IdentityKey>, Error> {
+        let Some(file) = &self.identity_key_file else { return Ok(None) };
+        let text = std::fs::read_to_string(file).map_err(|source| Error::Read { file: file.clone(), source })?;
+        let text = IdentityKey::parse(&text)
+            .ok_or_else(|| Error::Value { file: file.clone(), text: "must hold 64 hexadecimal digits".into() })?;
+        Ok(Some(text))
     }
 }
 

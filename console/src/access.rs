@@ -38,6 +38,8 @@ pub(crate) const CARE: Access = Access::Roles(&[Role::Doctor, Role::Nurse]);
 /// Those who handle alarms.
 pub(crate) const HANDLERS: Access = Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse]);
 pub(crate) const RULE_MAKERS: Access = Access::Roles(&[Role::Doctor, Role::Administrator]);
+/// Those who may say whose a measurement is: who treats elders, and who runs the cabins.
+pub(crate) const ATTRIBUTORS: Access = Access::Roles(&[Role::Doctor, Role::Nurse, Role::Administrator]);
 pub(crate) const ADMINISTRATOR: Access = Access::Roles(&[Role::Administrator]);
 
 /// The person behind a request.

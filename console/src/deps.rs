@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use model::identity::IdentityKey;
 use model::rule::{BadRule, RuleSet};
 use model::{ElderId, PersonId};
 use runtime::Clock;
 use serde::Serialize;
 use store::readings::Readings;
-use store::records::Records;
+use store::records::{NewMove, Records};
 
 /// A rule set somebody wants in force.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub type SaveRules = dyn Fn(RuleChange) -> Result<u32, RuleChangeError> + Send +
 pub type ReplayQuarantine = dyn Fn(i64) -> Result<(), String> + Send + Sync;
 /// Asks a gateway again for the frames of a gap. Blocks. The error is one sentence for the operator.
 pub type AskAgain = dyn Fn(i64) -> Result<(), String> + Send + Sync;
+/// Carries out what a person decided about measurements; answers how many moved. Blocks.
+pub type Decide = dyn Fn(&NewMove) -> Result<usize, store::records::Error> + Send + Sync;
 /// State of every part. Must answer at once.
 pub type Health = dyn Fn() -> Vec<Check> + Send + Sync;
 /// All figures as Prometheus text. Must answer at once.
@@ -71,6 +74,9 @@ pub struct Deps {
     pub save_rules: Arc<SaveRules>,
     pub replay_quarantine: Arc<ReplayQuarantine>,
     pub ask_again: Arc<AskAgain>,
+    pub decide: Arc<Decide>,
+    /// The site's secret for cards and codes. `None`: they cannot be registered here.
+    pub identity_key: Option<IdentityKey>,
     pub health: Arc<Health>,
     pub metrics: Arc<MetricsText>,
     /// `None`: there is no `/demo/phone`.

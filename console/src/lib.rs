@@ -19,6 +19,7 @@ mod error;
 mod guard;
 mod input;
 mod looks;
+mod measurements;
 mod operations;
 mod pages;
 mod ring;
@@ -43,7 +44,7 @@ use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use deps::{
-    AskAgain, Check, Demo, Deps, Health, MetricsText, ReplayQuarantine, RuleChange, RuleChangeError, SaveRules,
+    AskAgain, Check, Decide, Demo, Deps, Health, MetricsText, ReplayQuarantine, RuleChange, RuleChangeError, SaveRules,
 };
 pub use error::Error;
 pub use routes::routes;

@@ -6,10 +6,10 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post, put};
 use model::people::Role;
 
-use crate::access::{ADMINISTRATOR, ALL, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
+use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, guard, operations, pages, rules, session, stream, trend, waveforms, web,
+    App, alarms, custody, demo, elders, guard, measurements, operations, pages, rules, session, stream, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -45,6 +45,12 @@ fn table() -> Vec<Route> {
         route("GET", "/api/pages/{id}", CARE, get(pages::detail)),
         route("POST", "/api/pages/{id}/accept", CARE, post(pages::accept)),
         route("POST", "/api/pages/{id}/decline", CARE, post(pages::decline)),
+        route("GET", "/api/elders/{id}/measurements", ATTRIBUTORS, get(measurements::of_elder)),
+        route("GET", "/api/elders/{id}/keys", ATTRIBUTORS, get(measurements::keys)),
+        route("POST", "/api/elders/{id}/keys", ATTRIBUTORS, post(measurements::add_key)),
+        route("POST", "/api/elders/{id}/keys/remove", ATTRIBUTORS, post(measurements::remove_key)),
+        route("GET", "/api/measurements", ATTRIBUTORS, get(measurements::queue)),
+        route("POST", "/api/measurements/attribute", ATTRIBUTORS, post(measurements::attribute)),
         route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
         route("GET", "/api/quarantine", ADMINISTRATOR, get(operations::quarantine)),
         route("POST", "/api/quarantine/{id}/replay", ADMINISTRATOR, post(operations::replay)),

@@ -1,10 +1,11 @@
 //! `vigil add`: people, teams, elders, gateways and bindings. Works beside a running server, which sees the change within
 //! ten seconds.
 
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use model::identity::KeyKind;
 use model::people::{Role, Sex};
 use model::{ElderId, Name, TeamId};
 use runtime::Clock;
@@ -12,6 +13,9 @@ use store::records::{Dialect, NewElder, NewPerson, Records};
 
 use crate::cli::Add;
 use crate::server::say;
+
+/// Longest line read from standard input, bytes.
+const LINE_BYTES_MAX: u64 = 4_096;
 
 /// Carries out one `vigil add ..`.
 pub fn add(what: &Add) -> anyhow::Result<()> {
@@ -54,6 +58,16 @@ pub fn add(what: &Add) -> anyhow::Result<()> {
             let (id, token) = records.create_gateway(site, &Name::new(name).context("--name")?, dialect)?;
             say(&format!("gateway {id}, token {token} (shown once; only a hash of it is kept)"));
         }
+        Add::Key { at, elder, card, qr: _ } => {
+            let config = config::server(&at.config)?;
+            let site = config.identity_key()?.context("identity_key_file is missing in the configuration")?;
+            let kind = if *card { KeyKind::Card } else { KeyKind::Qr };
+            let text = line("the card's number or the code's text")?;
+            let clock = Clock::system();
+            let key = site.person(kind, &text, clock.now())?;
+            Records::open(&config.data_dir, clock)?.add_key(ElderId(*elder), &key, None)?;
+            say(&format!("this {} means elder {elder} from now on", kind.slug()));
+        }
         Add::Binding { at, gateway, device, elder } => {
             let records = open(&at.config)?;
             let Some(gateway) = records.gateway_by_name(&Name::new(gateway).context("--gateway")?)? else {
@@ -79,10 +93,16 @@ fn team_id(records: &Records, name: Option<&str>) -> anyhow::Result<Option<TeamI
     Ok(Some(found.with_context(|| format!("there is no team {name}: add it with `vigil add team`"))?.id))
 }
 
-fn password() -> anyhow::Result<String> {
+/// One line of standard input, of a bounded length.
+fn line(what: &str) -> anyhow::Result<String> {
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("the password is read from standard input")?;
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    let stdin = std::io::stdin().lock().take(LINE_BYTES_MAX);
+    BufReader::new(stdin).read_line(&mut line).with_context(|| format!("{what} is read from standard input"))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn password() -> anyhow::Result<String> {
+    let password = line("the password")?;
     if password.is_empty() {
         bail!("the password is read from standard input, one line: printf '%s\\n' 'PASSWORD' | vigil add user ..");
     }

@@ -9,6 +9,7 @@ mod alarms;
 mod demo;
 mod elders;
 mod house;
+mod measurements;
 mod roles;
 mod security;
 mod sessions;

@@ -36,6 +36,12 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/pages/{id}", [401, 403, 200, 403, 403, 403]),
     Row("POST", "/api/pages/{id}/accept", [401, 403, 200, 403, 403, 403]),
     Row("POST", "/api/pages/{id}/decline", [401, 403, 200, 403, 403, 403]),
+    Row("GET", "/api/elders/{id}/measurements", [401, 403, 200, 200, 403, 200]),
+    Row("GET", "/api/elders/{id}/keys", [401, 403, 200, 200, 403, 200]),
+    Row("POST", "/api/elders/{id}/keys", [401, 403, 200, 200, 403, 200]),
+    Row("POST", "/api/elders/{id}/keys/remove", [401, 403, 404, 404, 403, 404]),
+    Row("GET", "/api/measurements", [401, 403, 200, 200, 200, 200]),
+    Row("POST", "/api/measurements/attribute", [401, 403, 200, 200, 403, 200]),
     Row("GET", "/api/unattributed", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/quarantine", [401, 403, 403, 403, 403, 200]),
     Row("POST", "/api/quarantine/{id}/replay", [401, 403, 403, 403, 403, 200]),
@@ -57,11 +63,17 @@ fn body_for(path: &str) -> Value {
         "/api/alarms/{id}/resolve" => json!({ "outcome": "true_handled", "note": "" }),
         "/api/alarms/{id}/note" => json!({ "note": "家属已到" }),
         "/api/elders/{id}/rules" => json!({ "set": rules(170.0), "reason": "matrix" }),
+        "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
+        "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
+        "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
         _ => json!({}),
     }
 }
 
 fn concrete(house: &House, path: &str) -> String {
+    if path == "/api/measurements/attribute" {
+        house.measurement(1, None);
+    }
     let id = if path.starts_with("/api/alarms/") {
         house.fall(house.wang).to_string()
     } else if path.starts_with("/api/pages/") {
