@@ -9,7 +9,8 @@ use model::people::Role;
 use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, guard, measurements, operations, pages, rules, session, stream, trend, waveforms, web,
+    App, alarms, custody, demo, elders, guard, measurements, operations, pages, rules, session, stream, trend,
+    waveforms, web,
 };
 
 /// One row of the table.
