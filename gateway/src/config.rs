@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::floods::FloodConfig;
-use crate::link::{csv, waveform};
+use crate::link::{csv, samples, waveform};
 use crate::who::SessionConfig;
 use crate::{Error, sim};
 
@@ -78,6 +78,8 @@ pub enum Link {
     Csv(csv::Config),
     /// An ECG recording, played once.
     Waveform(waveform::Config),
+    /// Bare samples of an ECG or PPG front end over TCP.
+    Samples(samples::Config),
 }
 
 impl Default for Config {
@@ -137,6 +139,7 @@ impl Config {
                 Link::Sim(sim) => sim.validate()?,
                 Link::Csv(csv) => csv.validate()?,
                 Link::Waveform(waveform) => waveform.validate()?,
+                Link::Samples(samples) => samples.validate()?,
             }
         }
         Ok(())

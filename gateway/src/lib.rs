@@ -27,6 +27,7 @@ mod reception;
 pub mod recording;
 mod replay;
 mod report;
+mod ring;
 mod running;
 mod sessions;
 pub mod sim;

@@ -214,6 +214,7 @@ fn devices(config: &Config) -> Vec<String> {
         Link::Sim(sim) => sim.devices().map(|(device, _)| device.to_string()).collect(),
         Link::Csv(csv) => vec![csv.device.to_string()],
         Link::Waveform(waveform) => vec![waveform.device.to_string()],
+        Link::Samples(samples) => vec![samples.device.to_string()],
     };
     let listed = config.devices.iter().map(|device| device.name.to_string());
     listed.chain(config.links.iter().flat_map(of)).collect()

@@ -2,6 +2,7 @@
 //! the [`Outlet`](crate::outlet::Outlet).
 
 pub(crate) mod csv;
+pub(crate) mod samples;
 pub(crate) mod sim;
 pub(crate) mod waveform;
 
@@ -37,6 +38,7 @@ impl Link {
             Self::Sim(_) => "sim",
             Self::Csv(_) => "csv",
             Self::Waveform(_) => "waveform",
+            Self::Samples(_) => "samples",
         }
     }
 
@@ -44,7 +46,7 @@ impl Link {
     pub(crate) async fn run(self, context: Context) -> Result<(), Error> {
         let kind = self.kind();
         context.figures.link(&context.name, |link| link.kind = kind);
-        let Context { outlet, cuts, fresh, clock, stop, .. } = context;
+        let Context { outlet, cuts, fresh, clock, stop, .. } = context.clone();
         match self {
             Self::Sim(config) => {
                 sim::run(config, fresh, outlet, cuts, clock, stop).await;
@@ -52,6 +54,7 @@ impl Link {
             }
             Self::Csv(config) => csv::run(config, outlet, clock, stop).await,
             Self::Waveform(config) => waveform::run(config, outlet, clock, stop).await,
+            Self::Samples(config) => samples::run(config, context).await,
         }
     }
 }
