@@ -10,6 +10,7 @@ use crate::{Decoded, Malformed, Settings, Stamp};
 pub(super) const KINDS: &[u8] =
     &[0x10, 0x11, 0x12, 0x16, 0x1A, 0x1E, 0x22, 0x26, 0x27, 0x2D, 0x31, 0x32, 0x34, 0x37, 0x61, 0xA0, 0xA3, 0xA4];
 const WITH_STATUS: &[u8] = &[0x16, 0x26, 0x27, 0x32, 0xA4];
+const WITH_ARCHIVE: &[u8] = &[0x22, 0x2D, 0x37];
 /// After the status: one byte more, the number of the fence.
 const WITH_FENCE: &[u8] = &[0x27, 0xA4];
 /// Some makers send it without a place.
@@ -70,6 +71,11 @@ pub(super) fn plain(told: &mut Decoded, kind: u8, content: &[u8], settings: &Set
         // Without a date in its place the layout is one that is not known here, and so are its coordinates.
         told.device.position = None;
         told.device.other.insert("undecoded_bytes", content.len().into());
+    }
+    // Behind the cell: ignition, cause, and 1 for what was kept through a blind spot.
+    if WITH_ARCHIVE.contains(&kind) && rest.get(CELL_BYTES + 2) == Some(&1) {
+        told.stored = true;
+        told.device.clock = None;
     }
     if WITH_STATUS.contains(&kind) {
         status(told, rest, STATUS_BYTES + usize::from(WITH_FENCE.contains(&kind)), stamp);

@@ -122,6 +122,15 @@ fn gt06_finds_the_alarm_in_every_layout() {
     }
 }
 
+#[test]
+fn gt06_says_what_was_kept_through_a_blind_spot() {
+    let live = decode("gt06", &unhex("787822221a0301080f1ec9026b586a0c3d5ce000145a01cc00287d001f71000000000764500d0a"));
+    assert!(!live.stored && live.device.clock.is_some());
+    let kept = decode("gt06", &unhex("787822221a0301080f1ec9026b586a0c3d5ce000145a01cc00287d001f7100000100073e8c0d0a"));
+    assert!(kept.stored && kept.device.clock.is_none());
+    assert_eq!(kept.device.position.unwrap().at, live.device.clock);
+}
+
 /// What a framer of this family may hold, bytes.
 const HELD_BYTES_MAX: usize = 32 << 10;
 
