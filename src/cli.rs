@@ -25,6 +25,9 @@ pub enum Command {
     /// Adds people, teams, elders, gateways and devices to a server's registry.
     #[command(subcommand)]
     Add(Add),
+    /// What gateways are to have: saved here, sent by the server, answered by the gateway.
+    #[command(subcommand)]
+    Push(PushWhat),
     /// Decodes one frame of a device: JSON readings, or the reason why it is refused (exit status 1).
     Decode(Decode),
     /// Sends a recording through a real front door.
@@ -68,6 +71,27 @@ pub struct Demo {
     /// Elders with a simulated band.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=500))]
     pub elders: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PushWhat {
+    /// Keys of the gateway's file that may be changed from afar (docs/operations.md names them).
+    Config(PushTo),
+    /// The list of devices, in the form of [[devices]] of the gateway's file.
+    Devices(PushTo),
+    /// One JSON line for each gateway and kind: wanted, applied, refused and why. Rules are pushed by themselves.
+    Status(WithConfig),
+}
+
+#[derive(Debug, Args)]
+pub struct PushTo {
+    #[command(flatten)]
+    pub at: WithConfig,
+    #[arg(long)]
+    pub gateway: String,
+    /// TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

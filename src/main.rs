@@ -32,6 +32,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Decode(args) => return commands::decode(&args),
         Command::CheckConfig { file } => commands::check_config(&file)?,
         Command::Add(what) => commands::add(&what)?,
+        Command::Push(what) => commands::push(&what)?,
         Command::Judge(args) => commands::judge(&args)?,
         Command::Backup(args) => commands::backup(&args)?,
         Command::Serve(args) => {

@@ -16,6 +16,7 @@ mod demo;
 mod deps;
 mod elders;
 mod error;
+mod gateways;
 mod guard;
 mod input;
 mod looks;

@@ -9,8 +9,8 @@ use model::people::Role;
 use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, guard, measurements, operations, pages, rules, session, stream, trend,
-    waveforms, web,
+    App, alarms, custody, demo, elders, gateways, guard, measurements, operations, pages, rules, session, stream,
+    trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -53,6 +53,8 @@ fn table() -> Vec<Route> {
         route("GET", "/api/measurements", ATTRIBUTORS, get(measurements::queue)),
         route("POST", "/api/measurements/attribute", ATTRIBUTORS, post(measurements::attribute)),
         route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
+        route("GET", "/api/gateways", ADMINISTRATOR, get(gateways::list)),
+        route("POST", "/api/gateways/{id}/push", ADMINISTRATOR, post(gateways::push)),
         route("GET", "/api/quarantine", ADMINISTRATOR, get(operations::quarantine)),
         route("POST", "/api/quarantine/{id}/replay", ADMINISTRATOR, post(operations::replay)),
         route("GET", "/api/custody", ADMINISTRATOR, get(custody::list)),

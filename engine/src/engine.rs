@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 
 use model::alarm::Transition;
 use model::entry::{Entry, Flags, Frame};
-use model::rule::RuleSet;
-use model::{AlarmId, ElderId, EventKind, Lane, Seq, Subject, Time};
+use model::rule::{Level, RuleSet, Test};
+use model::{AlarmId, AlarmKind, ElderId, EventKind, Lane, Priority, Seq, Subject, Time};
 
 use crate::Counters;
 use crate::hash::ElderMap;
@@ -165,6 +165,29 @@ impl Engine {
 
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// When the condition or call behind an alarm that stands began. `None`: this engine knows of none.
+    pub fn began(&self, subject: Subject, alarm: AlarmId) -> Option<Time> {
+        let state = &self.people.get(self.person(subject.to_u32())?)?.state;
+        let present = state.tracks.iter().filter_map(|track| track.present).find(|present| present.alarm == alarm);
+        let events = state.happenings.iter().flat_map(|happening| [happening.live, happening.late]).flatten();
+        let event = || events.into_iter().find(|event| event.alarm == alarm).map(|event| event.first_at);
+        present.map(|present| present.started_at).or_else(event)
+    }
+
+    /// The priority of the level or event that this kind is about, by the rules of the subject.
+    pub fn priority_of(&self, subject: Subject, rule: &str, kind: &AlarmKind) -> Option<Priority> {
+        let set = &self.plan_of(subject.to_u32()).set;
+        match (&set.rules.iter().find(|known| known.slug == rule)?.test, kind) {
+            (Test::Event(test), _) => Some(test.priority),
+            (Test::Silence(test), _) => Some(test.priority),
+            (Test::Threshold(test), AlarmKind::Threshold { limit, .. }) => {
+                let same = |level: &&Level| (level.limit - limit).abs() < f64::EPSILON;
+                test.levels.iter().find(same).map(|level| level.priority)
+            }
+            _ => None,
+        }
     }
 
     /// The set that judges everybody without rules of their own.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use model::Name;
 use serde::Deserialize;
 
+use crate::care::CareConfig;
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
+use crate::edge::EdgeConfig;
 use crate::floods::FloodConfig;
 use crate::link::{csv, samples, waveform};
 use crate::who::SessionConfig;
@@ -53,6 +55,12 @@ pub struct Config {
     pub identity_key_file: Option<PathBuf>,
     /// Who stands at the shared devices.
     pub sessions: SessionConfig,
+    /// Seconds between two readings of the gateway's own health (disk, memory, temperature, what waits). 0: none.
+    pub health_every_s: u64,
+    /// What sounds here when the server cannot be reached.
+    pub edge: EdgeConfig,
+    /// How the server may care for this gateway.
+    pub care: CareConfig,
     /// Who may speak to this gateway.
     pub devices: Vec<DeviceConfig>,
     /// What the gateway listens to.
@@ -110,6 +118,9 @@ impl Default for Config {
             floods: FloodConfig::default(),
             identity_key_file: None,
             sessions: SessionConfig::default(),
+            health_every_s: 60,
+            edge: EdgeConfig::default(),
+            care: CareConfig::default(),
             devices: Vec::new(),
             links: Vec::new(),
         }
@@ -133,6 +144,8 @@ impl Config {
             return Err(Error::Key(format!("flush_ms must be at most {FLUSH_MS_MAX}")));
         }
         self.sessions.validate()?;
+        self.edge.validate()?;
+        self.care.validate()?;
         Roster::new(&self.devices, self.unknown_devices)?;
         for link in &self.links {
             match link {

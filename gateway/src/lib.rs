@@ -8,6 +8,7 @@
 //!
 //! What is deliberately absent: whose a device is. Elders are bound to devices at the server.
 
+mod care;
 mod clock;
 mod config;
 mod custody;
@@ -19,6 +20,7 @@ pub mod fleet;
 mod floods;
 mod framer;
 mod frames;
+mod health;
 mod kept;
 mod lanes;
 pub mod link;
@@ -36,8 +38,10 @@ mod timeline;
 pub mod waves;
 mod who;
 
+pub use care::CareConfig;
 pub use config::{Config, Encoding, Link};
 pub use devices::{DEVICES_MAX, Device, DeviceConfig, UnknownDevices};
+pub use edge::{Command, EdgeConfig, Gpio, Hook, Http};
 pub use figures::{DeviceFigures, LinkFigures, Snapshot, Stranger};
 pub use floods::FloodConfig;
 pub use outlet::{DeviceKey, Heard, Outlet, Refused, Taken};

@@ -8,8 +8,8 @@ use runtime::Clock;
 use tokio::time::Instant;
 
 use crate::clock::Clocks;
-use crate::devices::{Device, DeviceConfig, Roster};
-use crate::edge::Edge;
+use crate::devices::{Device, Roster};
+use crate::edge::{self, Edge};
 use crate::figures::Figures;
 use crate::floods::Floods;
 use crate::framer::Inlet;
@@ -26,7 +26,7 @@ pub(crate) struct Reception {
     floods: Floods,
     clocks: Clocks,
     sessions: Sessions,
-    edge: Edge,
+    edge: Arc<Edge>,
     strips: Strips,
     inlet: Inlet,
     figures: Arc<Figures>,
@@ -35,13 +35,19 @@ pub(crate) struct Reception {
 
 impl Reception {
     /// Reads what the steps have kept: small files, once.
-    pub(crate) fn new(config: &Config, inlet: Inlet, stats: &Stats, clock: Clock) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        edge: Arc<Edge>,
+        inlet: Inlet,
+        stats: &Stats,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         Ok(Self {
             roster: RwLock::new(Roster::new(&config.devices, config.unknown_devices)?),
             floods: Floods::new(&config.floods),
             clocks: Clocks::open(&config.data_dir, Arc::clone(&stats.heard)),
             sessions: Sessions::open(config)?,
-            edge: Edge::default(),
+            edge,
             strips: Strips::default(),
             inlet,
             figures: Arc::clone(&stats.figures),
@@ -79,8 +85,13 @@ impl Reception {
     /// What [`crate::outlet::Outlet::send`] does.
     pub(crate) async fn send(&self, report: Report) -> bool {
         self.figures.said(&report.device, self.clock.now());
-        let (report, behind) = self.strips.pass(self.edge.judge(report));
-        self.inlet.send(report).await && self.send_behind(behind).await
+        let mark = self.edge.judge(&report).await;
+        let (report, behind) = self.strips.pass(report);
+        let sent = match mark {
+            None => self.inlet.send(report).await,
+            Some(mark) => self.owed(mark, report).await.is_ok(),
+        };
+        sent && self.send_behind(behind).await
     }
 
     /// The strips of waveforms that led to an alarm follow it.
@@ -95,10 +106,21 @@ impl Reception {
 
     async fn deliver(&self, device: Name, at: Time, report: Report) -> Result<Taken, Refused> {
         self.figures.said(&device, at);
-        let (report, behind) = self.strips.pass(self.edge.judge(report));
-        self.inlet.deliver(report).await?;
+        let mark = self.edge.judge(&report).await;
+        let (report, behind) = self.strips.pass(report);
+        match mark {
+            None => self.inlet.deliver(report).await?,
+            Some(mark) => self.owed(mark, report).await?,
+        }
         self.send_behind(behind).await;
         Ok(Taken { device })
+    }
+
+    /// Somebody must hear of this report: the edge learns where it lies, and with that when the server has it.
+    async fn owed(&self, mark: edge::Mark, report: Report) -> Result<(), Refused> {
+        self.inlet.deliver(report).await?;
+        self.edge.framed(mark).await;
+        Ok(())
     }
 
     /// The device of a key. An unknown one is counted, and the server is told now and then.
@@ -117,14 +139,6 @@ impl Reception {
 
     pub(crate) fn devices(&self) -> Vec<Arc<Device>> {
         self.roster.read().unwrap_or_else(PoisonError::into_inner).listed()
-    }
-
-    /// Replaces the list of devices; on an error the old one stays.
-    #[expect(dead_code, reason = "for the list that the server pushes")]
-    pub(crate) fn set_devices(&self, config: &Config, devices: &[DeviceConfig]) -> Result<(), Error> {
-        let roster = Roster::new(devices, config.unknown_devices)?;
-        *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
-        Ok(())
     }
 
     /// Waits for as long as the device is ahead of its limit.

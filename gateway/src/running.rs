@@ -12,11 +12,14 @@ use runtime::{Clock, Stop};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::care::{self, Care};
 use crate::config::{Config, Link};
 use crate::custody::{self, Keeper, Kept, Resender};
 use crate::down::Heard;
+use crate::edge::Edge;
 use crate::figures::{Figures, Snapshot};
 use crate::framer::Framer;
+use crate::health::Health;
 use crate::lanes::{self, Lanes};
 use crate::outlet::Outlet;
 use crate::reception::Reception;
@@ -65,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) outbox: Outbox,
     pub(crate) lanes: Arc<Mutex<Lanes>>,
     pub(crate) outlet: Outlet,
+    pub(crate) care: Arc<Care>,
     pub(crate) cuts: mpsc::Sender<Cut>,
     pub(crate) parts: JoinSet<Result<(), Error>>,
     pub(crate) framing: JoinSet<Result<(), Error>>,
@@ -74,6 +78,18 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) async fn start(config: &Config, clock: &Clock, stats: &Stats, stop: &Stop) -> Result<Self, Error> {
+        Self::start_kept(config, config, care::Kept::default(), clock, stats, stop).await
+    }
+
+    /// As [`Core::start`], where `config` is what the gateway's `own` file and what the server pushed (`kept`) come to.
+    async fn start_kept(
+        own: &Config,
+        config: &Config,
+        kept: care::Kept,
+        clock: &Clock,
+        stats: &Stats,
+        stop: &Stop,
+    ) -> Result<Self, Error> {
         let (dir, limits, now) = (config.data_dir.clone(), config.outbox.clone(), clock.now());
         let opened = tokio::task::spawn_blocking(move || lanes::open(&dir, &limits, now)).await;
         let (outbox, lanes) = opened.map_err(|_| Error::Ended)??;
@@ -91,8 +107,28 @@ impl Core {
         };
         let (mut framing, closing) = (JoinSet::new(), Stop::new());
         let inlet = framer.start(&mut framing, &closing, stop);
-        let reception = Reception::new(config, inlet.clone(), stats, clock.clone())?;
+        let (keys, dir, beside, at) = (config.edge.clone(), config.data_dir.clone(), outbox.clone(), clock.clone());
+        let edge = tokio::task::spawn_blocking(move || Edge::open(&keys, &dir, beside, at)).await;
+        let edge = Arc::new(edge.map_err(|_| Error::Ended)??);
+        let care = Arc::new(Care::new(own.clone(), kept, Arc::clone(&edge), inlet.clone()));
         let mut parts = JoinSet::new();
+        let sounder = Arc::clone(&edge).run(inlet.clone(), Arc::clone(&stats.uplink), stop.clone());
+        parts.spawn(async move {
+            sounder.await;
+            Ok(())
+        });
+        let health = Health {
+            every: Duration::from_secs(config.health_every_s),
+            dir: config.data_dir.clone(),
+            outbox: outbox.clone(),
+            uplink: Arc::clone(&stats.uplink),
+            clock: clock.clone(),
+        };
+        let health = health.run(inlet.clone(), stop.clone());
+        parts.spawn(async move {
+            health.await;
+            Ok(())
+        });
         let keeper = Keeper {
             outbox: outbox.clone(),
             inlet: inlet.clone(),
@@ -107,11 +143,16 @@ impl Core {
             Ok(())
         });
         let resender = Resender { outbox: outbox.clone(), lanes: Arc::clone(&lanes), inlet: inlet.clone() };
-        let since = now;
-        let uplink =
-            Uplink { config: config.clone(), outbox: outbox.clone(), lanes: Arc::clone(&lanes), since, resender };
-        parts.spawn(uplink.run(cut, clock.clone(), stats.clone(), stop.clone()));
-        Ok(Self { outbox, lanes, outlet: Outlet::new(reception), cuts, parts, framing, closing })
+        let reception = Reception::new(config, edge, inlet, stats, clock.clone())?;
+        let uplink = Uplink {
+            config: config.clone(),
+            outbox: outbox.clone(),
+            lanes: Arc::clone(&lanes),
+            since: now,
+            care: Arc::clone(&care),
+        };
+        parts.spawn(uplink.run(resender, cut, clock.clone(), stats.clone(), stop.clone()));
+        Ok(Self { outbox, lanes, outlet: Outlet::new(reception), care, cuts, parts, framing, closing })
     }
 
     /// Resolves when all that was handed over is durable. Nothing can be handed over any more.
@@ -141,27 +182,50 @@ struct Uplink {
     outbox: Outbox,
     lanes: Arc<Mutex<Lanes>>,
     since: Time,
-    resender: Resender,
+    care: Arc<Care>,
 }
 
 impl Uplink {
-    async fn run(self, mut cuts: mpsc::Receiver<Cut>, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
+    async fn run(
+        self,
+        resender: Resender,
+        mut cuts: mpsc::Receiver<Cut>,
+        clock: Clock,
+        stats: Stats,
+        stop: Stop,
+    ) -> Result<(), Error> {
         let (down, mut heard) = mpsc::channel(DOWN_MAX);
         let mut listening = JoinSet::new();
         let (asks, to_answer) = mpsc::channel(custody::ASKS_MAX);
-        let Self { config, outbox, lanes, since, resender } = self;
         listening.spawn(resender.run(to_answer));
-        let (counters, at) = (Arc::clone(&stats.heard), clock.clone());
+        let (counters, at, care) = (Arc::clone(&stats.heard), clock.clone(), Arc::clone(&self.care));
         listening.spawn(async move {
             while let Some(message) = heard.recv().await {
-                counters.take(&message, &at, &asks);
+                if !care.hears(&message).await {
+                    counters.take(&message, &at, &asks);
+                }
             }
         });
+        let outcome = self.turn(&mut cuts, &down, &clock, &stats, &stop).await;
+        // It holds the outbox: to be opened again only when it has ended.
+        listening.shutdown().await;
+        outcome
+    }
+
+    async fn turn(
+        &self,
+        cuts: &mut mpsc::Receiver<Cut>,
+        down: &mpsc::Sender<uplink::Down>,
+        clock: &Clock,
+        stats: &Stats,
+        stop: &Stop,
+    ) -> Result<(), Error> {
         loop {
             let mut uplink = JoinSet::new();
-            let (outbox, counters) = (outbox.clone(), Arc::clone(&stats.uplink));
-            let (hello, down) = (hello(&config, &outbox, &lanes, since), down.clone());
-            uplink.spawn(uplink::run(config.uplink(), outbox, hello, down, counters, clock.clone(), stop.clone()));
+            let (outbox, counters) = (self.outbox.clone(), Arc::clone(&stats.uplink));
+            let hello = hello(&self.config, &outbox, &self.lanes, self.since, &self.care);
+            let (config, down) = (self.config.uplink(), down.clone());
+            uplink.spawn(uplink::run(config, outbox, hello, down, counters, clock.clone(), stop.clone()));
             let cut = tokio::select! {
                 ended = uplink.join_next() => {
                     return ended.and_then(Result::ok).map_or(Err(Error::Ended), |ended| ended.map_err(Error::from));
@@ -179,20 +243,20 @@ impl Uplink {
     }
 }
 
-fn hello(config: &Config, outbox: &Outbox, lanes: &Arc<Mutex<Lanes>>, since: Time) -> Hello {
+fn hello(config: &Config, outbox: &Outbox, lanes: &Arc<Mutex<Lanes>>, since: Time, care: &Arc<Care>) -> Hello {
     let (site, name) = (&config.site, &config.name);
     let epoch = lanes.lock().unwrap_or_else(PoisonError::into_inner).epoch();
-    let (lanes, outbox, devices) = (Arc::clone(lanes), outbox.clone(), devices(config));
+    let (lanes, outbox, devices, care) = (Arc::clone(lanes), outbox.clone(), devices(config), Arc::clone(care));
     Hello {
         down_filter: topic::down_filter(site, name),
         state_topic: topic::state(site, name),
-        birth: Arc::new(move || birth(&lanes, &outbox, since, &devices)),
+        birth: Arc::new(move || birth(&lanes, &outbox, since, &devices, &care)),
         will: serde_json::json!({ "v": 1, "epoch": epoch, "state": "lost" }).to_string().into_bytes(),
     }
 }
 
 /// Blocking: it looks into the outbox for the first number of each lane that waits.
-fn birth(lanes: &Mutex<Lanes>, outbox: &Outbox, since: Time, devices: &[String]) -> Vec<u8> {
+fn birth(lanes: &Mutex<Lanes>, outbox: &Outbox, since: Time, devices: &[String], care: &Care) -> Vec<u8> {
     let lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
     let epoch = lanes.epoch();
     let waits = |lane| custody::first_waiting(outbox, lane).filter(|(of, _)| *of == epoch).map(|(_, seq)| seq);
@@ -204,7 +268,7 @@ fn birth(lanes: &Mutex<Lanes>, outbox: &Outbox, since: Time, devices: &[String])
     let devices: Vec<_> = devices.iter().map(|device| serde_json::json!({ "dev": device })).collect();
     let birth = serde_json::json!({
         "v": 1, "epoch": lanes.epoch(), "state": "up", "fw": env!("CARGO_PKG_VERSION"), "since": since.millis(),
-        "lanes": next, "devices": devices,
+        "lanes": next, "devices": devices, "cfg": care.versions(),
     });
     birth.to_string().into_bytes()
 }
@@ -228,10 +292,59 @@ pub async fn run(config: Config, clock: Clock, stop: Stop) -> Result<(), Error> 
 /// As [`run`], with figures for whoever shows them.
 pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
     config.validate()?;
+    loop {
+        let dir = config.data_dir.clone();
+        let kept = tokio::task::spawn_blocking(move || care::Kept::load(&dir)).await.map_err(|_| Error::Ended)?;
+        let problem = match kept.over(&config) {
+            Ok(effective) => match once(&config, effective, kept.clone(), &clock, &stats, &stop).await {
+                Ok(Next::Stop) => return Ok(()),
+                Ok(Next::Reload) => continue,
+                Err(error) if !kept.trial => return Err(error),
+                Err(error) => error.to_string(),
+            },
+            Err(problem) => problem,
+        };
+        fall_back(&config, kept, &problem).await?;
+    }
+}
+
+/// What to do when the parts have ended.
+enum Next {
+    Stop,
+    /// Something was pushed, or was taken back.
+    Reload,
+}
+
+/// What was pushed does not work with the gateway's own file as it is now: the file wins.
+async fn fall_back(own: &Config, kept: care::Kept, problem: &str) -> Result<(), Error> {
+    let mut next = kept;
+    next.fall_back(problem);
+    if next.over(own).is_err() {
+        tracing::error!(problem, "the pushed list of devices does not work; that of the gateway's own file counts");
+        next.devices = None;
+    }
+    let saved = tokio::task::spawn_blocking(move || next.save()).await.map_err(|_| Error::Ended)?;
+    saved.map_err(|source| Error::Dir { path: own.data_dir.clone(), source })
+}
+
+async fn once(
+    own: &Config,
+    config: Config,
+    kept: care::Kept,
+    clock: &Clock,
+    stats: &Stats,
+    stop: &Stop,
+) -> Result<Next, Error> {
     tracing::info!(gateway = ?config, "starting");
     // The parts end on their own signal, after the links have.
     let inner = Stop::new();
-    let mut core = Core::start(&config, &clock, &stats, &inner).await?;
+    let mut core = Core::start_kept(own, &config, kept, clock, stats, &inner).await?;
+    let care = Arc::clone(&core.care);
+    // The links end with the gateway, or when they are to be put together anew.
+    let ending = Stop::new();
+    let mut next = Next::Stop;
+    let watching = care.watch(&stats.uplink);
+    tokio::pin!(watching);
     let mut links = JoinSet::new();
     let fresh = core.lanes.lock().unwrap_or_else(PoisonError::into_inner).next()[Lane::Hist as usize] == 1;
     for (number, link) in (1..).zip(config.links.clone()) {
@@ -242,7 +355,7 @@ pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) ->
             cuts: core.cuts.clone(),
             fresh,
             clock: clock.clone(),
-            stop: stop.clone(),
+            stop: ending.clone(),
         };
         links.spawn(link.run(context));
     }
@@ -250,6 +363,15 @@ pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) ->
     loop {
         tokio::select! {
             () = stop.requested() => break,
+            () = &mut watching => {
+                next = Next::Reload;
+                break;
+            }
+            () = care.reloaded() => {
+                tracing::info!("the links start anew with what the server pushed");
+                next = Next::Reload;
+                break;
+            }
             Some(ended) = links.join_next(), if !links.is_empty() => {
                 // A recording that has ended is no reason to stop: its frames may still be on their way.
                 if let Err(error) = ended.unwrap_or(Err(Error::Ended)) {
@@ -267,10 +389,11 @@ pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) ->
             }
         }
     }
+    ending.request();
     if outcome.is_ok() {
         let orderly = async { while links.join_next().await.is_some() {} };
         let _in_time = tokio::time::timeout(LINKS_STOP, orderly).await;
     }
     links.shutdown().await;
-    outcome.and(core.finish(&inner).await)
+    outcome.and(core.finish(&inner).await).map(|()| next)
 }

@@ -2,7 +2,7 @@
 //! note that it has it or why not.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::GatewayId;
 use model::note::Push;
@@ -21,6 +21,12 @@ pub(crate) struct Care {
     seen: Mutex<Option<CareMark>>,
 }
 
+impl Care {
+    fn seen(&self) -> MutexGuard<'_, Option<CareMark>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The part of a birth that says which versions are in force: `{"cfg":{"rules":3}}`. Without it the gateway takes no pushes.
 #[derive(serde::Deserialize)]
 struct Birth {
@@ -33,8 +39,13 @@ impl Shared {
         let Ok(Birth { cfg }) = serde_json::from_slice(birth) else { return };
         let cared = || {
             // Whoever has rules is looked after by the rounds: a thousand births at once cost one query each.
-            if !self.records.push_wanted(gateway)?.iter().any(|one| one.what == Push::Rules) {
+            let wanted = self.records.push_wanted(gateway)?;
+            if !wanted.iter().any(|one| one.what == Push::Rules) {
                 self.save_rules(&[gateway])?;
+            }
+            // What it has is an answer too.
+            for one in wanted.iter().filter(|one| !one.applied && cfg.get(&one.what) == Some(&one.version)) {
+                self.records.push_applied(gateway, one.what, one.version)?;
             }
             self.send_wanted(gateway, |one| cfg.get(&one.what) != Some(&one.version))
         };
@@ -45,33 +56,20 @@ impl Shared {
         }
     }
 
-    /// Sends what is new. Blocking: after somebody saved a push for this gateway. False: it is not connected.
-    pub(crate) fn push_now(&self, gateway: GatewayId) -> Result<bool, records::Error> {
-        let connected = self.door.load().as_ref().is_some_and(|door| door.is_connected(gateway));
-        if connected {
-            self.send_wanted(gateway, |one| one.unanswered)?;
-        }
-        Ok(connected)
-    }
-
-    /// Looks whether rules, bindings or ages have changed, and sends the gateways theirs. Blocking, every few seconds, so that
-    /// many changes are one push.
+    /// Looks whether rules, bindings or ages have changed, and sends the gateways that are connected what is new. Blocking,
+    /// every few seconds, so that many changes are one push.
     pub(crate) fn care_round(&self) -> Result<(), records::Error> {
         let mark = self.records.care_mark()?;
-        {
-            let mut seen = self.care.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if seen.replace(mark) == Some(mark) {
-                return Ok(());
-            }
-        }
-        let gateways = self.records.gateways_with_rules()?;
-        for some in gateways.chunks(TOGETHER_MAX) {
-            let saved =
-                self.save_rules(some).and_then(|()| some.iter().try_for_each(|one| self.push_now(*one).map(|_| ())));
-            if let Err(error) = saved {
-                *self.care.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        if self.care.seen().replace(mark) != Some(mark) {
+            let gateways = self.records.gateways_with_rules()?;
+            if let Err(error) = gateways.chunks(TOGETHER_MAX).try_for_each(|some| self.save_rules(some)) {
+                *self.care.seen() = None;
                 return Err(error);
             }
+        }
+        let connected = |gateway: &GatewayId| self.door.load().as_ref().is_some_and(|door| door.is_connected(*gateway));
+        for gateway in self.records.gateways_to_push()?.into_iter().filter(connected) {
+            self.send_wanted(gateway, |one| !one.sent)?;
         }
         Ok(())
     }

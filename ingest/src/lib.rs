@@ -44,8 +44,8 @@ use view::View;
 
 /// Name of the ledger's cursor in the journal.
 const LEDGER_CURSOR: &str = "ledger";
-/// Seconds between two looks whether the rules of gateways have changed.
-const CARE_EVERY_S: u64 = 5;
+/// Seconds between two looks whether there is something to push to gateways.
+const CARE_EVERY_S: u64 = 2;
 /// Seconds between two looks at missing frames.
 const CUSTODY_EVERY_S: u64 = 1;
 /// The ledger's saved form in the data directory. A cache: may be deleted.
@@ -181,11 +181,6 @@ impl Ingest {
     /// Tries a quarantined frame again. Blocking. The error says why it still cannot be stored.
     pub fn replay_quarantined(&self, id: i64) -> Result<(), String> {
         self.shared.replay(id)
-    }
-
-    /// Sends a gateway what was saved for it. Blocking. False: it is not connected and gets it at its next birth.
-    pub fn push(&self, gateway: model::GatewayId) -> Result<bool, store::records::Error> {
-        self.shared.push_now(gateway)
     }
 
     /// Carries out what a person decided about measurements of shared devices. Blocking.

@@ -4,6 +4,7 @@ mod add;
 mod backup;
 mod decode;
 mod judge;
+mod push;
 mod replay;
 mod simulate;
 
@@ -11,6 +12,7 @@ pub use add::add;
 pub use backup::backup;
 pub use decode::decode;
 pub use judge::judge;
+pub use push::push;
 pub use replay::replay;
 pub use simulate::simulate;
 

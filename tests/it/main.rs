@@ -8,6 +8,7 @@ mod bench;
 mod clients;
 mod demo;
 mod disk_full;
+mod edge;
 mod judge;
 mod kill;
 mod load;

@@ -8,6 +8,7 @@ extern crate vigil_console as console;
 mod alarms;
 mod demo;
 mod elders;
+mod gateways;
 mod house;
 mod measurements;
 mod roles;

@@ -43,6 +43,8 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/measurements", [401, 403, 200, 200, 200, 200]),
     Row("POST", "/api/measurements/attribute", [401, 403, 200, 200, 403, 200]),
     Row("GET", "/api/unattributed", [401, 403, 403, 403, 403, 200]),
+    Row("GET", "/api/gateways", [401, 403, 403, 403, 403, 200]),
+    Row("POST", "/api/gateways/{id}/push", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/quarantine", [401, 403, 403, 403, 403, 200]),
     Row("POST", "/api/quarantine/{id}/replay", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/custody", [401, 403, 403, 403, 403, 200]),
@@ -66,6 +68,7 @@ fn body_for(path: &str) -> Value {
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
         "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
+        "/api/gateways/{id}/push" => json!({ "what": "config", "body": { "flush_ms": 500 } }),
         _ => json!({}),
     }
 }
@@ -78,6 +81,8 @@ fn concrete(house: &House, path: &str) -> String {
         house.fall(house.wang).to_string()
     } else if path.starts_with("/api/pages/") {
         house.page_of(house.fall(house.wang)).to_string()
+    } else if path.starts_with("/api/gateways/") {
+        house.records.gateways().unwrap()[0].id.to_string()
     } else if path.starts_with("/api/quarantine/") {
         let at = house.clock.now();
         house.records.quarantine_put(model::GatewayId(1), "v1/up", b"?", "test", at).unwrap().to_string()

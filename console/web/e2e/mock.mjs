@@ -309,6 +309,7 @@ async function admin() {
     await page.getByRole("link", { name: "管理" }).click();
     await page.getByTestId("ask-again").first().click();
     await page.getByText("已再次请求").first().waitFor();
+    await page.getByTestId("gateways").getByText("已拒绝:it did not connect within 120 s").waitFor();
     await page.getByTestId("replay").first().click();
     await page.getByTestId("quarantine").getByText("已重放").first().waitFor();
     await axe(page, "admin");

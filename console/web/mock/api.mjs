@@ -39,6 +39,7 @@ export async function api(world, request, response, url, body) {
   if (path === "/api/unattributed") return say(response, 200, { devices: [{ device: "bp-9", gateway: "cabin-07", last_seen: iso(), latest: latest().slice(3, 5) }] });
   if (path === "/api/custody") return say(response, 200, { gaps: state.gaps, losses: state.losses, lost_frames: 120, thinned_readings: 5400 });
   if (parts[0] === "custody" && parts[2] === "ask") { const gap = state.gaps.find((one) => one.id === Number(parts[1])); gap.asks += 1; gap.state = "asked"; return say(response, 200, { id: gap.id }); }
+  if (path === "/api/gateways") return say(response, 200, { gateways: state.gateways, all: state.gateways.length });
   if (path === "/api/quarantine") return say(response, 200, { frames: state.frames });
   if (parts[0] === "quarantine" && parts[2] === "replay") { state.frames.find((one) => one.id === Number(parts[1])).replayed_at = iso(); return say(response, 200, {}); }
   return refuse(response, 404, "not_found", "没有找到", "Not found");

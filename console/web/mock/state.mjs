@@ -29,6 +29,13 @@ export class State {
     { gateway: "gw-liuhe-7", epoch: 2, lane: "hist", first: 10, last: 19, cause: "outbox_lost", by_server: true, thinned: false, readings: 0, kept: 0, declared_at: iso(Date.now() - 86_300_000) },
     { gateway: "gw-liuhe-7", epoch: 3, lane: "vit", first: 1, last: 900, cause: "disk_budget", by_server: false, thinned: true, readings: 6000, kept: 600, declared_at: iso(Date.now() - 7_200_000) },
   ];
+  gateways = [
+    { id: 1, site: "liuhe", name: "gw-liuhe-7", dialect: "vigil", disabled: false, state: "up", firmware: "0.1.0", since: iso(Date.now() - 86_400_000), seen_at: iso(Date.now() - 20_000), devices: 4, in_force: { config: 2, rules: 5, devices: 1 },
+      pushes: [{ what: "config", wanted: 3, saved_at: iso(Date.now() - 900_000), sent_at: iso(Date.now() - 890_000), applied: 2, refused: "it did not connect within 120 s" }, { what: "devices", wanted: 1, saved_at: iso(Date.now() - 8e7), sent_at: iso(Date.now() - 8e7), applied: 1, refused: null }, { what: "rules", wanted: 6, saved_at: iso(Date.now() - 5_000), sent_at: null, applied: 5, refused: null }],
+      health: [{ metric: "disk_used", value: 41.5, at: iso(Date.now() - 20_000) }, { metric: "memory_used", value: 62, at: iso(Date.now() - 20_000) }, { metric: "board_temperature", value: 48.2, at: iso(Date.now() - 20_000) }, { metric: "outbox_age", value: 95, at: iso(Date.now() - 20_000) }, { metric: "outbox_depth", value: 12, at: iso(Date.now() - 20_000) }] },
+    { id: 2, site: "chengdong", name: "cabin-07", dialect: "vigil", disabled: false, state: "lost", firmware: "0.1.0", since: iso(Date.now() - 9e7), seen_at: iso(Date.now() - 3_600_000), devices: 9, in_force: {}, pushes: [], health: [] },
+    { id: 3, site: "chengdong", name: "home-112", dialect: "thingsboard", disabled: true, state: null, firmware: null, since: null, seen_at: null, devices: 1, in_force: {}, pushes: [], health: [] },
+  ];
   frames = [
     { id: 1, gateway: "cabin-07", topic: "vigil/1/cd/cabin-07/u/vit/bp-2", cause: "not a frame: unknown metric 40961", at: iso(Date.now() - 5e6), bytes: 214, replayed_at: null },
     { id: 2, gateway: "home-112", topic: "v1/devices/me/telemetry", cause: "JSON ends too early", at: iso(Date.now() - 9e5), bytes: 61, replayed_at: null },
@@ -43,7 +50,7 @@ export class State {
     const who = ELDERS[elder - 1];
     const alarm = {
       id, elder: who ? { id: who.id, name_masked: mask(who.name), age: who.age, sex: who.sex, address: who.address } : null, device: kind.type === "event" ? "fall-1" : "monitor-1",
-      team: "城东第一团队", priority, condition, handling: "open", rule, title_zh, title_en, kind, started_at: iso(Date.now() - ago - 60_000), raised_at: at, updated_at: at, late, repeats,
+      team: "城东第一团队", priority, condition, handling: "open", rule, title_zh, title_en, kind, started_at: iso(Date.now() - ago - 60_000), raised_at: at, updated_at: at, late, sounded_at: null, sounded_ok: null, repeats,
       claimed_by: null, claim_until: null, accepted_by: null, outcome: null, page_state: null, seq: 0,
     };
     this.alarms.set(id, alarm);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_debug_implementations, unreachable_pub)]
 
 mod delivery;
+mod edge;
 mod rules;
 mod server;
 mod waves;

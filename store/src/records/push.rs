@@ -29,8 +29,10 @@ pub struct PushWanted {
     pub version: u64,
     /// JSON; empty for rules.
     pub body: String,
-    /// It was sent and never answered, or never sent.
-    pub unanswered: bool,
+    /// It was handed to the gateway's connection at least once.
+    pub sent: bool,
+    /// The gateway said that it has it.
+    pub applied: bool,
 }
 
 /// How one kind stands at one gateway.
@@ -74,7 +76,7 @@ impl Records {
     pub fn push_wanted(&self, gateway: GatewayId) -> Result<Vec<PushWanted>> {
         self.read(|conn| {
             let mut query = conn.prepare_cached(
-                "SELECT p.what, p.version, p.body, p.acked_at IS NULL FROM gateway_push p WHERE p.gateway = ?1 \
+                "SELECT p.what, p.version, p.body, p.sent_at IS NOT NULL, p.acked_at IS NOT NULL FROM gateway_push p WHERE p.gateway = ?1 \
                  AND p.refused IS NULL AND p.version = (SELECT MAX(o.version) FROM gateway_push o \
                  WHERE o.gateway = p.gateway AND o.what = p.what) ORDER BY p.what",
             )?;
@@ -83,7 +85,8 @@ impl Records {
                     what: word("push", Push::parse, row.get(0)?)?,
                     version: row.get::<_, i64>(1)? as u64,
                     body: row.get(2)?,
-                    unanswered: row.get(3)?,
+                    sent: row.get(3)?,
+                    applied: row.get(4)?,
                 })
             })
         })
@@ -149,6 +152,17 @@ impl Records {
                 // Birthdays.
                 day: super::view::shanghai_date(now),
             })
+        })
+    }
+
+    /// Gateways for which something new was saved and not sent yet.
+    pub fn gateways_to_push(&self) -> Result<Vec<GatewayId>> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT DISTINCT p.gateway FROM gateway_push p WHERE p.sent_at IS NULL AND p.refused IS NULL AND p.version = \
+                 (SELECT MAX(o.version) FROM gateway_push o WHERE o.gateway = p.gateway AND o.what = p.what) ORDER BY 1",
+            )?;
+            rows(query.query([])?, |row| Ok(GatewayId(row.get(0)?)))
         })
     }
 

@@ -43,11 +43,18 @@ export const conditionOf = (alarm: Alarm): string => (alarm.kind.type === "event
 export const stateOf = (alarm: Alarm): string =>
   alarm.kind.type === "event" ? i18n.t.happened(clock(Date.parse(alarm.started_at))) : conditionOf(alarm);
 
+/** `网关本地已报警 02:10`: it was heard at home while the server was out of reach. Empty when it was not. */
+export function soundedLine(alarm: Alarm): string {
+  if (!alarm.sounded_at) return "";
+  const at = clock(Date.parse(alarm.sounded_at));
+  return alarm.sounded_ok ? i18n.t.sounded(at) : i18n.t.sounded_not(at);
+}
+
 /** Where the page stands: `已发出`, then who accepted. */
 export function pageLine(alarm: Alarm): string {
   const urgent = alarm.priority === "P1" || alarm.priority === "P2";
   // Raised, waiting for a person, and not one page was written: there is nobody to page.
-  if (urgent && alarm.handling === "open" && !alarm.page_state && !alarm.late) return i18n.t.nobody_to_page;
+  if (urgent && alarm.handling === "open" && !alarm.page_state && (!alarm.late || alarm.sounded_at)) return i18n.t.nobody_to_page;
   const state = word(i18n.t.page_states, alarm.page_state);
   if (!alarm.accepted_by) return state;
   const who = i18n.t.accepted_by(alarm.accepted_by.name);

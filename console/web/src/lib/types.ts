@@ -37,6 +37,9 @@ export interface Alarm {
   raised_at: string;
   updated_at: string;
   late: boolean;
+  /** When the gateway sounded it at home, because it could not reach the server; whether that worked. */
+  sounded_at: string | null;
+  sounded_ok: boolean | null;
   /** Times it came again after the first. */
   repeats: number;
   claimed_by: Named | null;
@@ -132,6 +135,15 @@ export interface Loss {
   readings: number; kept: number; declared_at: string;
 }
 export interface CustodyList { gaps: Gap[]; losses: Loss[]; lost_frames: number; thinned_readings: number }
+export interface PushState {
+  what: "config" | "rules" | "devices"; wanted: number; saved_at: string; sent_at: string | null; applied: number | null; refused: string | null;
+}
+export interface Gateway {
+  id: number; site: string; name: string; dialect: string; disabled: boolean; state: "up" | "sleeping" | "lost" | null; firmware: string | null;
+  since: string | null; seen_at: string | null; devices: number; in_force: Record<string, number>; pushes: PushState[];
+  health: { metric: string; value: number | null; at: string }[];
+}
+export interface GatewayList { gateways: Gateway[]; all: number }
 export interface UnattributedDevice {
   id?: number; device: string | number; gateway: string | number; last_seen?: string | null; latest?: Latest[];
 }

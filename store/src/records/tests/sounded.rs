@@ -107,8 +107,10 @@ fn pushes_count_up_are_wanted_until_answered_and_are_kept_within_limits() {
     assert_eq!((save("{}"), save("{}"), save(r#"{"port":1}"#)), (1, 1, 2), "the same body is the same version");
     let wanted = records.push_wanted(gateway).unwrap();
     assert_eq!((wanted.len(), wanted[0].version, wanted[0].body.as_str()), (1, 2, r#"{"port":1}"#));
+    assert_eq!(records.gateways_to_push().unwrap(), [gateway]);
     records.push_sent(gateway, Push::Config, 2).unwrap();
-    assert!(records.push_wanted(gateway).unwrap()[0].unanswered, "sent is not answered");
+    assert!(records.push_wanted(gateway).unwrap()[0].sent, "sent is not answered: it is wanted still");
+    assert_eq!(records.gateways_to_push().unwrap(), []);
     records.push_applied(gateway, Push::Config, 1).unwrap();
     records.push_refused(gateway, Push::Config, 2, "no such key").unwrap();
     assert_eq!(records.push_wanted(gateway).unwrap(), []);
@@ -116,7 +118,7 @@ fn pushes_count_up_are_wanted_until_answered_and_are_kept_within_limits() {
     assert_eq!((state.wanted, state.applied, state.refused.as_deref()), (2, Some(1), Some("no such key")));
     assert_eq!(save(r#"{"port":1}"#), 3, "what was refused may be tried again");
     records.push_applied(gateway, Push::Config, 3).unwrap();
-    assert!(!records.push_wanted(gateway).unwrap()[0].unanswered);
+    assert_eq!(records.push_states().unwrap()[0].applied, Some(3));
     for port in 0..20 {
         save(&format!("{{\"port\":{port}}}"));
     }
