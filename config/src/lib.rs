@@ -2,7 +2,7 @@
 //!
 //! A key that nobody knows is refused with its place: in a system that watches over people a misspelt key must not be a
 //! silent default. The shipped files (`server.toml`, `gateway.toml` beside this folder's `Cargo.toml`) are complete,
-//! commented, and equal to the defaults; tests keep them so.
+//! commented, and equal to the defaults; `gateway-home.toml` and `gateway-cabin.toml` are two whole gateways. Tests keep them so.
 
 use std::path::{Path, PathBuf};
 
@@ -159,6 +159,44 @@ mod tests {
     fn the_shipped_gateway_file_is_good() {
         assert!(matches!(any(&shipped("gateway.toml")).unwrap(), Any::Gateway(_)));
         assert!(matches!(any(&shipped("server.toml")).unwrap(), Any::Server(_)));
+    }
+
+    #[test]
+    fn the_files_of_a_home_and_a_cabin_are_good_and_use_every_link() {
+        let mut kinds = BTreeSet::new();
+        for name in ["gateway-home.toml", "gateway-cabin.toml"] {
+            let Any::Gateway(config) = any(&shipped(name)).unwrap() else { panic!("{name} is a gateway's") };
+            kinds.extend(config.links.iter().map(gateway::Link::kind));
+            let text = std::fs::read_to_string(shipped(name)).unwrap();
+            // What the plain file names, these name too: nothing is left to a silent default.
+            let (mut written, mut plain) = (BTreeSet::new(), BTreeSet::new());
+            keys(&text.parse().unwrap(), "", &mut written);
+            keys(&std::fs::read_to_string(shipped("gateway.toml")).unwrap().parse().unwrap(), "", &mut plain);
+            assert_eq!(plain.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
+        }
+        assert_eq!(kinds, BTreeSet::from(["http", "mqtt", "serial", "tcp"]));
+    }
+
+    #[test]
+    fn a_link_that_can_never_work_is_refused_with_its_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("gateway.toml");
+        for (links, says) in [
+            ("[[links]]\nkind = \"serial\"\ndevice = \"x\"\npath = \"/dev/x\"", "no such device"),
+            ("[[links]]\nkind = \"tcp\"\ncodec = \"hl7\"", "either listen or connect"),
+            ("[[links]]\nkind = \"tcp\"\nlisten = \"0.0.0.0:1\"\ncodec = \"x\"", "no such codec"),
+            ("[[links]]\nkind = \"tcp\"\nlisten = \"0.0.0.0:1\"\ncodec = \"ble:2a35\"", "stream of bytes"),
+            ("[[links]]\nkind = \"http\"\nlisten = \"0.0.0.0:1\"\nkiosks = []", "kiosks must not be empty"),
+            (
+                "[[links]]\nkind = \"mqtt\"\nlisten = \"0.0.0.0:1\"\nclients = [{ name = \"x\", token = \"short\" }]",
+                "token",
+            ),
+            ("[[links]]\nkind = \"tcp\"\nlisten = \"0.0.0.0:1\"\ncodec = \"hl7\"\nidel_s = 1", "idel_s"),
+        ] {
+            std::fs::write(&file, format!("token = \"t\"\n{links}\n")).unwrap();
+            let text = gateway(&file).unwrap_err().to_string();
+            assert!(text.contains(says), "{says} is not in: {text}");
+        }
     }
 
     #[test]

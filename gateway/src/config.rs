@@ -9,7 +9,7 @@ use crate::care::CareConfig;
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::edge::EdgeConfig;
 use crate::floods::FloodConfig;
-use crate::link::{csv, samples, waveform};
+use crate::link::{csv, http, mqtt, samples, serial, tcp, waveform};
 use crate::who::SessionConfig;
 use crate::{Error, sim};
 
@@ -88,6 +88,14 @@ pub enum Link {
     Waveform(waveform::Config),
     /// Bare samples of an ECG or PPG front end over TCP.
     Samples(samples::Config),
+    /// One device on a serial port.
+    Serial(serial::Config),
+    /// Watches and pendants, MLLP, ASTM.
+    Tcp(tcp::Config),
+    /// Kiosks that POST JSON.
+    Http(http::Config),
+    /// Devices in the house that speak MQTT.
+    Mqtt(mqtt::Config),
 }
 
 impl Default for Config {
@@ -146,20 +154,12 @@ impl Config {
         self.sessions.validate()?;
         self.edge.validate()?;
         self.care.validate()?;
-        Roster::new(&self.devices, self.unknown_devices)?;
-        for link in &self.links {
-            match link {
-                Link::Sim(sim) => sim.validate()?,
-                Link::Csv(csv) => csv.validate()?,
-                Link::Waveform(waveform) => waveform.validate()?,
-                Link::Samples(samples) => samples.validate()?,
-            }
-        }
-        Ok(())
+        let roster = Roster::new(&self.devices, self.unknown_devices)?;
+        self.links.iter().try_for_each(|link| link.validate(&roster))
     }
 
-    pub(crate) fn uplink(&self) -> mqtt::uplink::Config {
-        mqtt::uplink::Config {
+    pub(crate) fn uplink(&self) -> ::mqtt::uplink::Config {
+        ::mqtt::uplink::Config {
             host: self.host.clone(),
             port: self.port,
             client_id: self.name.to_string(),
@@ -170,7 +170,7 @@ impl Config {
             window_urgent: (self.window / 6).max(1),
             history_after_s: self.history_after_s,
             history_per_s: self.history_per_s,
-            ..mqtt::uplink::Config::default()
+            ..::mqtt::uplink::Config::default()
         }
     }
 }

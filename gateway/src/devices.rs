@@ -195,6 +195,11 @@ impl Roster {
         Ok(device)
     }
 
+    /// A device of the list.
+    pub(crate) fn named(&self, name: &Name) -> Option<&Arc<Device>> {
+        self.by_name.get(name)
+    }
+
     /// Those of the list, by name.
     pub(crate) fn listed(&self) -> Vec<Arc<Device>> {
         self.by_name.values().cloned().collect()

@@ -33,6 +33,8 @@ pub struct LinkFigures {
     pub skipped_bytes: u64,
     /// Frames of devices that are not on the list.
     pub refused: u64,
+    /// Connections closed at once because there were too many.
+    pub turned_away: u64,
     /// Times the link was lost.
     pub lost: u64,
 }

@@ -100,6 +100,8 @@ impl Framer {
         stop: Stop,
     ) -> Result<(), Error> {
         let mut batch = Vec::new();
+        // Of a lane that has just begun there was no write: the first report is not kept waiting.
+        let mut last = Instant::now().checked_sub(self.flush).unwrap_or_else(Instant::now);
         loop {
             tokio::select! {
                 taken = parcels.recv_many(&mut batch, TOGETHER_MAX) => if taken == 0 { break },
@@ -109,7 +111,8 @@ impl Framer {
                 }
             }
             if !is_urgent(lane) {
-                self.company(&mut parcels, &mut batch, &closing).await;
+                self.company(&mut parcels, &mut batch, last, &closing).await;
+                last = Instant::now();
             }
             let (reports, waiting): (Vec<_>, Vec<_>) =
                 batch.drain(..).map(|parcel| (parcel.report, parcel.done)).unzip();
@@ -127,12 +130,19 @@ impl Framer {
         blocking(move || locked(&lanes).save()).await
     }
 
-    /// Waits for more reports, up to the flush time or a full batch.
-    async fn company(&self, parcels: &mut mpsc::Receiver<Parcel>, batch: &mut Vec<Parcel>, closing: &Stop) {
-        if self.flush.is_zero() {
+    /// Waits for more reports until the flush time has passed since the last write, or the batch is full. Whoever comes
+    /// after a quiet time does not wait at all.
+    async fn company(
+        &self,
+        parcels: &mut mpsc::Receiver<Parcel>,
+        batch: &mut Vec<Parcel>,
+        last: Instant,
+        closing: &Stop,
+    ) {
+        let until = last + self.flush;
+        if until <= Instant::now() {
             return;
         }
-        let until = Instant::now() + self.flush;
         while batch.len() < TOGETHER_MAX && !closing.is_requested() {
             let room = TOGETHER_MAX - batch.len();
             tokio::select! {

@@ -108,6 +108,11 @@ impl Outlet {
         self.0.sessions().state(now)
     }
 
+    /// Where this gateway stands, by the name in topics.
+    pub(crate) fn site(&self) -> Name {
+        self.0.site()
+    }
+
     /// All devices of the list, for a link that looks for them.
     pub fn devices(&self) -> Vec<Arc<Device>> {
         self.0.devices()

@@ -22,6 +22,7 @@ use crate::{Config, Error};
 
 /// The steps of one gateway.
 pub(crate) struct Reception {
+    site: Name,
     roster: RwLock<Roster>,
     floods: Floods,
     clocks: Clocks,
@@ -43,6 +44,7 @@ impl Reception {
         clock: Clock,
     ) -> Result<Self, Error> {
         Ok(Self {
+            site: config.site.clone(),
             roster: RwLock::new(Roster::new(&config.devices, config.unknown_devices)?),
             floods: Floods::new(&config.floods),
             clocks: Clocks::open(&config.data_dir, Arc::clone(&stats.heard)),
@@ -135,6 +137,10 @@ impl Reception {
 
     pub(crate) const fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    pub(crate) fn site(&self) -> Name {
+        self.site.clone()
     }
 
     pub(crate) fn devices(&self) -> Vec<Arc<Device>> {

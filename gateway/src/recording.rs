@@ -33,25 +33,25 @@ const NAMES: &[(&str, Metric)] = &[
     ("weight", Metric::Weight),
 ];
 
-/// Units in a column's brackets -> MDC code (0: says nothing, so the metric's own).
-const UNITS: &[(&str, u32)] = &[
-    ("bpm", 264_864),
-    ("/min", 264_864),
-    ("pm", 264_928),
-    ("mmhg", 266_016),
-    ("mm[hg]", 266_016),
-    ("kpa", 265_987),
-    ("%", 262_688),
-    ("cel", 268_192),
-    ("degc", 268_192),
-    ("degf", 266_560),
-    ("mmol/l", 266_866),
-    ("mg/dl", 264_274),
-    ("kg", 263_875),
-    ("g", 263_872),
-    ("lb", 263_904),
-    ("cm", 263_441),
-    ("m", 263_424),
+/// Units as people and machines write them, in lower case -> MDC code (0: says nothing, so the metric's own), UCUM.
+const UNITS: &[(&str, u32, &str)] = &[
+    ("bpm", 264_864, "/min"),
+    ("/min", 264_864, "/min"),
+    ("pm", 264_928, "/min"),
+    ("mmhg", 266_016, "mm[Hg]"),
+    ("mm[hg]", 266_016, "mm[Hg]"),
+    ("kpa", 265_987, "kPa"),
+    ("%", 262_688, "%"),
+    ("cel", 268_192, "Cel"),
+    ("degc", 268_192, "Cel"),
+    ("degf", 266_560, "[degF]"),
+    ("mmol/l", 266_866, "mmol/L"),
+    ("mg/dl", 264_274, "mg/dL"),
+    ("kg", 263_875, "kg"),
+    ("g", 263_872, "g"),
+    ("lb", 263_904, "[lb_av]"),
+    ("cm", 263_441, "cm"),
+    ("m", 263_424, "m"),
 ];
 
 /// A whole recording.
@@ -86,6 +86,12 @@ pub enum Error {
     Line { line: usize, what: String },
     #[error("{0:?} is not NAME=metric with a metric like heart_rate")]
     Mapping(String),
+}
+
+/// MDC code and UCUM text of a unit, however it is written.
+pub(crate) fn unit(text: &str) -> Option<(u32, &'static str)> {
+    let lower = text.to_ascii_lowercase();
+    UNITS.iter().find(|(known, ..)| *known == lower).map(|(_, code, ucum)| (*code, *ucum))
 }
 
 /// Parses `NAME=slug` of the mapping option.
@@ -202,11 +208,7 @@ impl Header {
         let Some(metric) = mapped.or_else(|| Metric::from_slug(&lower)).or_else(built_in) else {
             return Ok(Column::Ignored(header.to_owned()));
         };
-        let code = if unit.is_empty() {
-            Some(0)
-        } else {
-            UNITS.iter().find(|(known, _)| *known == unit.to_ascii_lowercase()).map(|(_, code)| *code)
-        };
+        let code = if unit.is_empty() { Some(0) } else { self::unit(unit).map(|(code, _)| code) };
         let readable = code.filter(|&code| mqtt::wire::in_own_unit(metric, code, 1.0).is_some());
         let Some(unit) = readable else {
             let what = format!("the unit {unit:?} cannot be read as {} ({metric})", metric.info().unit);

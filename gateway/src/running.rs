@@ -279,6 +279,7 @@ fn devices(config: &Config) -> Vec<String> {
         Link::Csv(csv) => vec![csv.device.to_string()],
         Link::Waveform(waveform) => vec![waveform.device.to_string()],
         Link::Samples(samples) => vec![samples.device.to_string()],
+        _ => Vec::new(),
     };
     let listed = config.devices.iter().map(|device| device.name.to_string());
     listed.chain(config.links.iter().flat_map(of)).collect()
@@ -347,11 +348,13 @@ async fn once(
     tokio::pin!(watching);
     let mut links = JoinSet::new();
     let fresh = core.lanes.lock().unwrap_or_else(PoisonError::into_inner).next()[Lane::Hist as usize] == 1;
+    let presence = link::Presence::default();
     for (number, link) in (1..).zip(config.links.clone()) {
         let context = link::Context {
             name: format!("{}-{number}", link.kind()),
             outlet: core.outlet.clone(),
             figures: Arc::clone(&stats.figures),
+            presence: presence.clone(),
             cuts: core.cuts.clone(),
             fresh,
             clock: clock.clone(),

@@ -59,7 +59,8 @@ pub(super) fn publish(identity: &Identity, topic: &str) -> Right {
         },
         Dialect::ThingsBoard if THINGSBOARD_TELEMETRY.contains(&topic) => Right::Store { state: false },
         Dialect::ThingsBoard if thingsboard(topic) => Right::Ignore,
-        Dialect::ThingsBoard => Right::Refused,
+        Dialect::Senml if topic == "senml" || topic.starts_with("senml/") => Right::Store { state: false },
+        Dialect::ThingsBoard | Dialect::Senml => Right::Refused,
     }
 }
 
@@ -74,6 +75,7 @@ pub(super) fn subscribe(identity: &Identity, filter: &str) -> bool {
     match identity.dialect {
         Dialect::Vigil => own(identity, filter).is_some_and(|rest| rest.starts_with("d/")),
         Dialect::ThingsBoard => thingsboard(filter),
+        Dialect::Senml => false,
     }
 }
 
@@ -177,6 +179,18 @@ mod tests {
         assert!(subscribe(&device, "v1/devices/me/rpc/request/+"));
         assert!(subscribe(&device, "v1/devices/me/attributes"));
         assert!(!subscribe(&device, "#"));
+    }
+
+    #[test]
+    fn sensors_publish_senml_and_hear_nothing() {
+        let sensor = identity(Dialect::Senml);
+        for topic in ["senml", "senml/room-1"] {
+            assert_eq!(publish(&sensor, topic), Right::Store { state: false }, "{topic}");
+        }
+        for topic in ["senmlx", "vigil/1/s1/gw1/u/vit/_", "v1/devices/me/telemetry"] {
+            assert_eq!(publish(&sensor, topic), Right::Refused, "{topic}");
+        }
+        assert!(!subscribe(&sensor, "senml/#"));
     }
 
     #[test]

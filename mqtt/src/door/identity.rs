@@ -25,6 +25,8 @@ pub enum Dialect {
     Vigil,
     /// `v1/devices/me/..`, as existing ThingsBoard devices do.
     ThingsBoard,
+    /// SenML packs on `senml` or below it, as small sensors send them to a gateway in the house.
+    Senml,
 }
 
 /// What a CONNECT says.
