@@ -70,7 +70,7 @@ async fn ten_watches_once_a_second_cost_little() {
     let own = &world.gateways[0];
     // A port that is free now: the gateway's process does not say which one it took.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let mut text = format!(
+    let main = format!(
         "host = \"127.0.0.1\"\nport = {}\nsite = \"{}\"\nname = \"{}\"\ntoken = \"{}\"\ndata_dir = \"{}\"\n",
         server.mqtt_addr.port(),
         own.site,
@@ -78,13 +78,13 @@ async fn ten_watches_once_a_second_cost_little() {
         own.token,
         world.dir.path().join("gateway").display(),
     );
-    for (number, name) in own.devices.iter().enumerate() {
-        let id = 8_800_000_000 + number as u64;
-        text += &format!("[[devices]]\nname = \"{name}\"\ncodec = \"watch3g\"\nid = \"{id}\"\n");
-    }
-    text += &format!("[[links]]\nkind = \"tcp\"\nlisten = \"{address}\"\ncodec = \"watch3g\"\n");
+    let device = |(id, name): (u64, &model::Name)| {
+        format!("[[devices]]\nname = \"{name}\"\ncodec = \"watch3g\"\nid = \"{id}\"\n")
+    };
+    let devices: String = (8_800_000_000..).zip(&own.devices).map(device).collect();
+    let link = format!("[[links]]\nkind = \"tcp\"\nlisten = \"{address}\"\ncodec = \"watch3g\"\n");
     let file = world.dir.path().join("gateway.toml");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, [main, devices, link].concat()).unwrap();
     let mut gateway = vigil(&["gateway", "--config", file.to_str().unwrap()]);
     let mut gateway = gateway.stdout(Stdio::null()).spawn().unwrap();
     let ready = async {
