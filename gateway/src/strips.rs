@@ -2,7 +2,8 @@
 //!
 //! When a person's alarm passes, the blocks that hold the 30 s before it follow it in lane `evt`, and so do the blocks of
 //! the next seconds, instead of waiting in lane `wav` behind everything else. They keep their cut: what the lane `wav`
-//! brings later is the same block and is stored once (subject, device, lead, start).
+//! brings later is the same block and is stored once (subject, device, lead, start). A block goes through lane `evt` once,
+//! however often somebody presses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -35,6 +36,8 @@ struct Kept {
     blocks: VecDeque<Waveform>,
     counts: usize,
     newest: Time,
+    /// Beginning of the last block that went through lane `evt`.
+    told: Option<Time>,
     person: Option<String>,
     shared: bool,
 }
@@ -66,7 +69,7 @@ impl Strips {
         }
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let strip = inner.is_awaited(&report);
-        inner.keep(&report);
+        inner.keep(&report, strip);
         let behind = alarm.map(|alarm| inner.behind(alarm)).unwrap_or_default();
         (Report { strip, ..report }, behind)
     }
@@ -96,7 +99,7 @@ impl Inner {
         found
     }
 
-    fn keep(&mut self, report: &Report) {
+    fn keep(&mut self, report: &Report, told: bool) {
         if report.waveforms.is_empty() {
             return;
         }
@@ -110,6 +113,9 @@ impl Inner {
             *kept = Kept::default();
         }
         (kept.person, kept.shared) = (report.person.clone(), report.shared);
+        if told {
+            kept.told = kept.told.max(report.waveforms.iter().map(|block| block.start).max());
+        }
         for block in &report.waveforms {
             kept.newest = kept.newest.max(block.end());
             kept.counts += block.counts.len();
@@ -123,9 +129,12 @@ impl Inner {
 
     /// The strips that led to an alarm, one report a device.
     fn behind(&mut self, alarm: Alarm) -> Vec<Report> {
-        let wanted = self.kept.iter().filter(|(device, kept)| alarm.wants(device, kept.shared));
+        let wanted = self.kept.iter_mut().filter(|(device, kept)| alarm.wants(device, kept.shared));
         let strips = wanted.filter_map(|(device, kept)| {
-            let waveforms: Vec<_> = kept.blocks.iter().filter(|block| alarm.has(block)).cloned().collect();
+            let is_new = |block: &&Waveform| kept.told.is_none_or(|told| block.start > told);
+            let new = kept.blocks.iter().filter(|block| alarm.has(block)).filter(is_new);
+            let waveforms: Vec<_> = new.cloned().collect();
+            kept.told = kept.told.max(waveforms.iter().map(|block| block.start).max());
             (!waveforms.is_empty()).then(|| Report {
                 device: device.clone(),
                 person: kept.person.clone(),
@@ -192,6 +201,10 @@ mod tests {
         // The block in which it was pressed, and the ones after it for ten seconds, do not wait in lane wav.
         let lanes = [100, 105, 110, 115].map(|second| strips.pass(wave("patch", second)).0.parts()[0].0);
         assert_eq!(lanes, [Lane::Evt, Lane::Evt, Lane::Evt, Lane::Wav]);
+        // Pressed again: only what was not told yet.
+        let (_, behind) = strips.pass(event("pendant", EventKind::Sos, 119));
+        assert_eq!(seconds(&behind), [("patch".to_owned(), vec![115])]);
+        assert!(strips.pass(event("pendant", EventKind::Sos, 119)).1.is_empty());
     }
 
     #[test]
@@ -209,9 +222,9 @@ mod tests {
         let (_, behind) = strips.pass(shared(event("cabin-ecg", EventKind::UnspecifiedAlarm, 100), "card:a"));
         assert_eq!(seconds(&behind), [("cabin-ecg".to_owned(), vec![95])]);
         // The next person's strip has nothing of the first one's.
-        strips.pass(shared(wave("cabin-ecg", 100), "card:b"));
-        let (_, behind) = strips.pass(shared(event("cabin-ecg", EventKind::Sos, 106), "card:b"));
-        assert_eq!(seconds(&behind), [("cabin-ecg".to_owned(), vec![100])]);
+        strips.pass(shared(wave("cabin-ecg", 115), "card:b"));
+        let (_, behind) = strips.pass(shared(event("cabin-ecg", EventKind::Sos, 121), "card:b"));
+        assert_eq!(seconds(&behind), [("cabin-ecg".to_owned(), vec![115])]);
         assert_eq!(behind[0].person.as_deref(), Some("card:b"));
     }
 

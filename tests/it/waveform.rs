@@ -12,7 +12,7 @@ use serde_json::Value;
 use store::readings::Readings;
 use vigil::server::Server;
 
-use crate::world::{PASSWORD, World, http, shared, vigil};
+use crate::world::{PASSWORD, World, http, shared, tool, vigil};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -117,6 +117,20 @@ async fn assert_strip(server: &Server, elder: ElderId, first: Time, rate: usize,
     }
 }
 
+/// A real Chromium shows the strip on the elder's page.
+async fn assert_drawn(server: &Server, elder: ElderId) {
+    let (Some(node), Some(_)) = (tool("node"), tool("chromium")) else { return };
+    let mut story = tokio::process::Command::new(node);
+    story.arg("e2e/ecg.mjs").current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/console/web"));
+    story.env("BASE", format!("http://{}", server.console_addr)).env("ELDER", elder.to_string());
+    story.env("LOGIN", "yisheng").env("PW", PASSWORD);
+    story.env("VIGIL_SHOTS", concat!(env!("CARGO_MANIFEST_DIR"), "/target/screenshots"));
+    let story = story.output().await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&story.stdout), String::from_utf8_lossy(&story.stderr));
+    eprintln!("{said}");
+    assert!(story.status.success(), "{said}");
+}
+
 /// Format 212 by hand, not by the importer: pairs of 12-bit numbers in three bytes.
 fn unpack_212(bytes: &[u8]) -> [Vec<i16>; 2] {
     let signed = |raw: u16| if raw >= 2_048 { raw as i16 - 4_096 } else { raw as i16 };
@@ -147,7 +161,10 @@ async fn mit_bih_100_arrives_sample_for_sample() {
     let code = |word: &str| lead::from_label(word).unwrap();
     let expected = Leads::from([(code("MLII"), ml), (code("V5"), v5)]);
     assert!(leads == expected, "every sample of both leads, in order");
+    let bytes = server.parts.readings.stats().unwrap().file_bytes;
+    eprintln!("MIT-BIH 100: {:.2} bytes a sample in readings.db", bytes as f64 / 1.3e6);
     assert_strip(&server, elder, first, 360, 0.005, &expected).await;
+    assert_drawn(&server, elder).await;
     server.stop().await;
 }
 
