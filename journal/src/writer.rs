@@ -15,6 +15,9 @@ use crate::{AppendError, Error, Shared};
 
 /// Committed cursors are on disk at most this much later, and free space is looked at this often.
 const TICK: Duration = Duration::from_secs(1);
+/// Cursors that have waited so long go along with the next group: one fsync for both. A gateway that writes once a second
+/// syncs once a second.
+const ALONG: Duration = Duration::from_millis(500);
 /// How long cursors and trimming wait instead when space is getting short.
 const CROWDED: Duration = Duration::from_millis(5);
 /// Trimming starts at most this often.
@@ -167,7 +170,7 @@ impl<'c> Writer<'c> {
             let bytes = group.blob.len();
             let started = Instant::now();
             let params = (first.0 as i64, i64::from(group.count), (self.total + bytes as u64) as i64, &group.blob[..]);
-            if let Err(failure) = self.sql.insert.execute(params) {
+            if let Err(failure) = self.insert(params) {
                 return self.refuse_group(failure, bytes, waiters);
             }
             self.stored(group, first, started.elapsed());
@@ -176,6 +179,27 @@ impl<'c> Writer<'c> {
         complete(waiters, first);
         self.shared.tail.tell();
         Ok(())
+    }
+
+    /// Writes a group's row, and the cursors with it when they have waited.
+    fn insert(&mut self, row: (i64, i64, i64, &[u8])) -> Result<(), Failure> {
+        if self.shared.cursors.dirty_since().is_none_or(|since| since.elapsed() < ALONG) {
+            return self.sql.insert.execute(row).map(drop);
+        }
+        let moved = self.shared.cursors.take_dirty();
+        let outcome = self.in_one(|writer| {
+            writer.sql.insert.execute(row)?;
+            writer.write_cursors(&moved)
+        });
+        self.shared.cursors.written(&moved, outcome.is_ok());
+        outcome
+    }
+
+    /// Runs statements as one transaction.
+    fn in_one(&mut self, work: impl FnOnce(&mut Self) -> Result<(), Failure>) -> Result<(), Failure> {
+        let transaction = self.conn.unchecked_transaction()?;
+        work(self)?;
+        transaction.commit()
     }
 
     fn stored(&mut self, group: Group, first: Seq, took: Duration) {
@@ -253,13 +277,12 @@ impl<'c> Writer<'c> {
         if moved.is_empty() {
             return Ok(());
         }
-        let outcome = self.write_cursors(&moved);
+        let outcome = self.in_one(|writer| writer.write_cursors(&moved));
         self.shared.cursors.written(&moved, outcome.is_ok());
         outcome
     }
 
     fn write_cursors(&mut self, moved: &[Moved]) -> Result<(), Failure> {
-        let transaction = self.conn.unchecked_transaction()?;
         for Moved { name, seq, beyond } in moved {
             self.sql.cursor.execute((name, seq.0 as i64))?;
             let Some(beyond) = beyond else { continue };
@@ -269,7 +292,7 @@ impl<'c> Writer<'c> {
             }
         }
         self.wal_bytes += PAGE_BYTES;
-        transaction.commit()
+        Ok(())
     }
 
     /// Whether the cursors have moved since trimming last came to its end.

@@ -130,3 +130,18 @@ fn what_is_done_beyond_a_cursor_comes_back_and_holds_nothing() {
     journal.register_cursor("uplink").unwrap();
     assert!(journal.beyond("uplink").is_empty());
 }
+
+#[test]
+fn a_cursor_that_has_waited_goes_along_with_the_next_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), "journal", &Config::default()).unwrap();
+    journal.register_cursor("only").unwrap();
+    journal.append_blocking(vec![entry(1)]).unwrap();
+    journal.commit_cursor("only", Seq(1));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    journal.append_blocking(vec![entry(2)]).unwrap();
+    // As a reader after a crash at this moment would find it.
+    let file = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    let stored: i64 = file.query_row("SELECT seq FROM cursor WHERE name = 'only'", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, 1);
+}
