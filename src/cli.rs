@@ -19,7 +19,7 @@ pub enum Command {
     /// The server: front door, ingest, alerting, console.
     Serve(WithConfig),
     /// The edge: links to devices, outbox, uplink.
-    Gateway(WithConfig),
+    Gateway(Gateway),
     /// Reads a configuration file, says what is wrong with it, and prints the addresses it would use.
     CheckConfig { file: PathBuf },
     /// Adds people, teams, elders, gateways and devices to a server's registry.
@@ -49,6 +49,34 @@ pub enum Command {
 pub struct WithConfig {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Gateway {
+    #[command(subcommand)]
+    pub what: Option<GatewayCommand>,
+    /// Runs the gateway of this file.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GatewayCommand {
+    /// Uplink, links, devices and outbox of a gateway on this machine; of its files when it does not run.
+    Status(GatewayStatus),
+}
+
+#[derive(Debug, Args)]
+pub struct GatewayStatus {
+    /// The gateway's configuration, for its data_dir.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data_dir: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

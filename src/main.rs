@@ -40,8 +40,9 @@ fn run(command: Command) -> anyhow::Result<bool> {
             run_async(server::serve(config))?;
         }
         Command::Gateway(args) => {
-            let config = config::gateway(&args.config)?;
-            run_async(commands::gateway(config))?;
+            if let Some(config) = commands::gateway_command(args)? {
+                run_async(commands::gateway(config))?;
+            }
         }
         Command::Demo(args) => run_async(demo::run(args))?,
         Command::Replay(args) => run_async(commands::replay(&args))?,

@@ -33,6 +33,7 @@ mod ring;
 mod running;
 mod sessions;
 pub mod sim;
+pub mod status;
 mod strips;
 mod timeline;
 pub mod waves;
@@ -47,7 +48,7 @@ pub use floods::FloodConfig;
 pub use outlet::{DeviceKey, Heard, Outlet, Refused, Taken};
 pub use replay::{Recorded, Replay, Replayed, replay};
 pub use report::Report;
-pub use running::{Stats, run, run_with};
+pub use running::{Stats, run, run_fed, run_with};
 pub use who::{Denied, SessionConfig, SessionState};
 
 use std::path::PathBuf;

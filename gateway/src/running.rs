@@ -1,5 +1,6 @@
 //! The gateway's parts put together, and taken apart in order: links, framer, uplink.
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::health::Health;
 use crate::lanes::{self, Lanes};
 use crate::outlet::Outlet;
 use crate::reception::Reception;
+use crate::status::Desk;
 use crate::{Error, link};
 
 /// Messages of the server waiting to be looked at.
@@ -144,6 +146,20 @@ impl Core {
         });
         let resender = Resender { outbox: outbox.clone(), lanes: Arc::clone(&lanes), inlet: inlet.clone() };
         let reception = Reception::new(config, edge, inlet, stats, clock.clone())?;
+        let desk = Desk {
+            config: config.clone(),
+            outbox: outbox.clone(),
+            lanes: Arc::clone(&lanes),
+            stats: stats.clone(),
+            care: Arc::clone(&care),
+            clock: clock.clone(),
+            since: now,
+        };
+        let at_desk = stop.clone();
+        parts.spawn(async move {
+            desk.run(at_desk).await;
+            Ok(())
+        });
         let uplink = Uplink {
             config: config.clone(),
             outbox: outbox.clone(),
@@ -292,12 +308,31 @@ pub async fn run(config: Config, clock: Clock, stop: Stop) -> Result<(), Error> 
 
 /// As [`run`], with figures for whoever shows them.
 pub async fn run_with(config: Config, clock: Clock, stats: Stats, stop: Stop) -> Result<(), Error> {
+    run_fed(config, clock, stats, stop, |_| std::future::ready(())).await
+}
+
+/// A link that the caller of the gateway is.
+type Feed<'a> = dyn Fn(Outlet) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'a;
+
+/// As [`run_with`], with one more link, which the caller is: `feed` gets the way into the gateway, a new one each time the
+/// gateway puts itself together anew.
+pub async fn run_fed<F>(
+    config: Config,
+    clock: Clock,
+    stats: Stats,
+    stop: Stop,
+    feed: impl Fn(Outlet) -> F + Send + Sync,
+) -> Result<(), Error>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     config.validate()?;
+    let feed = |outlet| -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(feed(outlet)) };
     loop {
         let dir = config.data_dir.clone();
         let kept = tokio::task::spawn_blocking(move || care::Kept::load(&dir)).await.map_err(|_| Error::Ended)?;
         let problem = match kept.over(&config) {
-            Ok(effective) => match once(&config, effective, kept.clone(), &clock, &stats, &stop).await {
+            Ok(effective) => match once(&config, effective, kept.clone(), &clock, &stats, &stop, &feed).await {
                 Ok(Next::Stop) => return Ok(()),
                 Ok(Next::Reload) => continue,
                 Err(error) if !kept.trial => return Err(error),
@@ -335,6 +370,7 @@ async fn once(
     clock: &Clock,
     stats: &Stats,
     stop: &Stop,
+    feed: &Feed<'_>,
 ) -> Result<Next, Error> {
     tracing::info!(gateway = ?config, "starting");
     // The parts end on their own signal, after the links have.
@@ -362,6 +398,11 @@ async fn once(
         };
         links.spawn(link.run(context));
     }
+    let fed = feed(core.outlet.clone());
+    links.spawn(async move {
+        fed.await;
+        Ok(())
+    });
     let mut outcome = Ok(());
     loop {
         tokio::select! {

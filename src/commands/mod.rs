@@ -3,6 +3,7 @@
 mod add;
 mod backup;
 mod decode;
+mod gateway;
 mod judge;
 mod push;
 mod replay;
@@ -11,6 +12,7 @@ mod simulate;
 pub use add::add;
 pub use backup::backup;
 pub use decode::decode;
+pub use gateway::{gateway, gateway_command};
 pub use judge::judge;
 pub use push::push;
 pub use replay::replay;
@@ -18,9 +20,7 @@ pub use simulate::simulate;
 
 use std::path::Path;
 
-use runtime::Clock;
-
-use crate::server::{say, stop_at_signal};
+use crate::server::say;
 
 /// `vigil check-config FILE`: a server's file has `data_dir` and the server's tables, a gateway's has `token`.
 pub fn check_config(file: &Path) -> anyhow::Result<()> {
@@ -37,10 +37,4 @@ pub fn check_config(file: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// `vigil gateway`: runs the edge until a signal.
-pub async fn gateway(config: gateway::Config) -> anyhow::Result<()> {
-    say(&format!("{config:?}"));
-    Ok(gateway::run(config, Clock::system(), stop_at_signal()).await?)
 }

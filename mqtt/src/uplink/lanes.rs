@@ -105,6 +105,10 @@ impl Lanes {
         &mut self.queues[lane as usize]
     }
 
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
     pub(super) fn oldest(&self) -> Option<Time> {
         self.queues.iter().filter_map(Queue::oldest).min()
     }

@@ -71,8 +71,9 @@ pub async fn run(
     stop: Stop,
 ) -> Result<(), Error> {
     let prepared = connect::Prepared::new(&config)?;
-    let mut lanes = Lanes::new(&config, &outbox, clock);
-    let _offline = Offline(&stats);
+    let mut lanes = Lanes::new(&config, &outbox, clock.clone());
+    stats.connected(false, clock.now());
+    let _offline = Offline(&stats, clock);
     let mut failures = 0_u32;
     while !stop.is_requested() {
         let (client, events) = connect::start(&prepared.options(&config, &hello), config.window);
@@ -87,7 +88,7 @@ pub async fn run(
             lanes: &mut lanes,
         };
         let end = session.run(&stop).await;
-        stats.connected(false);
+        stats.connected(false, lanes.now());
         lanes.rewind();
         match end {
             End::Stopped => break,
@@ -110,11 +111,11 @@ pub async fn run(
 }
 
 /// Says "not connected" when the uplink ends in whatever way.
-struct Offline<'a>(&'a Stats);
+struct Offline<'a>(&'a Stats, Clock);
 
 impl Drop for Offline<'_> {
     fn drop(&mut self) {
-        self.0.connected(false);
+        self.0.connected(false, self.1.now());
     }
 }
 

@@ -134,7 +134,7 @@ impl Session<'_> {
             Ok(connack) => connack,
             Err(end) => return end,
         };
-        self.stats.connected(true);
+        self.stats.connected(true, self.lanes.now());
         tracing::info!(uplink = ?self.config, "connected");
         let mut window = Window::new(self.config, &connack);
         let ended = tokio::select! {

@@ -8,6 +8,8 @@ use model::Time;
 #[derive(Debug)]
 pub struct Stats {
     connected: AtomicBool,
+    /// Microseconds; `i64::MIN` before the first connection is tried.
+    since: AtomicI64,
     sent: AtomicU64,
     acked: AtomicU64,
     refused: AtomicU64,
@@ -23,6 +25,8 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     pub connected: bool,
+    /// Since when it is so.
+    pub since: Option<Time>,
     /// Entries handed to the network, those sent again included.
     pub sent: u64,
     /// Entries the server took into custody.
@@ -46,6 +50,7 @@ impl Default for Stats {
         let zero = AtomicU64::default;
         Self {
             connected: AtomicBool::new(false),
+            since: AtomicI64::new(i64::MIN),
             sent: zero(),
             acked: zero(),
             refused: zero(),
@@ -63,6 +68,7 @@ impl Stats {
         let oldest = self.oldest.load(Relaxed);
         Snapshot {
             connected: self.connected.load(Relaxed),
+            since: Some(Time(self.since.load(Relaxed))).filter(|at| at.0 != i64::MIN),
             sent: self.sent.load(Relaxed),
             acked: self.acked.load(Relaxed),
             refused: self.refused.load(Relaxed),
@@ -74,8 +80,10 @@ impl Stats {
         }
     }
 
-    pub(super) fn connected(&self, up: bool) {
-        self.connected.store(up, Relaxed);
+    pub(super) fn connected(&self, up: bool, now: Time) {
+        if self.connected.swap(up, Relaxed) != up || self.since.load(Relaxed) == i64::MIN {
+            self.since.store(now.0, Relaxed);
+        }
     }
     pub(super) fn sent(&self) {
         self.sent.fetch_add(1, Relaxed);
