@@ -2,7 +2,7 @@
 //! the files alone tell when no gateway runs.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _};
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -198,7 +198,13 @@ pub enum Found {
 /// Asks the gateway of a data directory, or looks into its files. Blocking.
 pub fn ask(dir: &Path) -> Result<Found, Error> {
     let fault = |source| Error::Dir { path: dir.join(SOCKET), source };
-    if let Ok(stream) = BlockingStream::connect(dir.join(SOCKET)) {
+    let connected = match BlockingStream::connect(dir.join(SOCKET)) {
+        Ok(stream) => Some(stream),
+        // Nobody listens there.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
+        Err(error) => return Err(fault(error)),
+    };
+    if let Some(stream) = connected {
         stream.set_read_timeout(Some(PATIENCE)).map_err(fault)?;
         let mut line = String::new();
         BufReader::new(stream.take(ANSWER_BYTES_MAX)).read_line(&mut line).map_err(fault)?;

@@ -121,6 +121,8 @@ async fn a_server_that_lost_a_range_gets_it_again_and_status_tells_how_it_is() {
 
     stop.request();
     running.await.unwrap().unwrap();
+    // The way in keeps the outbox open.
+    drop(outlet);
     let gone = status(&dir, &[]);
     assert!(gone.contains("no gateway runs") && gone.contains("vit: 0 waiting"), "{gone}");
     server.stop().await;
