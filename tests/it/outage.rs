@@ -17,6 +17,7 @@ use rand::{Rng, SeedableRng};
 use runtime::{Clock, Stop};
 use serde::{Deserialize, Serialize};
 use vigil::seed::Gateway;
+use vigil::server::Server;
 
 use crate::load::{STUCK, Session, caught_up};
 use crate::world::World;
@@ -41,12 +42,24 @@ struct Job {
     base: Time,
     /// The next minute to be heard; `None`: the uplink is back, and somebody presses SOS.
     from: Option<i64>,
+    /// The minute after the last one to be heard.
+    upto: i64,
 }
 
 impl Job {
     fn new(world: &World, gateway: &Gateway, base: Time) -> Self {
         let Gateway { site, name, token, devices, .. } = gateway.clone();
-        Self { dir: world.dir.path().join("gateway"), port: 1, site, name, token, devices, base, from: Some(0) }
+        Self {
+            dir: world.dir.path().join("gateway"),
+            port: 1,
+            site,
+            name,
+            token,
+            devices,
+            base,
+            from: Some(0),
+            upto: MINUTES,
+        }
     }
 
     /// Starts a gateway process and follows what it says.
@@ -112,7 +125,7 @@ async fn a_gateway_process_does_its_job() {
 }
 
 async fn feed(job: Job, outlet: Outlet, clock: Clock, stats: Stats) {
-    for minute in job.from.into_iter().flat_map(|from| from..MINUTES) {
+    for minute in job.from.into_iter().flat_map(|from| from..job.upto) {
         let at = job.base.plus_us(minute * MINUTE_US);
         clock.set(at);
         let heard = job.devices.iter().map(|device| {
@@ -171,6 +184,54 @@ fn waiting(dir: &std::path::Path) -> u64 {
     }
 }
 
+/// Eight hours are heard by processes of which each but the last is killed in the middle of it, and the last at its end.
+fn produce_and_kill(job: &mut Job, rng: &mut SmallRng) {
+    let mut next = 0;
+    for kill in 1..=KILLS as i64 {
+        // Every kill finds a share of the eight hours, and strikes somewhere in it.
+        (job.from, job.upto) = (Some(next), kill * MINUTES / (KILLS as i64 + 1));
+        let until = rng.random_range(next..job.upto);
+        let mut edge = job.spawn();
+        while next <= until {
+            next = edge.next("durable ").expect("the gateway ended by itself") + 1;
+        }
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..8_000)));
+        next = edge.kill("durable ").map_or(next, |last| last + 1);
+    }
+    (job.from, job.upto) = (Some(next), MINUTES);
+    let mut edge = job.spawn();
+    while next < MINUTES {
+        next = edge.next("durable ").expect("the gateway ended by itself") + 1;
+    }
+    edge.kill("durable ");
+}
+
+/// Once a minute of every device and metric.
+fn nothing_lost_nothing_doubled(server: &Server, gateway: &Gateway, base: Time) {
+    for elder in &gateway.elders {
+        for metric in [Metric::HeartRate, Metric::Spo2] {
+            let subject = Subject::Elder(ElderId(*elder));
+            let rows = server.parts.readings.raw(subject, metric, Time::MIN, Time::MAX, usize::MAX).unwrap();
+            let minutes: Vec<i64> = rows.iter().map(|row| row.sample.taken_at.since_us(base) / MINUTE_US).collect();
+            assert_eq!(minutes, (0..MINUTES).collect::<Vec<_>>(), "{elder} {metric:?}: once a minute, each");
+        }
+    }
+}
+
+/// One alarm, and a trend with every minute.
+async fn shown_where_it_happened(server: &Server, session: &Session, elder: u32, base: Time) {
+    let alarms = session.alarms(server.console_addr, 1).await;
+    assert_eq!(alarms.len(), 1, "one SOS is one alarm, and history raises none: {alarms:#?}");
+
+    let (from, to) = (base.to_string(), base.plus_us(MINUTES * MINUTE_US).to_string());
+    let path = format!("/api/elders/{elder}/trend?metrics=heart_rate&from={from}&to={to}");
+    let trend = session.get(server.console_addr, &path).await;
+    let points = trend["series"][0]["points"].as_array().unwrap();
+    let shown: Vec<(i64, i64)> = points.iter().map(|p| (p[0].as_i64().unwrap(), p[1].as_i64().unwrap())).collect();
+    let happened: Vec<(i64, i64)> = (0..MINUTES).map(|minute| (base.millis() + minute * 60_000, 1)).collect();
+    assert_eq!(shown, happened, "the trend shows every minute where it happened");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_hours_and_twenty_kills_lose_nothing_and_an_sos_passes_the_backlog() {
     let world = World::new(1, DEVICES);
@@ -182,25 +243,7 @@ async fn eight_hours_and_twenty_kills_lose_nothing_and_an_sos_passes_the_backlog
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut job = Job::new(&world, &gateway, base);
 
-    let mut next = 0;
-    for kill in 1..=KILLS as i64 {
-        job.from = Some(next);
-        let mut edge = job.spawn();
-        // Every kill has its share of the eight hours, and strikes while the next minute is under way.
-        let share = (kill * MINUTES / (KILLS as i64 + 1)).max(next);
-        let until = rng.random_range(next..=share);
-        while next <= until {
-            next = edge.next("durable ").expect("the gateway ended by itself") + 1;
-        }
-        std::thread::sleep(Duration::from_micros(rng.random_range(0..8_000)));
-        next = edge.kill("durable ").map_or(next, |last| last + 1);
-    }
-    job.from = Some(next);
-    let mut edge = job.spawn();
-    while next < MINUTES {
-        next = edge.next("durable ").expect("the gateway ended by itself") + 1;
-    }
-    edge.kill("durable ");
+    produce_and_kill(&mut job, &mut rng);
 
     let server = world.serve().await;
     let session = Session::open(server.console_addr, "zuoxi").await;
@@ -216,7 +259,7 @@ async fn eight_hours_and_twenty_kills_lose_nothing_and_an_sos_passes_the_backlog
     let ((pressed, edge), seen) = (pressed.unwrap(), seen.expect("the SOS does not come"));
     let left = waiting(&job.dir);
     let ms = seen.since_us(Time(pressed.unwrap())) / 1_000;
-    println!("SOS pressed at reconnect: {ms} ms to the dispatcher's stream, {left} frames of the backlog left");
+    eprintln!("SOS pressed at reconnect: {ms} ms to the dispatcher's stream, {left} frames of the backlog left");
     assert!(left > 0, "the SOS came when all was sent already");
 
     let produced = MINUTES as u64 * DEVICES as u64 * 2;
@@ -228,30 +271,14 @@ async fn eight_hours_and_twenty_kills_lose_nothing_and_an_sos_passes_the_backlog
     caught_up(server.console_addr).await;
     drop(edge);
     let count = |name| server.parts.ingest.counters().get(name).unwrap_or(0);
-    println!(
+    eprintln!(
         "{produced} readings drained in {} ms after that; {} frames came twice",
         begun.elapsed().as_millis(),
         count("duplicate_frames")
     );
     assert_eq!(server.parts.readings.count(), produced);
-    for elder in &gateway.elders {
-        for metric in [Metric::HeartRate, Metric::Spo2] {
-            let subject = Subject::Elder(ElderId(*elder));
-            let rows = server.parts.readings.raw(subject, metric, Time::MIN, Time::MAX, usize::MAX).unwrap();
-            let minutes: Vec<i64> = rows.iter().map(|row| row.sample.taken_at.since_us(base) / MINUTE_US).collect();
-            assert_eq!(minutes, (0..MINUTES).collect::<Vec<_>>(), "{elder} {metric:?}: once a minute, each");
-        }
-    }
-    let alarms = session.alarms(server.console_addr, 1).await;
-    assert_eq!(alarms.len(), 1, "one SOS is one alarm, and history raises none: {alarms:#?}");
-
-    let (from, to) = (base.to_string(), base.plus_us(MINUTES * MINUTE_US).to_string());
-    let path = format!("/api/elders/{elder}/trend?metrics=heart_rate&from={from}&to={to}");
-    let trend = session.get(server.console_addr, &path).await;
-    let points = trend["series"][0]["points"].as_array().unwrap();
-    let shown: Vec<(i64, i64)> = points.iter().map(|p| (p[0].as_i64().unwrap(), p[1].as_i64().unwrap())).collect();
-    let happened: Vec<(i64, i64)> = (0..MINUTES).map(|minute| (base.millis() + minute * 60_000, 1)).collect();
-    assert_eq!(shown, happened, "the trend shows every minute where it happened");
+    nothing_lost_nothing_doubled(&server, &gateway, base);
+    shown_where_it_happened(&server, &session, elder, base).await;
     assert!(server.parts.records.losses(None, 10).unwrap().is_empty());
     // The holes of the drain are closed by what came, at the auditor's next look.
     let closed = async {
