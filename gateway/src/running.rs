@@ -115,10 +115,7 @@ impl Core {
         let care = Arc::new(Care::new(own.clone(), kept, Arc::clone(&edge), inlet.clone()));
         let mut parts = JoinSet::new();
         let sounder = Arc::clone(&edge).run(inlet.clone(), Arc::clone(&stats.uplink), stop.clone());
-        parts.spawn(async move {
-            sounder.await;
-            Ok(())
-        });
+        beside(&mut parts, sounder);
         let health = Health {
             every: Duration::from_secs(config.health_every_s),
             dir: config.data_dir.clone(),
@@ -126,11 +123,7 @@ impl Core {
             uplink: Arc::clone(&stats.uplink),
             clock: clock.clone(),
         };
-        let health = health.run(inlet.clone(), stop.clone());
-        parts.spawn(async move {
-            health.await;
-            Ok(())
-        });
+        beside(&mut parts, health.run(inlet.clone(), stop.clone()));
         let keeper = Keeper {
             outbox: outbox.clone(),
             inlet: inlet.clone(),
@@ -139,11 +132,7 @@ impl Core {
             history_after: Duration::from_secs(config.history_after_s.into()),
             kept: Arc::clone(&stats.kept),
         };
-        let at_keeper = stop.clone();
-        parts.spawn(async move {
-            keeper.run(at_keeper).await;
-            Ok(())
-        });
+        beside(&mut parts, keeper.run(stop.clone()));
         let resender = Resender { outbox: outbox.clone(), lanes: Arc::clone(&lanes), inlet: inlet.clone() };
         let reception = Reception::new(config, edge, inlet, stats, clock.clone())?;
         let desk = Desk {
@@ -155,11 +144,7 @@ impl Core {
             clock: clock.clone(),
             since: now,
         };
-        let at_desk = stop.clone();
-        parts.spawn(async move {
-            desk.run(at_desk).await;
-            Ok(())
-        });
+        beside(&mut parts, desk.run(stop.clone()));
         let uplink = Uplink {
             config: config.clone(),
             outbox: outbox.clone(),
@@ -190,6 +175,14 @@ impl Core {
         }
         first
     }
+}
+
+/// Starts a part that ends only when it is told to.
+fn beside(parts: &mut JoinSet<Result<(), Error>>, part: impl Future<Output = ()> + Send + 'static) {
+    parts.spawn(async move {
+        part.await;
+        Ok(())
+    });
 }
 
 /// The uplink with its hello, and the cuts a simulation asks for.

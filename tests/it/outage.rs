@@ -121,7 +121,11 @@ async fn a_gateway_process_does_its_job() {
     let clock = if job.from.is_some() { Clock::manual(job.base) } else { Clock::system() };
     let (stats, feeding) = (Stats::default(), clock.clone());
     let told = stats.clone();
-    gateway::run_fed(config, clock, stats, Stop::new(), |outlet| feed(job.clone(), outlet, feeding.clone(), told.clone())).await.unwrap();
+    gateway::run_fed(config, clock, stats, Stop::new(), |outlet| {
+        feed(job.clone(), outlet, feeding.clone(), told.clone())
+    })
+    .await
+    .unwrap();
 }
 
 async fn feed(job: Job, outlet: Outlet, clock: Clock, stats: Stats) {
