@@ -115,7 +115,7 @@ impl Core {
         let care = Arc::new(Care::new(own.clone(), kept, Arc::clone(&edge), inlet.clone()));
         let mut parts = JoinSet::new();
         let sounder = Arc::clone(&edge).run(inlet.clone(), Arc::clone(&stats.uplink), stop.clone());
-        beside(&mut parts, sounder);
+        spawn_part(&mut parts, sounder);
         let health = Health {
             every: Duration::from_secs(config.health_every_s),
             dir: config.data_dir.clone(),
@@ -123,7 +123,7 @@ impl Core {
             uplink: Arc::clone(&stats.uplink),
             clock: clock.clone(),
         };
-        beside(&mut parts, health.run(inlet.clone(), stop.clone()));
+        spawn_part(&mut parts, health.run(inlet.clone(), stop.clone()));
         let keeper = Keeper {
             outbox: outbox.clone(),
             inlet: inlet.clone(),
@@ -132,7 +132,7 @@ impl Core {
             history_after: Duration::from_secs(config.history_after_s.into()),
             kept: Arc::clone(&stats.kept),
         };
-        beside(&mut parts, keeper.run(stop.clone()));
+        spawn_part(&mut parts, keeper.run(stop.clone()));
         let resender = Resender { outbox: outbox.clone(), lanes: Arc::clone(&lanes), inlet: inlet.clone() };
         let reception = Reception::new(config, edge, inlet, stats, clock.clone())?;
         let desk = Desk {
@@ -144,7 +144,7 @@ impl Core {
             clock: clock.clone(),
             since: now,
         };
-        beside(&mut parts, desk.run(stop.clone()));
+        spawn_part(&mut parts, desk.run(stop.clone()));
         let uplink = Uplink {
             config: config.clone(),
             outbox: outbox.clone(),
@@ -178,7 +178,7 @@ impl Core {
 }
 
 /// Starts a part that ends only when it is told to.
-fn beside(parts: &mut JoinSet<Result<(), Error>>, part: impl Future<Output = ()> + Send + 'static) {
+fn spawn_part(parts: &mut JoinSet<Result<(), Error>>, part: impl Future<Output = ()> + Send + 'static) {
     parts.spawn(async move {
         part.await;
         Ok(())
