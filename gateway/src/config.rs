@@ -9,7 +9,7 @@ use crate::care::CareConfig;
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::edge::EdgeConfig;
 use crate::floods::FloodConfig;
-use crate::link::{csv, http, mqtt, samples, serial, tcp, waveform};
+use crate::link::{ble, csv, http, mqtt, samples, serial, tcp, waveform};
 use crate::who::SessionConfig;
 use crate::{Error, sim};
 
@@ -96,6 +96,8 @@ pub enum Link {
     Http(http::Config),
     /// Devices in the house that speak MQTT.
     Mqtt(mqtt::Config),
+    /// Bluetooth LE through BlueZ.
+    Ble(ble::Config),
 }
 
 impl Default for Config {

@@ -1,7 +1,7 @@
 //! What the gateway knows of its links and devices, for whoever asks: `vigil gateway status`, tests, the gateway's own
 //! readings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +37,20 @@ pub struct LinkFigures {
     pub turned_away: u64,
     /// Times the link was lost.
     pub lost: u64,
+    /// Bluetooth: devices of the list that are bonded with this machine.
+    pub bonded: BTreeSet<Name>,
+}
+
+impl LinkFigures {
+    /// Notes whether a device is bonded.
+    #[cfg(feature = "ble")]
+    pub(crate) fn bond(&mut self, device: &Name, bonded: bool) {
+        if bonded {
+            self.bonded.insert(device.clone());
+        } else {
+            self.bonded.remove(device);
+        }
+    }
 }
 
 /// One device that has spoken.

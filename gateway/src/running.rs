@@ -385,6 +385,7 @@ async fn once(
             figures: Arc::clone(&stats.figures),
             presence: presence.clone(),
             cuts: core.cuts.clone(),
+            dir: config.data_dir.clone(),
             fresh,
             clock: clock.clone(),
             stop: ending.clone(),

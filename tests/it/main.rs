@@ -5,6 +5,10 @@ mod arrows;
 mod backup;
 mod bad_input;
 mod bench;
+#[cfg(feature = "ble")]
+mod ble;
+#[cfg(feature = "ble")]
+mod bluez;
 mod clients;
 mod custody;
 mod demo;

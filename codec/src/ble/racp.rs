@@ -12,6 +12,7 @@ const RESPONSE: u8 = 6;
 const NO_OPERATOR: u8 = 0;
 const ALL_RECORDS: u8 = 1;
 const AT_LEAST: u8 = 3;
+const LAST_RECORD: u8 = 6;
 /// The operand is a sequence number.
 const BY_SEQUENCE: u8 = 1;
 
@@ -24,6 +25,8 @@ pub enum Request {
     From(u16),
     /// How many records `From` would bring.
     CountFrom(u16),
+    /// The newest record alone.
+    Last,
     Abort,
 }
 
@@ -63,6 +66,7 @@ impl Request {
             Self::All => vec![REPORT, ALL_RECORDS],
             Self::From(first) => by_sequence(REPORT, first),
             Self::CountFrom(first) => by_sequence(COUNT, first),
+            Self::Last => vec![REPORT, LAST_RECORD],
             Self::Abort => vec![ABORT, NO_OPERATOR],
         }
     }

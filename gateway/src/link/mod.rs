@@ -2,6 +2,7 @@
 //! the [`Outlet`](crate::outlet::Outlet).
 
 mod backoff;
+pub mod ble;
 pub(crate) mod csv;
 pub(crate) mod http;
 mod kiosk;
@@ -15,6 +16,7 @@ pub(crate) mod tcp;
 pub(crate) mod waveform;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime::{Clock, Stop};
@@ -39,6 +41,8 @@ pub(crate) struct Context {
     pub(crate) figures: Arc<Figures>,
     pub(crate) presence: Presence,
     pub(crate) cuts: mpsc::Sender<Cut>,
+    /// The gateway's own folder, for what a link must remember.
+    pub(crate) dir: PathBuf,
     /// Nothing has been sent in this gateway's life.
     pub(crate) fresh: bool,
     pub(crate) clock: Clock,
@@ -94,6 +98,7 @@ impl Link {
             Self::Tcp(_) => "tcp",
             Self::Http(_) => "http",
             Self::Mqtt(_) => "mqtt",
+            Self::Ble(_) => "ble",
         }
     }
 
@@ -108,6 +113,7 @@ impl Link {
             Self::Tcp(config) => config.validate(roster),
             Self::Http(config) => config.validate(roster),
             Self::Mqtt(config) => config.validate(roster),
+            Self::Ble(config) => config.validate(),
         }
     }
 
@@ -128,6 +134,7 @@ impl Link {
             Self::Mqtt(config) => mqtt::run(config, context).await,
             Self::Waveform(config) => waveform::run(config, context.outlet, context.clock, context.stop).await,
             Self::Samples(config) => samples::run(config, context).await,
+            Self::Ble(config) => ble::run(config, context).await,
         }
     }
 }
