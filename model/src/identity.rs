@@ -66,6 +66,13 @@ pub enum BadIdentity {
     Code,
 }
 
+impl BadIdentity {
+    /// The text is an identity number but for its check digit or date: a card read badly, nothing else.
+    pub const fn is_nearly(self) -> bool {
+        matches!(self, Self::Check | Self::Birth)
+    }
+}
+
 /// The site's secret: the same at its gateways and at the server. 32 bytes. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityKey([u8; 32]);

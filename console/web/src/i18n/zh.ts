@@ -54,6 +54,10 @@ export const zh = {
   loss_cause: { disk_budget: "网关存储已满", corrupt: "存储损坏", outbox_lost: "网关缓存丢失", acknowledged: "已送达,服务器侧缺失", flooding: "设备发送过快", overflow: "缓冲溢出" } as Record<string, string>,
   gateways: "网关", gateways_text: "每台网关的连接、版本与自身状况。配置和设备清单由管理员下发,规则自动下发;网关确认后才算生效。", gateways_none: "还没有登记的网关", site: "站点", seen: "最近一次", firmware: "固件", versions: "版本(已生效 / 应有)", gateway_health: "自身状况", unsent: "待传最久", gateway_states: { up: "在线", sleeping: "休眠", lost: "离线" } as Record<string, string>, gateway_new: "从未连接", gateway_disabled: "已停用", push_words: { config: "配置", rules: "规则", devices: "设备清单" } as Record<string, string>, push_refused: (reason: string) => `已拒绝:${reason}`, push_waits: "待确认", gateways_more: (n: number) => `仅显示前 ${n} 台`,
   admin_title: "管理", unattributed: "未绑定的设备", unattributed_text: "这些设备的读数已保存,但不属于任何老人,因此不会判断。", unattributed_none: "所有设备都已绑定", quarantine: "隔离的报文", quarantine_text: "无法解读的报文保存在这里,修复后可以重放。", quarantine_none: "没有隔离的报文", gateway: "网关", topic: "主题", cause: "原因", size: "大小", received: "收到", replay: "重放", replayed: "已重放", said_replayed: "已提交重放", health: "系统状态", health_ok: "正常", health_bad: "异常", check: "检查项", state: "状态", detail_col: "说明", bytes: (n: number) => `${n} 字节`,
+  // Health cabins
+  nav_cabin: "待归属", cabin_title: "待归属测量", cabin_text: "公共设备上未能确定本人的测量。数值已保存,归属后进入老人档案并按规则重新判断。", cabin_empty: "没有待归属的测量", cabin_empty_text: "公共设备上的测量都已归属到人。",
+  cabin_choose: "选择", cabin_choose_one: (place: string, at: string) => `选择 ${place} ${at}`, cabin_values: "数值", cabin_waveform: "(含波形)", cabin_before: (name: string, at: string) => `${name} ${at} 已处理过`,
+  cabin_give: (n: number) => `归属 ${n} 条测量`, cabin_find: "按姓名或编号查找老人", cabin_elder_needed: "请选择老人", cabin_reasons: ["本人在场确认", "登记遗漏", "误用他人证件"], cabin_remember: "以后此证件或二维码即为该老人", cabin_go: "确认归属", cabin_moved: (n: number) => `已归属 ${n} 条测量`,
   // Words of the model
   hooks: { command: "本地程序", gpio: "警灯/警笛", http: "局域网设备" } as Record<string, string>,
   sex: { male: "男", female: "女", unknown: "未知" } as Record<string, string>,

@@ -147,4 +147,14 @@ export interface GatewayList { gateways: Gateway[]; all: number }
 export interface UnattributedDevice {
   id?: number; device: string | number; gateway: string | number; last_seen?: string | null; latest?: Latest[];
 }
+export interface MeasuredValue { metric: string; value: number | null; quality: string; taken_at: string }
+/** One frame of a shared device. `elder` null: nobody's yet, for `cause`. */
+export interface Measurement {
+  id: number; device: string | null; gateway: string | null; site: string | null; taken_at: string; received_at: string;
+  elder: number | null; cause: { slug: string; zh: string; en: string } | null;
+  /** It came with a card or code that nobody is registered with. */
+  has_key: boolean;
+  values: MeasuredValue[]; waveform_blocks: number;
+  moves: { at: string; by: { id: number; name: string }; from: number | null; to: number | null; reason: string }[];
+}
 export interface Health { status: "ok" | "degraded"; version: string; checks: { name: string; ok: boolean; detail: string }[] }
