@@ -9,7 +9,7 @@ use crate::care::CareConfig;
 use crate::devices::{DeviceConfig, Roster, UnknownDevices};
 use crate::edge::EdgeConfig;
 use crate::floods::FloodConfig;
-use crate::link::{ble, csv, http, mqtt, samples, serial, tcp, waveform};
+use crate::link::{ble, card, csv, http, mqtt, samples, serial, tcp, waveform};
 use crate::who::SessionConfig;
 use crate::{Error, sim};
 
@@ -98,6 +98,8 @@ pub enum Link {
     Mqtt(mqtt::Config),
     /// Bluetooth LE through BlueZ.
     Ble(ble::Config),
+    /// A reader of identity cards or codes on a serial port.
+    Card(card::Config),
 }
 
 impl Default for Config {

@@ -87,6 +87,7 @@ async fn what_the_device_says_about_the_person_counts_more_than_the_session() {
     let card = ask(&analyser, Some("11010519491231002x")).await.unwrap();
     assert!(card.starts_with("card:") && card.len() == 37);
     assert_eq!(ask(&analyser, Some("bed 7")).await.unwrap(), "elder:1", "what is no card is not used");
+    assert_eq!(ask(&device("name = \"kiosk\"\nshared = true"), Some("elder:7")).await.unwrap(), "elder:7");
     // A family's scale: its users are elders, and 0xFF is nobody.
     let scale = device("name = \"scale\"\nusers = { \"1\" = 12, \"2\" = 15 }");
     assert_eq!(ask(&scale, Some("2")).await.unwrap(), "elder:15");

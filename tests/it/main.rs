@@ -9,6 +9,7 @@ mod bench;
 mod ble;
 #[cfg(feature = "ble")]
 mod bluez;
+mod cabin;
 mod clients;
 mod custody;
 mod demo;

@@ -1,6 +1,9 @@
 //! The HTTP link: a kiosk that can only POST JSON. `POST /v1/readings` with a bearer token; 200 means "on the gateway's disk".
+//! `/v1/session` says who stands at the shared devices (`session.rs`).
 //!
 //! What is deliberately absent: TLS (the kiosk stands in the same cabin, or a proxy is in front) and any way to read.
+
+mod session;
 
 use std::io;
 use std::net::SocketAddr;
@@ -105,7 +108,8 @@ struct Desk {
 pub(crate) async fn run(config: Config, context: Context) -> Result<(), Error> {
     let kiosks = config.kiosks.iter().map(|kiosk| (digest(kiosk.token.as_bytes()), kiosk.devices.clone()));
     let desk = Desk { context: context.clone(), kiosks: Arc::new(kiosks.collect()) };
-    let router = Router::new().route("/v1/readings", post(take)).with_state(desk);
+    let router =
+        Router::new().route("/v1/readings", post(take)).route("/v1/session", session::route()).with_state(desk);
     let mut backoff = Backoff::default();
     loop {
         match TcpListener::bind(config.listen).await {

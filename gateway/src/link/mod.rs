@@ -3,6 +3,7 @@
 
 mod backoff;
 pub mod ble;
+pub(crate) mod card;
 pub(crate) mod csv;
 pub(crate) mod http;
 mod kiosk;
@@ -99,6 +100,7 @@ impl Link {
             Self::Http(_) => "http",
             Self::Mqtt(_) => "mqtt",
             Self::Ble(_) => "ble",
+            Self::Card(_) => "card",
         }
     }
 
@@ -114,6 +116,7 @@ impl Link {
             Self::Http(config) => config.validate(roster),
             Self::Mqtt(config) => config.validate(roster),
             Self::Ble(config) => config.validate(),
+            Self::Card(config) => config.validate(),
         }
     }
 
@@ -132,6 +135,7 @@ impl Link {
             Self::Tcp(config) => tcp::run(config, context).await,
             Self::Http(config) => http::run(config, context).await,
             Self::Mqtt(config) => mqtt::run(config, context).await,
+            Self::Card(config) => card::run(config, context).await,
             Self::Waveform(config) => waveform::run(config, context.outlet, context.clock, context.stop).await,
             Self::Samples(config) => samples::run(config, context).await,
             Self::Ble(config) => ble::run(config, context).await,
