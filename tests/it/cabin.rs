@@ -273,7 +273,11 @@ async fn staff_give_a_measurement_to_an_elder_and_the_rules_look_at_it_again() {
     let console = cabin.server.console_addr;
     // Twenty minutes ago somebody in crisis measured without a card.
     let taken = Clock::system().now().plus_us(-1_200_000_000);
-    let readings = json!([{ "metric": "systolic", "value": 192.0, "taken_at": taken }]);
+    let again = taken.plus_us(90_000_000);
+    let readings = json!([
+        { "metric": "systolic", "value": 192.0, "taken_at": taken },
+        { "metric": "systolic", "value": 194.0, "taken_at": again },
+    ]);
     let body = json!({ "device": "cuff", "stored": true, "readings": readings });
     assert_eq!(cabin.ask(reqwest::Method::POST, "/v1/readings", Some(body)).await.0, 200);
     let doctor = Session::open(console, "yisheng").await;
@@ -288,7 +292,7 @@ async fn staff_give_a_measurement_to_an_elder_and_the_rules_look_at_it_again() {
     let elder = cabin.elder(0);
     let decision = json!({ "measurements": [queue["measurements"][0]["id"]], "elder": elder, "reason": "本人在场" });
     assert_eq!(post(&doctor, console, "/api/measurements/attribute", &decision).await, (200, json!({ "moved": 1 })));
-    assert_eq!(cabin.values(0, Metric::Systolic, 1).await, [192.0]);
+    assert_eq!(cabin.values(0, Metric::Systolic, 2).await, [192.0, 194.0]);
     let alarms = desk.alarms(console, 1).await;
     assert_eq!(alarms.len(), 1);
     assert_eq!(
@@ -317,9 +321,9 @@ async fn staff_give_a_measurement_to_an_elder_and_the_rules_look_at_it_again() {
     assert!(row.person.is_some() && row.detail == format!("from device/{} to elder/{elder}", device.id), "{row:?}");
     // It was somebody else: corrected, and gone from the first.
     let other = cabin.elder(1);
-    let again = json!({ "measurements": decision["measurements"], "elder": other, "reason": "误用证件" });
-    assert_eq!(post(&doctor, console, "/api/measurements/attribute", &again).await.1["moved"], 1);
-    assert_eq!(cabin.values(1, Metric::Systolic, 1).await, [192.0]);
+    let corrected = json!({ "measurements": decision["measurements"], "elder": other, "reason": "误用证件" });
+    assert_eq!(post(&doctor, console, "/api/measurements/attribute", &corrected).await.1["moved"], 1);
+    assert_eq!(cabin.values(1, Metric::Systolic, 2).await, [192.0, 194.0]);
     let first = Subject::Elder(ElderId(elder));
     until("the first has it no more", async || {
         values(&cabin.server.parts.readings, first, Metric::Systolic).is_empty()
