@@ -32,6 +32,10 @@ const DOWN_MAX: usize = 64;
 /// Time the links have to answer what they have already heard when the gateway stops.
 const LINKS_STOP: Duration = Duration::from_secs(3);
 
+/// Wait for the outbox to be let go after the parts have ended, and how often.
+const RELOCK_WAIT: Duration = Duration::from_millis(100);
+const RELOCKS_MAX: u32 = 100;
+
 /// The gateway's figures. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -321,13 +325,24 @@ where
 {
     config.validate()?;
     let feed = |outlet| -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(feed(outlet)) };
+    // Only after a restart of our own: at the first start a lock is another process.
+    let mut relocks = 0;
     loop {
         let dir = config.data_dir.clone();
         let kept = tokio::task::spawn_blocking(move || care::Kept::load(&dir)).await.map_err(|_| Error::Ended)?;
         let problem = match kept.over(&config) {
             Ok(effective) => match once(&config, effective, kept.clone(), &clock, &stats, &stop, &feed).await {
                 Ok(Next::Stop) => return Ok(()),
-                Ok(Next::Reload) => continue,
+                Ok(Next::Reload) => {
+                    relocks = RELOCKS_MAX;
+                    continue;
+                }
+                // What reads or writes the outbox on a thread of its own may hold it a moment longer than its task.
+                Err(Error::Outbox(journal::Error::Locked(_))) if relocks > 0 => {
+                    relocks -= 1;
+                    tokio::time::sleep(RELOCK_WAIT).await;
+                    continue;
+                }
                 Err(error) if !kept.trial => return Err(error),
                 Err(error) => error.to_string(),
             },

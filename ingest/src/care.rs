@@ -61,8 +61,11 @@ impl Shared {
     pub(crate) fn care_round(&self) -> Result<(), records::Error> {
         let mark = self.records.care_mark()?;
         if self.care.seen().replace(mark) != Some(mark) {
-            let gateways = self.records.gateways_with_rules()?;
-            if let Err(error) = gateways.chunks(TOGETHER_MAX).try_for_each(|some| self.save_rules(some)) {
+            let save_all = || {
+                let gateways = self.records.gateways_with_rules()?;
+                gateways.chunks(TOGETHER_MAX).try_for_each(|some| self.save_rules(some))
+            };
+            if let Err(error) = save_all() {
                 *self.care.seen() = None;
                 return Err(error);
             }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use vigil::server::Server;
 
 use crate::load::{STUCK, Session};
-use crate::world::World;
+use crate::world::{World, vigil};
 
 /// The line between a gateway and the server. It can be cut, as a cable is.
 struct Line {
@@ -208,6 +208,41 @@ async fn a_crisis_without_the_server_is_heard_at_home_and_one_alarm_with_one_pag
         assert!(sounded >= 1);
     }
     server.stop().await;
+}
+
+/// SIGKILL while the hook sounds: nobody knows whether it was heard, so it sounds again, and both the process that was killed
+/// and the one after it lose nothing of what is owed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_killed_while_it_sounds_sounds_again() {
+    let world = World::new(1, 1);
+    let heard = world.dir.path().join("heard");
+    let registered = &world.gateways[0];
+    let start = |script: String, links: &str| {
+        let file = world.dir.path().join("gateway.toml");
+        let text = format!(
+            "host = \"127.0.0.1\"\nport = 1\nsite = \"{}\"\nname = \"{}\"\ntoken = \"{}\"\ndata_dir = \"{}\"\n\
+             [edge]\ngrace_s = 0\n[[edge.hooks]]\nkind = \"command\"\nargv = [\"/bin/sh\", \"-c\", \"{script}\"]\n{links}",
+            registered.site,
+            registered.name,
+            registered.token,
+            world.dir.path().join("gateway").display(),
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = vigil(&["gateway", "--config", file.to_str().unwrap()]);
+        command.stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let sim = "[[links]]\nkind = \"sim\"\nelders = 1\nscenarios = [{ at_s = 1, kind = \"fall\" }]\n";
+    let mut killed = start(format!("echo once >> {}; exec sleep 100", heard.display()), sim);
+    until("nothing is heard", || lines(&heard) == ["once"]).await;
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let owed = world.dir.path().join("gateway/edge-owed.json");
+    assert!(std::fs::read_to_string(&owed).unwrap().contains("\"fall\""), "it is owed still");
+    let mut second = start(format!("echo again >> {}", heard.display()), "");
+    until("it does not sound again", || lines(&heard) == ["once", "again"]).await;
+    until("it is owed still", || std::fs::read_to_string(&owed).unwrap() == "[]").await;
+    second.kill().unwrap();
+    second.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

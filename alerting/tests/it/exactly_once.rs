@@ -2,7 +2,9 @@
 
 use model::alarm::AlarmEventKind as Kind;
 use model::entry::{Entry, Frame};
-use model::{ElderId, Lane, Metric, Quality, Sample, Seq};
+use model::{
+    AlarmKind, DeviceId, ElderId, EventKind, GatewayId, Lane, Metric, Priority, Quality, Sample, Seq, Sounded, Subject,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use vigil_alerting::Config;
@@ -12,7 +14,28 @@ use crate::world::{World, at, frame, judged, sos, stop};
 const ENTRIES: i64 = 600;
 const RESTARTS: usize = 8;
 
-/// A day in which conditions come and go, some of it late, some of it twice.
+fn sounded(elder: ElderId, now: i64, rule: &str, began: i64) -> Entry {
+    let kind = if rule == "sos" {
+        AlarmKind::Event { kind: EventKind::Sos }
+    } else {
+        AlarmKind::Threshold { metric: Metric::Spo2, high: false, value: 85.0, limit: 91.0 }
+    };
+    Entry::Sounded(Sounded {
+        gateway: GatewayId(1),
+        device: DeviceId(1),
+        subject: Subject::Elder(elder),
+        rule: rule.to_owned(),
+        priority: Priority::P1,
+        kind,
+        started_at: at(began),
+        sounded_at: at(began + 31),
+        by: "command".to_owned(),
+        ok: true,
+        at: at(now),
+    })
+}
+
+/// A day in which conditions come and go, some of it late, some of it twice, some of it sounded at home meanwhile.
 fn day(seed: u64, elder: ElderId) -> Vec<Entry> {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut log = Vec::new();
@@ -20,6 +43,15 @@ fn day(seed: u64, elder: ElderId) -> Vec<Entry> {
         let now = 36_000 + i * 20;
         if i % 40 == 39 {
             log.push(sos(elder, now));
+            continue;
+        }
+        if i % 50 == 20 {
+            // A gateway's word about hours ago, or about just now; sometimes twice.
+            let began = if random.random_bool(0.5) { now - 20_000 } else { now - 100 };
+            log.push(sounded(elder, now, if random.random_bool(0.3) { "sos" } else { "spo2_low" }, began));
+            if random.random_bool(0.3) {
+                log.push(sounded(elder, now, "spo2_low", began));
+            }
             continue;
         }
         if i % 6 == 5 {
