@@ -222,7 +222,7 @@ pub struct Decode {
     /// Prints the codecs.
     #[arg(long)]
     pub list: bool,
-    /// Key of encrypted advertisements: 32 hexadecimal digits.
+    /// Key of encrypted advertisements: 32 hexadecimal digits, or 24 of MiBeacon 2 and 3.
     #[arg(long, value_name = "HEX")]
     pub key: Option<String>,
     /// Bluetooth address of the device, where its key needs it.

@@ -14,7 +14,7 @@ pub struct Settings {
     pub glucose_unit: Option<GlucoseUnit>,
     /// How names and other free text are encoded.
     pub text: TextEncoding,
-    /// 16-byte key of encrypted advertisements, 32 hexadecimal digits. Never logged.
+    /// 16-byte key of encrypted advertisements, 32 hexadecimal digits (24 of MiBeacon 2 and 3: [`key_of`]). Never logged.
     #[serde(deserialize_with = "key")]
     pub key: Option<[u8; 16]>,
     /// Bluetooth address, needed to decrypt advertisements that do not carry it; in the order people read it.
@@ -82,6 +82,17 @@ impl std::fmt::Debug for Settings {
     }
 }
 
+/// A key of advertisements: 32 hexadecimal digits, or the 24 that MiBeacon 2 and 3 have, whose cipher puts four fixed bytes in
+/// their middle.
+pub fn key_of(text: &str) -> Option<[u8; 16]> {
+    const MIDDLE: [u8; 4] = [0x8D, 0x3D, 0x3C, 0x97];
+    bytes_of(text).or_else(|| {
+        let bytes = bytes_of::<12>(text)?;
+        let (head, tail) = bytes.split_at(6);
+        [head, &MIDDLE, tail].concat().try_into().ok()
+    })
+}
+
 /// `N` bytes from pairs of hexadecimal digits; colons and dashes between them are allowed.
 pub fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b':' | b'-' | b' ')).collect();
@@ -100,7 +111,7 @@ pub fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
 fn key<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<[u8; 16]>, D::Error> {
     let text = String::deserialize(from)?;
     // The text is a secret: the error does not repeat it.
-    bytes_of(&text).map(Some).ok_or_else(|| serde::de::Error::custom("key must be 32 hexadecimal digits"))
+    key_of(&text).map(Some).ok_or_else(|| serde::de::Error::custom("key must be 32 hexadecimal digits (or 24)"))
 }
 
 fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<[u8; 6]>, D::Error> {
@@ -108,4 +119,18 @@ fn address<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<[u8; 6]>,
     bytes_of(&text)
         .map(Some)
         .ok_or_else(|| serde::de::Error::custom("address must be six bytes like A4:C1:38:56:53:84"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_both_lengths() {
+        assert_eq!(key_of("000102030405060708090a0b0c0d0e0f").unwrap()[15], 15);
+        assert_eq!(crate::hex(&key_of("000102030405060708090a0b").unwrap()), "0001020304058d3d3c97060708090a0b");
+        for bad in ["", "0001", "000102030405060708090a0b0c0d0e0", "zz0102030405060708090a0b0c0d0e0f"] {
+            assert_eq!(key_of(bad), None, "{bad}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ fn things(bytes: &[u8]) -> Result<Value, String> {
     Ok(answer(&told.samples, &told.events, &json!({ "unknown_keys": told.unknown_keys })))
 }
 
-/// True when the frame decoded; otherwise `{"error":..}` was printed.
+/// True when the frame decoded; otherwise `{"error":..}` was printed, whatever was wrong: the frame, the codec's name, the key.
 pub fn decode(args: &cli::Decode) -> anyhow::Result<bool> {
     if args.list {
         for (name, about) in known() {
@@ -51,18 +51,24 @@ pub fn decode(args: &cli::Decode) -> anyhow::Result<bool> {
         }
         return Ok(true);
     }
-    let name = args.codec.as_deref().unwrap_or_default();
+    let told = told(args);
+    let decoded = told.is_ok();
+    say(&told.unwrap_or_else(|error| json!({ "error": format!("{error:#}") })).to_string());
+    Ok(decoded)
+}
+
+fn told(args: &cli::Decode) -> anyhow::Result<Value> {
+    // Characteristics are written in both cases.
+    let name = args.codec.as_deref().unwrap_or_default().to_ascii_lowercase();
     let told = if let Some(feed) = FEEDS.iter().find(|feed| feed.name == name) {
         (feed.decode)(&frame(args)?)
-    } else if let Some(codec) = codec::find(name) {
+    } else if let Some(codec) = codec::find(&name) {
         device(codec, &frame(args)?, &settings(args)?)
     } else {
         let names: Vec<_> = known().map(|(name, _)| name).collect();
         bail!("there is no codec {name:?}; known: {}", names.join(", "));
     };
-    let decoded = told.is_ok();
-    say(&told.unwrap_or_else(|error| json!({ "error": error })).to_string());
-    Ok(decoded)
+    told.map_err(anyhow::Error::msg)
 }
 
 fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -75,7 +81,8 @@ fn settings(args: &cli::Decode) -> anyhow::Result<Settings> {
     let now = Some(Clock::system().now());
     let mut settings = Settings { cgm_crc: args.cgm_crc, now, ..Settings::default() };
     if let Some(text) = &args.key {
-        settings.key = Some(codec::bytes_of(text).context("--key wants 32 hexadecimal digits")?);
+        settings.key =
+            Some(codec::key_of(text).context("--key wants 32 hexadecimal digits, or 24 of MiBeacon 2 and 3")?);
     }
     if let Some(text) = &args.address {
         settings.address = Some(codec::bytes_of(text).context("--address wants six bytes like A4:C1:38:56:53:84")?);
@@ -183,7 +190,7 @@ impl Joined {
 
 fn frame(args: &cli::Decode) -> anyhow::Result<Vec<u8>> {
     if let Some(text) = &args.hex {
-        return hex(text).context("--hex wants pairs of hexadecimal digits");
+        return hex(text);
     }
     let Some(file) = &args.file else { bail!("give the frame with --hex HEX or as a file (- is standard input)") };
     let mut bytes = Vec::new();
@@ -196,15 +203,18 @@ fn frame(args: &cli::Decode) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Hexadecimal digits, blanks allowed between bytes.
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let nibble = |b: u8| char::from(b).to_digit(16).map(|digit| digit as u8);
+/// Hexadecimal digits; blanks, colons and dashes between bytes are allowed.
+fn hex(text: &str) -> anyhow::Result<Vec<u8>> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_ascii_whitespace() && !matches!(c, ':' | '-')).collect();
+    if let Some(other) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+        bail!("--hex wants pairs of hexadecimal digits; {other:?} is none");
+    }
+    let nibble = |c: char| c.to_digit(16).unwrap_or_default() as u8;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
-        return None;
+        bail!("--hex wants pairs of hexadecimal digits; these are {}, one is missing", digits.len());
     }
-    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+    Ok(pairs.iter().map(|[high, low]| nibble(*high) << 4 | nibble(*low)).collect())
 }
 
 fn answer(samples: &[Sample], events: &[Event], device: &Value) -> Value {
@@ -230,9 +240,11 @@ mod tests {
 
     #[test]
     fn hexadecimal_digits_in_pairs() {
-        assert_eq!(hex("7b 7D").unwrap(), b"{}");
-        for bad in ["7", "7g", "0x7b"] {
-            assert_eq!(hex(bad), None, "{bad}");
+        for good in ["7b 7D", "7b:7d", "7B-7D\n"] {
+            assert_eq!(hex(good).unwrap(), b"{}", "{good:?}");
+        }
+        for (bad, why) in [("7", "one is missing"), ("7g", "'g'"), ("0x7b", "'x'"), ("é0", "'é'")] {
+            assert!(hex(bad).unwrap_err().to_string().contains(why), "{bad}");
         }
     }
 }

@@ -65,8 +65,25 @@ fn decode_lists_every_codec_and_refuses_settings_that_are_none() {
     let Some(first) = listed.get(2) else { return };
     let output = vigil(&["decode", first, "--hex", "00", "--key", "5eC2e7"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("32 hexadecimal digits") && !said.contains("5eC2e7"), "{said}");
+    // Whatever is wrong, standard output has one object that says so.
+    for (codec, more) in [
+        ("ble:2a37", ["--hex", "004"].as_slice()),
+        ("ble:2a37", &["--hex", "0x0048"]),
+        ("ble:2a37", &["--hex", ""]),
+        ("ble:2a99", &["--hex", "0048"]),
+        ("ble:2a37", &["no-such-file"]),
+        ("ble:2a37", &[]),
+        ("bthome", &["--hex", "41", "--address", "54:48:E6"]),
+    ] {
+        let output = vigil(&[&["decode", codec], more].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{codec} {more:?}");
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(told["error"].as_str().is_some_and(|error| !error.is_empty()), "{codec} {more:?}");
+    }
+    let output = vigil(&["decode", "BLE:2A37", "--hex", "00:48"]).output().unwrap();
+    assert!(output.status.success(), "case and separators are a matter of taste");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::fields::{Fields, bit, words};
 use super::ieee11073::Number;
+use crate::interstitial::clipped;
 use crate::{Bound, Decimal, Decoded, Malformed, Measured, Settings, unit};
 
 /// Names of status bits: the status octet, then calibration and temperature from 8, then warnings from 16.
@@ -105,7 +106,7 @@ fn judged(reading: Measured, status: u32) -> Measured {
         (false, true) if reading.value.is_none() => Measured { quality: Quality::OverRange, ..reading },
         (true, false) => Measured { bound: Some(Bound::Below), ..reading },
         (false, true) => Measured { bound: Some(Bound::Above), ..reading },
-        _ => reading,
+        _ => Measured { bound: clipped(&reading), ..reading },
     };
     let doubtful = DOUBTFUL.iter().any(|number| bit(status, *number));
     let reading = reading.plausible();

@@ -5,6 +5,7 @@ use model::{EventKind, Metric, Quality};
 use serde_json::{Value, json};
 
 use super::spelling;
+use crate::interstitial;
 use crate::pressure::contradiction;
 use crate::{Bound, Decimal, Decoded, Happened, Malformed, Measured, Settings, Stamp, unit};
 
@@ -52,7 +53,7 @@ fn reading(metric: Metric, told: &Told<'_>, settings: &Settings) -> Option<Measu
         // The comparator belongs to what was written.
         reading = reading.raw(told.value.trim(), fit.unit.ucum);
     }
-    reading.bound = bound.or_else(|| clipped(metric, &reading));
+    reading.bound = bound.or_else(|| interstitial::clipped(&reading));
     let is_glucose = matches!(metric, Metric::Glucose | Metric::GlucoseInterstitial);
     if fit.guessed || (is_glucose && told.unit.is_empty() && reading.value >= Some(GLUCOSE_MMOL_SUSPECT)) {
         reading = reading.doubted(Quality::UnitSuspect);
@@ -61,16 +62,6 @@ fn reading(metric: Metric, told: &Told<'_>, settings: &Settings) -> Option<Measu
     let is_pressure = matches!(metric, Metric::Systolic | Metric::Diastolic | Metric::MeanArterialPressure);
     let reading = if is_pressure { reading } else { reading.plausible() };
     Some(reading.stamped(told.stamp))
-}
-
-/// A sensor under the skin prints 40 and 400 mg/dL for everything below and above: bounds, not values.
-fn clipped(metric: Metric, reading: &Measured) -> Option<Bound> {
-    let raw = reading.raw.as_ref().filter(|raw| metric == Metric::GlucoseInterstitial && raw.unit == "mg/dL")?;
-    match raw.text.as_str() {
-        "40" => Some(Bound::AtMost),
-        "400" => Some(Bound::AtLeast),
-        _ => None,
-    }
 }
 
 /// A result that is no reading.
@@ -106,7 +97,8 @@ pub(super) fn number(text: &str) -> Option<(Option<Bound>, Decimal)> {
     }
 }
 
-/// Each systolic pressure against the diastolic one that follows it. What cannot be is kept, and not judged.
+/// Each systolic pressure against the diastolic one that follows it, then each by itself: a wrong unit explains more than a
+/// number that nobody has. What cannot be is kept, and not judged.
 pub(super) fn doubt_pressures(readings: &mut [Measured]) {
     let mut systolic: Option<usize> = None;
     for index in 0..readings.len() {
@@ -121,6 +113,9 @@ pub(super) fn doubt_pressures(readings: &mut [Measured]) {
             }
             _ => {}
         }
+    }
+    for reading in readings {
+        *reading = reading.clone().plausible();
     }
 }
 

@@ -13,6 +13,11 @@ const WORD_CHARS_MAX: usize = 16;
 /// One number of a metric, in the metric's unit. Empty is nothing; what is no number is a special value; what no living person
 /// shows is kept and doubted.
 pub(super) fn number(metric: Metric, text: &str) -> Option<Measured> {
+    written(metric, text).map(Measured::plausible)
+}
+
+/// A number as it stands.
+fn written(metric: Metric, text: &str) -> Option<Measured> {
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -21,9 +26,7 @@ pub(super) fn number(metric: Metric, text: &str) -> Option<Measured> {
         let word: String = text.chars().take(WORD_CHARS_MAX).collect();
         return Some(Measured::absent(metric, Quality::SpecialValue).raw(word, ""));
     };
-    let measured = Measured::new(metric, value.to_f64()).raw(value, metric.info().unit);
-    let plausible = metric.is_plausible(value.to_f64());
-    Some(if plausible { measured } else { measured.doubted(Quality::OutOfRange) })
+    Some(Measured::new(metric, value.to_f64()).raw(value, metric.info().unit))
 }
 
 /// A number for which 0 means that the watch is off the wrist.
@@ -57,7 +60,7 @@ pub(super) fn wrist_temperature(text: &str) -> Option<Measured> {
 /// A blood pressure. 0 means that the watch could not measure; a lower pressure that is not lower is kept and doubted.
 pub(super) fn pressure(systolic: &str, diastolic: &str) -> (Vec<Measured>, Option<Happened>) {
     let read = |metric, text| {
-        number(metric, text).map(|measured| {
+        written(metric, text).map(|measured| {
             if measured.value == Some(0.0) {
                 Measured::absent(metric, Quality::MeasurementFailed).raw("0", metric.info().unit)
             } else {
@@ -71,8 +74,9 @@ pub(super) fn pressure(systolic: &str, diastolic: &str) -> (Vec<Measured>, Optio
         [Some(upper), Some(lower)] => contradiction(upper, lower),
         _ => None,
     };
-    let readings = both.into_iter().flatten().map(|one| doubt.map_or(one.clone(), |doubt| one.doubted(doubt)));
-    (readings.collect(), failed.then(|| Happened::new(EventKind::MeasurementFailed)))
+    // A unit that is not what was said explains more than a number that nobody has.
+    let doubted = |one: Measured| doubt.into_iter().fold(one, Measured::doubted).plausible();
+    (both.into_iter().flatten().map(doubted).collect(), failed.then(|| Happened::new(EventKind::MeasurementFailed)))
 }
 
 /// A glucose value without a unit: its unit is a setting of the device. Without the setting, or when the number does not fit
@@ -114,6 +118,10 @@ mod tests {
         assert_eq!(event.unwrap().kind, EventKind::MeasurementFailed);
         let (readings, event) = pressure("80", "120");
         assert!(event.is_none() && readings.iter().all(|one| one.quality == Quality::OutOfRange));
+        let (readings, _) = pressure("18.9", "11");
+        assert!(readings.iter().all(|one| one.quality == Quality::UnitSuspect), "kilopascals: {readings:?}");
+        let (readings, _) = pressure("120", "999");
+        assert!(readings.iter().all(|one| !one.quality.is_judged()));
     }
 
     #[test]

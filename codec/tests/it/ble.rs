@@ -5,7 +5,7 @@ mod gatt;
 use serde_json::{Value, json};
 use vigil_codec::ble::e2e_crc;
 use vigil_codec::ble::ieee11073::{Number, Special, sfloat};
-use vigil_codec::{Decoded, Malformed, Measured, Settings, find};
+use vigil_codec::{Bound, Decoded, Malformed, Measured, Settings, find};
 
 use crate::vectors::{nasty, unhex};
 
@@ -83,6 +83,20 @@ fn cgm_records_are_walked_and_their_checksum_counts() {
         assert!(matches!((cgm.decode)(&record, settings), Err(Malformed::Checksum { .. })));
     }
     assert!(matches!((cgm.decode)(&unhex("06000c100500"), &secured), Err(Malformed::Short(_))), "checksum is missing");
+}
+
+/// Case 54: what a sensor under the skin says at either end of its range is a bound.
+#[test]
+fn a_cgm_at_its_end_gives_a_bound() {
+    for (record, bound) in [
+        ("060028000500", Some(Bound::AtMost)),
+        ("060004100500", Some(Bound::AtMost)),
+        ("060028100500", Some(Bound::AtLeast)),
+        ("060029000500", None),
+    ] {
+        let decoded = decode("ble:2aa7", record).unwrap();
+        assert_eq!(decoded.readings[0].bound, bound, "{record}: {:?}", decoded.readings);
+    }
 }
 
 #[test]

@@ -26,6 +26,11 @@ const CELL_BYTES: usize = 8;
 const LONGEST_CELL_BYTES: usize = 32;
 /// Status, battery, signal, alarm, language.
 const STATUS_BYTES: usize = 5;
+const CELL_STATUS_BYTES: usize = CELL_BYTES + STATUS_BYTES;
+const LENGTH_CELL_STATUS_BYTES: usize = 1 + CELL_STATUS_BYTES;
+const DATE_BYTES: usize = 6;
+/// The alarm among the long kinds.
+const LONG_ALARM: u8 = 0x33;
 
 fn date(bytes: &[u8], fix: bool, settings: &Settings) -> Option<Stamp> {
     let [year, month, day, hour, minute, second] = *bytes.first_chunk::<6>()?;
@@ -159,13 +164,52 @@ pub(super) fn alarm(told: &mut Decoded, content: &[u8], settings: &Settings) -> 
     Ok(())
 }
 
-/// A place that may be missing (long 32 and 33): the date, then its length.
-pub(super) fn optional(told: &mut Decoded, content: &[u8], settings: &Settings) -> Result<(), Malformed> {
-    let (head, rest) = content.split_at_checked(6).ok_or(Malformed::Short("a date"))?;
+/// Long 32 and, as an alarm, 33: the date, the place with its length (0: none), the cell with its length and its signal, more
+/// cells and networks with theirs, then one byte that says what happened.
+pub(super) fn optional(told: &mut Decoded, kind: u8, content: &[u8], settings: &Settings) -> Result<(), Malformed> {
+    let (head, rest) = content.split_at_checked(DATE_BYTES).ok_or(Malformed::Short("a date"))?;
     let (length, rest) = rest.split_first().ok_or(Malformed::Short("the length of the place"))?;
-    if *length == 0 {
+    let behind = if *length == 0 {
         told.device.clock = date(head, false, settings).and_then(Stamp::time);
-        return Ok(());
+        Some(rest)
+    } else {
+        place(told, &[head, rest].concat(), settings)?;
+        rest.get(PLACE_BYTES - DATE_BYTES..)
+    };
+    if kind == LONG_ALARM {
+        let code = behind.and_then(cause);
+        match code {
+            // Watching and not watching, a door.
+            Some(0xA0 | 0xA1 | 0xA5) => {}
+            Some(code @ (0xA2 | 0xA3)) => happened(told, EventKind::LowBattery, code.into()),
+            code => happened(told, EventKind::UnspecifiedAlarm, code.unwrap_or_default().into()),
+        }
     }
-    place(told, &[head, rest].concat(), settings).map(|_| ())
+    Ok(())
+}
+
+/// The byte behind the cell, the further cells and the networks.
+fn cause(rest: &[u8]) -> Option<u8> {
+    let (length, rest) = rest.split_first()?;
+    let cell = if *length == 0 { 0 } else { CELL_BYTES + usize::from(*length).saturating_sub(CELL_BYTES + 1) + 1 };
+    let (cells, rest) = rest.get(cell..)?.split_first()?;
+    let (networks, rest) = rest.get(usize::from(*cells)..)?.split_first()?;
+    rest.get(usize::from(*networks)).copied()
+}
+
+/// Status and alarm of a device that has no place to tell, behind a cell with its length or without.
+pub(super) fn indoors(told: &mut Decoded, content: &[u8]) {
+    let status = match content.len() {
+        CELL_STATUS_BYTES => content.get(CELL_BYTES..),
+        LENGTH_CELL_STATUS_BYTES => content.get(1 + CELL_BYTES..),
+        _ => None,
+    };
+    let Some([state, level, _, alarm, _]) = status else {
+        // Another layout: lists of cells of one maker.
+        told.device.other.insert("undecoded_bytes", content.len().into());
+        return;
+    };
+    states(told, *state);
+    told.readings.extend(sixths(*level));
+    alarms(told, *alarm);
 }

@@ -26,7 +26,11 @@ const STATUS: u8 = 0x13;
 const HEARTBEAT: u8 = 0x23;
 const TIME_REQUEST: u8 = 0x8A;
 /// Kinds that the device repeats until they are answered: with their own kind and serial.
-const ANSWERED: &[u8] = &[LOGIN, STATUS, HEARTBEAT, 0x16, 0x26, 0x27, 0x32, 0x33, 0x95, 0xA3, 0xA4];
+const ANSWERED: &[u8] =
+    &[LOGIN, STATUS, HEARTBEAT, 0x16, CELL_STATUS, 0x26, 0x27, 0x32, 0x33, 0x95, 0xA3, 0xA4, CELL_ALARM];
+/// Status and alarm of a device that has a cell and no place: it is indoors.
+const CELL_STATUS: u8 = 0x19;
+const CELL_ALARM: u8 = 0xA5;
 
 /// Alarm byte: what it means for a person who wears the device. Codes of driving (acceleration, doors) are no alarms here.
 const ALARMS: &[(u8, EventKind)] = &[
@@ -104,9 +108,15 @@ fn understand(told: &mut Decoded, parts: Parts<'_>, settings: &Settings) -> Resu
             }
         }
         (false, HEARTBEAT, [state, ..]) => states(told, *state),
-        (false, 0x95, content) => location::alarm(told, content, settings)?,
-        (true, 0x32 | 0x33, content) => location::optional(told, content, settings)?,
-        (false, kind, content) if location::KINDS.contains(&kind) => location::plain(told, kind, content, settings)?,
+        (_, 0x95, content) => location::alarm(told, content, settings)?,
+        (true, 0x32 | 0x33, content) => location::optional(told, parts.kind, content, settings)?,
+        (_, kind, content) if location::KINDS.contains(&kind) => location::plain(told, kind, content, settings)?,
+        (_, CELL_STATUS, content) => location::indoors(told, content),
+        (_, CELL_ALARM, content) => {
+            // How the alarm is written is not known; that it is one is.
+            happened(told, EventKind::UnspecifiedAlarm, CELL_ALARM.into());
+            told.device.other.insert("undecoded_bytes", content.len().into());
+        }
         (_, _, []) | (_, TIME_REQUEST, _) => {}
         // Said, so that nobody takes it for read.
         (_, _, content) => _ = told.device.other.insert("undecoded_bytes", content.len().into()),

@@ -105,6 +105,11 @@ fn dated(told: &mut Decoded, time: Option<&str>, fields: &[&str], fix: bool, set
         [date, word] if date.is_empty() || is_date(date) => Some((*date, status(word)?)),
         _ => None,
     });
+    // A date that cannot be read must not hide the status behind it.
+    let pair = pair.or(match fields {
+        [date, word, ..] => status(word).map(|word| (*date, word)),
+        _ => None,
+    });
     let date =
         pair.map_or_else(|| fields.iter().copied().find(|field| is_date(field)).unwrap_or_default(), |pair| pair.0);
     let time = time.filter(|time| is_date(time)).unwrap_or_default();

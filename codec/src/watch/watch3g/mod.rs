@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::place::{clock, degrees, position, two};
 use super::{scan, vitals};
-use crate::{Codec, Decoded, Framing, Happened, Malformed, Measured, Settings};
+use crate::{Codec, Decoded, Framing, Happened, Malformed, Measured, Settings, Stamp};
 
 use frame::Head;
 
@@ -123,14 +123,11 @@ fn understand(told: &mut Decoded, command: &str, fields: &[&str], settings: &Set
 /// `ddmmyy,hhmmss,A|V,lat,N|S,lon,E|W,speed,course,altitude,satellites,gsm,battery,steps,rolls,STATUS,..`
 fn place(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     let field = |at: usize| fields.get(at).copied().unwrap_or_default();
-    let [date, time] = [field(0), field(1)];
-    if date.is_empty() && time.is_empty() {
+    if fields.iter().all(|field| field.trim().is_empty()) {
         return;
     }
     let fix = field(2).trim() == "A";
-    let part = |text, at| two(text, at).unwrap_or(-1);
-    let parts = [2000 + part(date, 4), part(date, 2), part(date, 0), part(time, 0), part(time, 2), part(time, 4)];
-    let stamp = clock(parts, 0, fix, settings);
+    let stamp = stamp(field(0), field(1), fix, settings);
     told.device.clock = stamp.time();
     if let (Some(lat), Some(lon)) = (degrees(field(3), field(4)), degrees(field(5), field(6))) {
         told.device.position = position(lat, lon, fix, stamp);
@@ -153,6 +150,16 @@ fn place(told: &mut Decoded, fields: &[&str], settings: &Settings) {
     }
 }
 
+/// `ddmmyy` and `hhmmss`. A watch without a clock leaves both empty; what else it says holds.
+fn stamp(date: &str, time: &str, fix: bool, settings: &Settings) -> Stamp {
+    if date.trim().is_empty() && time.trim().is_empty() {
+        return Stamp::Silent;
+    }
+    let part = |text, at| two(text, at).unwrap_or(-1);
+    let parts = [2000 + part(date, 4), part(date, 2), part(date, 0), part(time, 0), part(time, 2), part(time, 4)];
+    clock(parts, 0, fix, settings)
+}
+
 fn status(fields: &[&str]) -> Option<u32> {
     fields.get(15).and_then(|text| u32::from_str_radix(text.trim(), 16).ok())
 }
@@ -173,9 +180,10 @@ fn short(text: &str) -> String {
     text.trim().chars().take(COMMAND_CHARS_MAX).collect()
 }
 
-/// What the watch waits for.
+/// What the watch waits for, in whatever case it asks.
 fn answer(command: &str) -> Option<&'static str> {
-    match command {
+    let command = command.to_ascii_uppercase();
+    match command.as_str() {
         "LK" => Some("LK"),
         "INIT" => Some("INIT,1"),
         "TKQ" => Some("TKQ"),

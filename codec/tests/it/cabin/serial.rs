@@ -106,6 +106,19 @@ fn cuffs_with_impossible_numbers_or_dates_are_doubted() {
 }
 
 #[test]
+fn a_cuff_prints_no_pressure_that_nobody_has() {
+    for (line, quality) in [
+        ("bp,00000000000000000000,2026/03/01,08:15,999,120, 82, 71,0", Quality::OutOfRange),
+        ("bp,00000000000000000000,2026/03/01,08:15,18.9,14.1,11.0, 71,0", Quality::UnitSuspect),
+        ("bp,00000000000000000000,2026/03/01,08:15,128, 99, 82, 71,0", Quality::Ok),
+    ] {
+        let decoded = read("serial:hbp9020", line.as_bytes()).unwrap();
+        let systolic = one(&decoded, Metric::Systolic);
+        assert_eq!((systolic.value.is_some(), systolic.quality), (true, quality), "{line}");
+    }
+}
+
+#[test]
 fn numbers_that_the_hbp9030_cannot_measure_are_not_judged() {
     let decoded = read("serial:hbp9030", b"2026,03,01,08,15,00000000000000001001,0,270, 82, 71,0").unwrap();
     assert_eq!(one(&decoded, Metric::Systolic).quality, Quality::OutOfRange);

@@ -64,6 +64,46 @@ fn samples_say_what_they_were_made_for() {
     assert_eq!(login.device.other["login_offset_min"], 480);
 }
 
+/// A frame with its length, serial 7 and checksum.
+fn gt06(long: bool, kind: u8, content: &str) -> Vec<u8> {
+    let mut counted = vec![kind];
+    counted.extend(unhex(content));
+    counted.extend([0, 7]);
+    let length = u16::try_from(counted.len() + 2).unwrap().to_be_bytes();
+    counted.splice(..0, if long { length.to_vec() } else { length[1..].to_vec() });
+    // CRC-16/X-25, a bit at a time.
+    let crc = counted.iter().fold(0xFFFF_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 })
+    });
+    counted.extend((!crc).to_be_bytes());
+    [if long { [0x79, 0x79] } else { [0x78, 0x78] }.as_slice(), &counted, b"\r\n"].concat()
+}
+
+/// Who presses indoors has a cell and no place; and a length of two bytes hides no alarm.
+#[test]
+fn gt06_hears_calls_without_a_place() {
+    let place = "1a0301080f1ec9026b586a0c3d5ce000145a";
+    for (long, kind, content, want) in [
+        (false, 0x19, "01cc002866000eee4604040102", &["sos"][..]),
+        (false, 0x19, "0901cc002866000eee4604040102", &["sos"]),
+        (false, 0x19, "01cc002866000eee6604040002", &["sos"]),
+        (false, 0x19, "01cc002866000eee4604040002", &[]),
+        (false, 0xA5, "1a0301080f1e01cc0028", &["unspecified_alarm"]),
+        (true, 0x26, &format!("{place}0901cc002866000eee4604040102"), &["sos"]),
+        (true, 0x95, "1a0301080f1e026b586a0c3d5ce0145a01", &["sos"]),
+        (true, 0x33, "1a0301080f1e00000000a400", &["unspecified_alarm"]),
+        (true, 0x33, "1a0301080f1e000901cc002866000eee1f0000a200", &["low_battery"]),
+        (true, 0x33, "1a0301080f1e00000000a000", &[]),
+        (true, 0x33, "1a0301080f1e00", &["unspecified_alarm"]),
+    ] {
+        let frame = gt06(long, kind, content);
+        let told = decode("gt06", &frame);
+        assert_eq!((kinds(&told), told.device.other.get("checksum")), (want.to_vec(), None), "{kind:02x} {content}");
+        let reply = told.reply.unwrap_or_else(|| panic!("{kind:02x} is not answered"));
+        assert_eq!(reply, gt06(long, kind, ""), "{kind:02x}");
+    }
+}
+
 /// Status and alarm stand behind a cell whose length makers write differently.
 #[test]
 fn gt06_finds_the_alarm_in_every_layout() {

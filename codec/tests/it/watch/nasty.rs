@@ -183,6 +183,14 @@ fn a_low_battery_never_hides_a_call_for_help() {
         assert_eq!(got, want, "{status}");
     }
     assert_eq!(kinds(&decode("watch3g", b"[3G*1*0002*AL]")), ["unspecified_alarm"], "an alarm with nothing else");
+    // Neither date nor time: the bits hold all the same.
+    for command in ["AL", "al", "UD"] {
+        let told = decode("watch3g", format!("[3G*1*0000*{command},,,V,,,,,,,,,,22,,,00010000,0]").as_bytes());
+        assert_eq!((kinds(&told), told.events[0].at), (vec!["sos"], None), "{command}");
+        let reply = (command != "UD").then(|| b"[3G*1*0002*AL]".to_vec());
+        assert_eq!(told.reply, reply, "{command}");
+        assert_eq!(value(&told, Metric::Battery), Some(22.0));
+    }
 }
 
 #[test]
@@ -210,4 +218,6 @@ fn alarms_of_the_other_protocols() {
     let text = b"*HQ,4109179024,V1,081530,A,2232.9806,N,11404.9355,E,000.27,090,010326,FFFBFFFE,460#";
     let told = decode("h02", text);
     assert_eq!(told.events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Sos, EventKind::Vibration]);
+    let undated = b"*HQ,4109179024,V1,081530,A,2232.9806,N,11404.9355,E,000.27,090,0103,FFFFFFFD,460#";
+    assert_eq!(kinds(&decode("h02", undated)), ["sos"], "a date cut short hides nothing");
 }
