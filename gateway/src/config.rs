@@ -149,12 +149,11 @@ impl std::fmt::Debug for Config {
 impl Config {
     /// Refuses what can never work.
     pub fn validate(&self) -> Result<(), Error> {
-        if self.history_after_s == 0 {
-            return Err(Error::Key("history_after_s must be 1 or more".to_owned()));
-        }
+        self.uplink().check()?;
         if self.flush_ms > FLUSH_MS_MAX {
             return Err(Error::Key(format!("flush_ms must be at most {FLUSH_MS_MAX}")));
         }
+        self.floods.validate()?;
         self.sessions.validate()?;
         self.edge.validate()?;
         self.care.validate()?;
@@ -205,6 +204,23 @@ mod tests {
         config.validate().unwrap();
         assert_eq!(config.links.len(), 2);
         assert!(!format!("{config:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_can_never_work_is_refused_before_it_starts() {
+        for text in [
+            "host = \"\"",
+            "window = 1",
+            "window = 201",
+            "history_after_s = 0",
+            "flush_ms = 60001",
+            "[floods]\nframes_per_s = 0",
+            "[floods]\nburst = 0",
+            "[sessions]\ntimeout_s = 1",
+        ] {
+            assert!(toml::from_str::<Config>(text).unwrap().validate().is_err(), "{text}");
+        }
+        Config::default().validate().unwrap();
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use codec::Settings;
+use codec::{Decoded, Happened, Settings};
 use model::identity::KeyKind;
-use model::{ElderId, Name};
+use model::{ElderId, EventKind, Name};
 use serde::Deserialize;
 
 use crate::Error;
@@ -47,6 +47,9 @@ pub struct DeviceConfig {
     /// The device's own users (a scale's): elders' numbers by what the device calls them; `unknown` is the one it does not know.
     #[serde(default)]
     pub users: BTreeMap<String, u32>,
+    /// A press of one of its buttons is an SOS: a Bluetooth button at the bed or in the bathroom.
+    #[serde(default)]
+    pub button_is_sos: bool,
     #[serde(default)]
     pub settings: Settings,
 }
@@ -82,7 +85,19 @@ pub struct Device {
     pub measures_for_s: Option<u32>,
     pub person: Option<KeyKind>,
     pub users: Users,
+    pub button_is_sos: bool,
     pub settings: Settings,
+}
+
+impl Device {
+    /// What a frame says, by what the list says about the device.
+    pub(crate) fn read(&self, mut decoded: Decoded) -> Decoded {
+        let pressed = |(word, value): (&&str, &serde_json::Value)| word.starts_with("button") && !value.is_null();
+        if self.button_is_sos && decoded.device.other.iter().any(pressed) {
+            decoded.events.push(Happened::new(EventKind::Sos));
+        }
+        decoded
+    }
 }
 
 /// The list, and those accepted beside it.
@@ -136,6 +151,7 @@ impl DeviceConfig {
             measures_for_s: self.measures_for_s,
             person,
             users: self.users.iter().map(|(user, elder)| (user.clone(), ElderId(*elder))).collect(),
+            button_is_sos: self.button_is_sos,
             settings,
         })
     }
@@ -216,6 +232,7 @@ fn plain(name: Name, codec: Option<&'static str>, id: Option<String>) -> Device 
         measures_for_s: None,
         person: None,
         users: Users::new(),
+        button_is_sos: false,
         settings: Settings::default(),
     }
 }
@@ -260,6 +277,21 @@ mod tests {
         let mut roster = Roster::new(&[config("iw-123", None)], Some(UnknownDevices::Accept)).unwrap();
         let key = DeviceKey::Told { codec: "iw", id: "123".to_owned() };
         assert_eq!(roster.find(&key).unwrap_err(), Refused::UnknownDevice);
+    }
+
+    #[test]
+    fn a_pressed_button_is_an_sos_where_the_list_says_so() {
+        let press = |code| [0x40, 0x00, 0x01, 0x3A, code];
+        let bthome = codec::find("bthome").unwrap();
+        let kinds = |button_is_sos: bool, code| {
+            let text = format!("name = \"b\"\ncodec = \"bthome\"\nbutton_is_sos = {button_is_sos}");
+            let device = toml::from_str::<DeviceConfig>(&text).unwrap().device().unwrap();
+            let said = (bthome.decode)(&press(code), &device.settings).unwrap();
+            device.read(said).events.iter().map(|event| event.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(true, 1), [EventKind::Sos]);
+        assert_eq!(kinds(true, 4), [EventKind::Sos], "a long press");
+        assert_eq!((kinds(true, 0), kinds(false, 1)), (vec![], vec![]), "not pressed; not said");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct LinkFigures {
     pub refused: u64,
     /// Connections closed at once because there were too many.
     pub turned_away: u64,
+    /// Frames whose connection ended before they were durable: their devices got no answer.
+    pub unanswered: u64,
     /// Times the link was lost.
     pub lost: u64,
     /// Bluetooth: devices of the list that are bonded with this machine.

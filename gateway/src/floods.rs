@@ -1,7 +1,8 @@
 //! The flood limit: a device that sends too much is slowed, counted, and said so once; nobody else notices.
 //!
 //! A token bucket for each device. Nothing is thrown away: whoever is ahead of the bucket waits, and its link reads no
-//! faster than that. SOS and events have a bucket of their own, so that a flood of readings never delays a call for help.
+//! faster than that. SOS and events have a bucket of their own, so that a flood of readings never delays a call for help, and
+//! wait [`URGENT_WAIT_MAX`] at most even when the flood is one of events.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,19 +12,37 @@ use model::Name;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::Error;
+
+/// Longest wait of an SOS or an event. Longer would be a call for help that nobody hears.
+const URGENT_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Largest `frames_per_s` and `burst`.
+const FRAMES_PER_S_MAX: u32 = 10_000;
+const BURST_MAX: u32 = 1_000_000;
+
 /// Keys of the limit.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FloodConfig {
-    /// Frames a second that a device may send for long.
+    /// Frames a second that a device may send for long: 1 to 10,000.
     pub frames_per_s: u32,
-    /// Frames a device may send at once: what it kept through a time without connection comes in one go.
+    /// Frames a device may send at once: what it kept through a time without connection comes in one go. 1 to 1,000,000.
     pub burst: u32,
 }
 
 impl Default for FloodConfig {
     fn default() -> Self {
         Self { frames_per_s: 20, burst: 1_000 }
+    }
+}
+
+impl FloodConfig {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if !(1..=FRAMES_PER_S_MAX).contains(&self.frames_per_s) || !(1..=BURST_MAX).contains(&self.burst) {
+            let text = format!("[floods] frames_per_s must be 1 to {FRAMES_PER_S_MAX}, burst 1 to {BURST_MAX}");
+            return Err(Error::Key(text));
+        }
+        Ok(())
     }
 }
 
@@ -69,6 +88,9 @@ impl Floods {
         // An episode is over when half of the bucket has come back.
         bucket.flooding &= bucket.tokens < self.burst / 2.0;
         bucket.tokens -= 1.0;
+        if urgent {
+            bucket.tokens = bucket.tokens.max(-self.rate * URGENT_WAIT_MAX.as_secs_f64());
+        }
         let wait = Duration::from_secs_f64((-bucket.tokens).max(0.0) / self.rate);
         let begins = !wait.is_zero() && !bucket.flooding;
         bucket.flooding |= begins;
@@ -92,6 +114,9 @@ mod tests {
         assert_eq!(paces.iter().filter(|pace| pace.begins).count(), 1);
         assert_eq!(floods.frame(&calm, false, start), Pace { wait: Duration::ZERO, begins: false });
         assert_eq!(floods.frame(&mad, true, start).wait, Duration::ZERO, "an SOS does not wait for readings");
+        let events: Vec<_> = (0..1_000).map(|_| floods.frame(&mad, true, start).wait).collect();
+        assert!(events.iter().all(|wait| *wait <= URGENT_WAIT_MAX), "not even behind a thousand events");
+        assert_eq!(events.last(), Some(&URGENT_WAIT_MAX), "but slowed");
         let later = start + Duration::from_secs(10);
         assert!(floods.frame(&mad, false, later).wait.is_zero());
         let again: Vec<_> = (0..10).map(|_| floods.frame(&mad, false, later)).collect();

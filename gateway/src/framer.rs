@@ -119,15 +119,15 @@ impl Framer {
             let entries = self.entries(lane, &reports);
             if !entries.is_empty() {
                 let head = self.store(lane, entries, &stop).await?;
-                self.save(lane, head).await?;
+                self.save(lane, head).await;
             }
             for done in waiting.into_iter().flatten() {
                 // Whoever waited may have gone.
                 let _gone = done.send(());
             }
         }
-        let lanes = Arc::clone(&self.lanes);
-        blocking(move || locked(&lanes).save()).await
+        self.write_numbers().await;
+        Ok(())
     }
 
     /// Waits for more reports until the flush time has passed since the last write, or the batch is full. Whoever comes
@@ -199,17 +199,25 @@ impl Framer {
     }
 
     /// Notes what is durable, and writes it to the file now and then.
-    async fn save(&self, lane: Lane, head: Seq) -> Result<(), Error> {
+    async fn save(&self, lane: Lane, head: Seq) {
         let due = {
             let mut lanes = locked(&self.lanes);
             lanes.stored(lane, head);
             lanes.is_save_due()
         };
-        if !due {
-            return Ok(());
+        if due {
+            self.write_numbers().await;
         }
+    }
+
+    /// A full disk is no reason to end: until the file can be written the entries stay in the outbox, and the numbers are
+    /// counted from them at the next start.
+    async fn write_numbers(&self) {
         let lanes = Arc::clone(&self.lanes);
-        blocking(move || locked(&lanes).save()).await
+        let written = tokio::task::spawn_blocking(move || locked(&lanes).save()).await;
+        if let Ok(Err(error)) = written {
+            tracing::error!(%error, "the numbers of the frames cannot be written; tried again later");
+        }
     }
 }
 
@@ -226,10 +234,6 @@ async fn append(journal: &Journal, lane: Lane, entries: Vec<Vec<u8>>) -> Result<
     let (answer, answered) = oneshot::channel();
     journal.append_urgent(entries, move |outcome| _ = answer.send(outcome));
     answered.await.unwrap_or(Err(AppendError::Closed))
-}
-
-async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
 }
 
 fn locked(lanes: &Mutex<Lanes>) -> MutexGuard<'_, Lanes> {
@@ -274,7 +278,9 @@ mod tests {
         let (_dir, framer) = framer(Duration::from_hours(1), &journal::Config::default());
         let (outbox, mut parts, closing) = (framer.outbox.clone(), JoinSet::new(), Stop::new());
         let inlet = framer.start(&mut parts, &closing, &Stop::new());
-        let waiting: Vec<_> = (0..10)
+        // The first one of a lane does not wait; those after it do.
+        inlet.deliver(ordinary(0)).await.unwrap();
+        let waiting: Vec<_> = (1..=10)
             .map(|second| {
                 let inlet = inlet.clone();
                 tokio::spawn(async move { inlet.deliver(ordinary(second)).await })
@@ -282,7 +288,7 @@ mod tests {
             .collect();
         // The hour of the flush is not over: only the SOS can answer.
         inlet.deliver(urgent()).await.unwrap();
-        assert_eq!((outbox.lane(Lane::Sos).head(), outbox.lane(Lane::Vit).head()), (Seq(1), Seq(0)));
+        assert_eq!((outbox.lane(Lane::Sos).head(), outbox.lane(Lane::Vit).head()), (Seq(1), Seq(1)));
         assert!(waiting.iter().all(|one| !one.is_finished()));
         closing.request();
         for one in waiting {
@@ -293,8 +299,30 @@ mod tests {
         while let Some(ended) = parts.join_next().await {
             ended.unwrap().unwrap();
         }
-        assert!(outbox.lane(Lane::Vit).stats().groups <= 1, "one write for all: {:?}", outbox.lane(Lane::Vit).stats());
+        assert!(outbox.lane(Lane::Vit).stats().groups <= 2, "one write for all: {:?}", outbox.lane(Lane::Vit).stats());
         assert_eq!(inlet.deliver(ordinary(0)).await, Err(Refused::Closed));
+    }
+
+    #[tokio::test]
+    async fn numbers_that_cannot_be_written_end_nothing_and_are_counted_at_the_next_start() {
+        let (dir, framer) = framer(Duration::ZERO, &journal::Config::default());
+        // The disk is full, as far as this file goes.
+        std::fs::create_dir(dir.path().join("lanes.tmp")).unwrap();
+        let (mut parts, closing) = (JoinSet::new(), Stop::new());
+        let inlet = framer.start(&mut parts, &closing, &Stop::new());
+        for second in 0..1_500 {
+            inlet.send(ordinary(second)).await;
+        }
+        inlet.deliver(urgent()).await.unwrap();
+        inlet.deliver(ordinary(1_500)).await.unwrap();
+        closing.request();
+        while let Some(ended) = parts.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        drop(inlet);
+        let (_outbox, lanes) =
+            crate::lanes::open(dir.path(), &journal::Config::default(), Time::from_secs(2_000_000)).unwrap();
+        assert_eq!((lanes.epoch(), lanes.next()), (1, [2, 1, 1_502, 1, 1]));
     }
 
     #[tokio::test]

@@ -94,7 +94,10 @@ pub(crate) fn open(dir: &Path, config: &journal::Config, now: Time) -> Result<(O
     for lane in Lane::ALL {
         lanes.stored(lane, outbox.lane(lane).head());
     }
-    lanes.save()?;
+    if let Err(error) = lanes.save() {
+        // A full disk: what was counted now is counted again at the next start.
+        tracing::error!(%error, "the numbers of the frames cannot be written; tried again later");
+    }
     Ok((outbox, lanes))
 }
 
@@ -133,12 +136,12 @@ impl Lanes {
 
     /// Writes what is durable. Blocking.
     pub(crate) fn save(&mut self) -> Result<(), Error> {
+        self.unsaved = 0;
         let (next, upto) = (self.durable.map(|(next, _)| next), self.durable.map(|(_, head)| head.0));
         save(&self.path, &Saved { epoch: self.epoch, next, upto, ..Saved::default() })?;
         for (lane, (_, head)) in Lane::ALL.into_iter().zip(self.durable) {
             self.outbox.lane(lane).commit_cursor(CURSOR, head);
         }
-        self.unsaved = 0;
         Ok(())
     }
 

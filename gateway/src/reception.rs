@@ -60,6 +60,7 @@ impl Reception {
     /// What [`crate::outlet::Outlet::hear`] does.
     pub(crate) async fn hear(&self, heard: Heard) -> Result<Taken, Refused> {
         let device = self.known(&heard.device, heard.at).await?;
+        let heard = Heard { decoded: device.read(heard.decoded), ..heard };
         self.slow(&device.name, !heard.decoded.events.is_empty(), heard.at).await;
         let report = self.clocks.report(&device, heard.at, &heard.decoded).await;
         let report = Report { waveforms: heard.waveforms, ..report };

@@ -231,8 +231,12 @@ fn span(device: &Device, report: &Report, at: Time) -> Option<Span> {
     let to = times.iter().copied().max().unwrap_or(at);
     let is_cuff = report.samples.iter().any(|sample| sample.metric == Metric::Systolic);
     let lasts = device.measures_for_s.unwrap_or(if is_cuff { CUFF_S } else { 0 });
+    let from = first.plus_us(-i64::from(lasts) * 1_000_000);
     let uncertain = report.origins.iter().filter_map(|origin| origin.uncertainty_ms).max().unwrap_or(0);
-    Some(Span { from: first.plus_us(-i64::from(lasts) * 1_000_000), to, slack_us: i64::from(uncertain) * 1_000 })
+    // A clock of which nothing is known: the value may be of the moment it says, of now, or of any between.
+    let unknown = report.origins.iter().any(|origin| origin.device_ms.is_some() && origin.uncertainty_ms.is_none());
+    let open_us = if unknown { at.since_us(from).abs() } else { 0 };
+    Some(Span { from, to, slack_us: open_us.max(i64::from(uncertain) * 1_000) })
 }
 
 /// The site's secret from a file of 64 hexadecimal digits.

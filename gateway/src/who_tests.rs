@@ -117,6 +117,25 @@ async fn a_time_that_is_not_sure_belongs_to_nobody() {
 }
 
 #[tokio::test]
+async fn a_clock_of_which_nothing_is_known_gives_nobody_the_value_of_the_next_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let sessions = sessions(&dir);
+    let scale = device("name = \"scale\"\nshared = true");
+    sessions.present(KeyKind::Elder, "1", at(0)).await.unwrap();
+    sessions.present(KeyKind::Elder, "2", at(170)).await.unwrap();
+    // Measured now by a device whose clock is three minutes slow, and nobody knows that it is.
+    let origin = Origin { index: 0, raw: None, device_ms: Some(at(20).millis()), uncertainty_ms: None };
+    let told = Report { origins: vec![origin.clone()], ..report(Metric::Weight, at(20)) };
+    let made = sessions.attribute(&scale, None, told, at(200)).await;
+    assert_eq!(made.person.as_deref(), Some("none:session_changed"));
+    // Nobody else was there between what it says and now.
+    let origin = Origin { device_ms: Some(at(195).millis()), ..origin };
+    let told = Report { origins: vec![origin], ..report(Metric::Weight, at(195)) };
+    let made = sessions.attribute(&scale, None, told, at(200)).await;
+    assert_eq!(made.person.as_deref(), Some("elder:2"));
+}
+
+#[tokio::test]
 async fn a_restart_ends_the_session_and_keeps_what_was_before() {
     let dir = tempfile::tempdir().unwrap();
     let scale = device("name = \"scale\"\nshared = true");

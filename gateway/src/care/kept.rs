@@ -87,6 +87,8 @@ impl Kept {
         }
         if let Some(Version { body, .. }) = &self.devices {
             config.devices = read::<Vec<DeviceConfig>>(body)?;
+            // A pushed list is a list, also an empty one: it does not open the gateway to everybody.
+            config.unknown_devices.get_or_insert(UnknownDevices::Refuse);
         }
         config.validate().map_err(|error| error.to_string())?;
         Ok(config)

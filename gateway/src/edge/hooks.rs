@@ -2,6 +2,7 @@
 //! bounded number of times.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,7 +53,7 @@ impl Hooks {
     pub(crate) fn silence(&self) {
         for hook in &self.all {
             if let Hook::Gpio(gpio) = hook
-                && let Err(error) = std::fs::write(&gpio.file, "0")
+                && let Err(error) = put(&gpio.file, "0")
             {
                 tracing::warn!(file = %gpio.file.display(), %error, "an output cannot be switched off");
             }
@@ -92,9 +93,10 @@ impl Hooks {
     async fn switch(&self, gpio: &Gpio) -> Result<(), String> {
         let until = Instant::now() + Duration::from_secs(gpio.seconds);
         let file = gpio.file.clone();
-        write(&file, "1").await?;
+        // Before it is on: the end of an earlier signal must not switch this one off.
         let longest = |known: Instant| known.max(until);
         self.pins().entry(file.clone()).and_modify(|known| *known = longest(*known)).or_insert(until);
+        write(&file, "1").await?;
         let pins = Arc::clone(&self.pins);
         tokio::spawn(async move {
             tokio::time::sleep_until(until).await;
@@ -156,7 +158,15 @@ async fn run(command: &Command, alarm: &Owed) -> Result<(), String> {
 }
 
 async fn write(file: &Path, text: &'static str) -> Result<(), String> {
-    tokio::fs::write(file, text).await.map_err(|error| error.to_string())
+    let file = file.to_owned();
+    let written = tokio::task::spawn_blocking(move || put(&file, text)).await;
+    written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// Never makes the file: a path that is no output would be a siren that nobody hears, and "it sounded" a lie.
+fn put(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut output = std::fs::OpenOptions::new().write(true).truncate(true).open(file)?;
+    output.write_all(text.as_bytes())
 }
 
 /// A client without certificates.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use model::{AlarmId, AlarmKind, ElderId, Lane, Name, Note, Priority, Time};
@@ -103,10 +104,12 @@ impl List {
     }
 }
 
-/// A whole file or the old one.
+/// A whole file or the old one, for this user alone: what the server pushed has keys and tokens in it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
+    // One that a crash has left behind keeps its mode.
+    let _none = std::fs::remove_file(&temporary);
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;

@@ -15,7 +15,8 @@ use ::mqtt::topic::{SELF, Topic};
 use ::mqtt::{thingsboard, wire};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use model::{GatewayId, Name, Time};
+use model::entry::Flags;
+use model::{GatewayId, Lane, Name, Time};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -85,7 +86,11 @@ impl Config {
         if self.clients.is_empty() || self.clients.len() > CLIENTS_MAX {
             return fault(format!("1 to {CLIENTS_MAX} clients are expected"));
         }
+        let mut tokens = BTreeSet::new();
         for client in &self.clients {
+            if !tokens.insert(&client.token) {
+                return fault(format!("client {}: its token is another client's", client.name));
+            }
             if client.token.len() < TOKEN_BYTES_MIN {
                 return fault(format!(
                     "client {}: its token must have {TOKEN_BYTES_MIN} characters or more",
@@ -353,7 +358,7 @@ impl Worker {
             return Told::Nothing(Verdict::Duplicate);
         }
         let report = Report {
-            lane: if lane == model::Lane::Hist { lane } else { model::Lane::Vit },
+            lane: samples_lane(lane, frame.flags),
             samples: frame.samples,
             origins: frame.origins,
             events: frame.events,
@@ -365,6 +370,11 @@ impl Worker {
         let (device, at) = (device.clone(), publish.received_at);
         Told::Report { device, at, report: Box::new(report), number: Some(number) }
     }
+}
+
+/// A reading that waited at the client is history here too: its gateway sends it in lane `vit`, and says so.
+const fn samples_lane(lane: Lane, flags: Flags) -> Lane {
+    if matches!(lane, Lane::Hist) || flags.has(Flags::HIST) { Lane::Hist } else { Lane::Vit }
 }
 
 /// Identity of a client's frame.
@@ -402,6 +412,26 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waited_at_the_client_is_history_here() {
+        assert_eq!(samples_lane(Lane::Vit, Flags(0)), Lane::Vit);
+        assert_eq!(samples_lane(Lane::Vit, Flags(Flags::HIST)), Lane::Hist);
+        assert_eq!(samples_lane(Lane::Hist, Flags(0)), Lane::Hist);
+    }
+
+    #[test]
+    fn two_clients_do_not_share_a_token() {
+        let device = |name: &str| toml::from_str(&format!("name = {name:?}")).unwrap();
+        let roster = Roster::new(&[device("a"), device("b")], None).unwrap();
+        let link = |other: &str| -> Config {
+            let client = |name: &str, token: &str| format!("[[clients]]\nname = {name:?}\ntoken = {token:?}\n");
+            toml::from_str(&format!("listen = \"127.0.0.1:0\"\n{}{}", client("a", "long-token"), client("b", other)))
+                .unwrap()
+        };
+        assert!(link("other-token").validate(&roster).is_ok());
+        assert!(link("long-token").validate(&roster).is_err());
+    }
 
     #[test]
     fn what_is_sent_again_is_known_for_a_while() {

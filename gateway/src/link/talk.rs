@@ -1,38 +1,46 @@
 //! One conversation over a stream of bytes, whatever carries it: bytes -> framer -> codec -> reception -> the device's answer.
 //!
 //! What a protocol remembers between frames lives here: GT06 says its id only at login, so the conversation keeps the last
-//! one said. An answer leaves only when what the frame said is durable.
+//! one said. An answer leaves only when what the frame said is durable, and answers leave in the order of their frames; the
+//! next frames are read meanwhile, so that a call for help does not stand behind readings that wait for the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use codec::{Codec, Decoded, Framed, Framer, Framing, Settings};
-use futures_util::future::join_all;
-use model::{Event, EventKind};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use model::{Event, EventKind, Time};
 use runtime::Stop;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Context;
 use super::presence::Claim;
 use crate::Error;
 use crate::devices::Device;
-use crate::outlet::{DeviceKey, Heard, Outlet, Refused};
+use crate::outlet::{DeviceKey, Heard, Refused};
 use crate::report::Report;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 4_096;
-/// Frames on their way to the disk together; the next ones wait.
-const TOGETHER_MAX: usize = 30;
+/// Frames on their way to the disk; with so many nothing more is read. A watch takes hours for them.
+const UNDER_WAY_MAX: usize = 64;
+/// Time that frames under way have to become durable when their conversation is over.
+const LAST_MAX: Duration = Duration::from_secs(10);
+/// Time a connection has to say which device it is. A port has few places, and a stranger must not sit on one.
+const HELLO_MAX: Duration = Duration::from_mins(1);
 /// Time a device has to take its answer.
 const WRITE_MAX: Duration = Duration::from_secs(10);
+/// So far ahead of the limit of bytes is a burst.
+const BURST: Duration = Duration::from_millis(500);
 /// Frames a stranger may send before its connection is closed.
 const STRANGER_FRAMES: u32 = 3;
 
 /// What one conversation may do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Silence after which the conversation is over; `None` for a wire that is always there.
+    /// Time without a whole frame after which the conversation is over; `None` for a wire that is always there.
     pub(crate) idle: Option<Duration>,
     /// Silence after which half a frame is given up.
     pub(crate) half_frame: Duration,
@@ -47,7 +55,7 @@ pub(crate) enum Ended {
     Stop,
     #[error("the other side closed the connection")]
     Closed,
-    #[error("nothing was said for too long")]
+    #[error("nothing whole was said for too long")]
     Idle,
     #[error("{0}")]
     Broken(#[from] std::io::Error),
@@ -74,12 +82,26 @@ pub(crate) struct Talk {
     /// Told when the device speaks on another connection.
     moved: Stop,
     strangers: u32,
+    /// Frames on their way to the disk and the answers that wait for them, in order.
+    under_way: FuturesOrdered<BoxFuture<'static, Settled>>,
 }
 
-/// A frame that was decoded, on its way.
-struct Ready {
-    heard: Heard,
-    reply: Option<Vec<u8>>,
+/// What became of a frame, and its answer.
+type Settled = (Result<(), Refused>, Option<Vec<u8>>);
+
+/// What is due when, while the wire is read.
+struct Pace {
+    /// When bytes came last.
+    bytes_at: Instant,
+    /// When the framer last found a frame in them.
+    said_at: Instant,
+    /// Bytes since the framer was last told of a silence.
+    fresh: bool,
+    /// Bytes read since `began`, for the limit.
+    read: u64,
+    began: Instant,
+    /// Not read before this.
+    resume: Instant,
 }
 
 /// The framer of a codec that reads streams.
@@ -108,75 +130,110 @@ impl Talk {
             claim: None,
             moved: Stop::new(),
             strangers: 0,
+            under_way: FuturesOrdered::new(),
         })
     }
 
-    /// Talks until one side ends it.
+    /// Talks until one side ends it. What was heard by then is answered, if that does not take too long.
     pub(crate) async fn run(mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Ended {
+        let ended = match self.turn(stream).await {
+            Ok(ended) | Err(ended) => ended,
+        };
+        let last = async {
+            while let Some(settled) = self.under_way.next().await {
+                // Whoever has gone does not hear it; it is durable all the same.
+                let _gone = answer(settled, stream).await;
+            }
+        };
+        if timeout(LAST_MAX, last).await.is_err() {
+            let count = self.under_way.len() as u64;
+            tracing::warn!(link = self.context.name, count, "frames without an answer when their connection ended");
+            self.context.count(|link| link.unanswered += count);
+        }
+        ended
+    }
+
+    async fn turn(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<Ended, Ended> {
         let mut buffer = [0; READ_BYTES];
         let mut found = Vec::new();
-        // Bytes since the framer was last told of a silence.
-        let mut fresh = false;
-        let (mut began, mut read) = (Instant::now(), 0_u64);
+        let now = Instant::now();
+        let mut pace = Pace { bytes_at: now, said_at: now, fresh: false, read: 0, began: now, resume: now };
         loop {
-            let patience = if fresh { Some(self.limits.half_frame) } else { self.limits.idle };
-            let heard = tokio::select! {
-                () = self.context.stop.requested() => return Ended::Stop,
-                () = self.moved.requested() => return Ended::Moved,
-                heard = within(patience, stream.read(&mut buffer)) => heard,
-            };
-            let count = match heard {
-                None if !fresh => return Ended::Idle,
-                None => {
-                    self.framer.silent(&mut found);
-                    fresh = false;
-                    0
-                }
-                Some(Ok(0)) => return Ended::Closed,
-                Some(Ok(count)) => {
+            let (moved, due) = (self.moved.clone(), self.due(&pace));
+            let reads = self.under_way.len() < UNDER_WAY_MAX && pace.resume <= Instant::now();
+            tokio::select! {
+                biased;
+                () = self.context.stop.requested() => return Ok(Ended::Stop),
+                () = moved.requested() => return Ok(Ended::Moved),
+                Some(settled) = self.under_way.next(), if !self.under_way.is_empty() => answer(settled, stream).await?,
+                count = stream.read(&mut buffer), if reads => {
+                    let count = count?;
+                    if count == 0 {
+                        return Ok(Ended::Closed);
+                    }
                     self.framer.push(buffer.get(..count).unwrap_or_default(), &mut found);
-                    fresh = true;
-                    count
+                    pace.took(count, self.limits.bytes_per_s);
                 }
-                Some(Err(error)) => return Ended::Broken(error),
-            };
-            if let Err(ended) = self.take(&mut found, stream).await {
-                return ended;
+                () = sleep_until(pace.resume), if pace.resume > Instant::now() => {}
+                () = at(due), if reads => {
+                    if !pace.fresh || self.is_over(&pace) {
+                        return Ok(Ended::Idle);
+                    }
+                    self.framer.silent(&mut found);
+                    pace.fresh = false;
+                }
             }
-            read += count as u64;
-            let due = Duration::from_secs_f64(read as f64 / f64::from(self.limits.bytes_per_s.max(1)));
-            match due.checked_sub(began.elapsed()) {
-                // Half a second ahead is a burst.
-                Some(ahead) if ahead > Duration::from_millis(500) => tokio::time::sleep(ahead).await,
-                Some(_) => {}
-                None => (began, read) = (Instant::now(), 0),
+            if found.iter().any(|framed| !matches!(framed, Framed::Skipped { .. })) {
+                pace.said_at = Instant::now();
             }
+            self.take(&mut found).await?;
         }
     }
 
+    /// When the silence is too long: for half a frame, or for the conversation.
+    fn due(&self, pace: &Pace) -> Option<Instant> {
+        let half = pace.fresh.then(|| pace.bytes_at + self.limits.half_frame);
+        let idle = self.patience().map(|idle| pace.said_at + idle);
+        half.into_iter().chain(idle).min()
+    }
+
+    fn is_over(&self, pace: &Pace) -> bool {
+        self.patience().is_some_and(|idle| pace.said_at.elapsed() >= idle)
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let known = self.fixed.is_some() || self.device.is_some();
+        self.limits.idle.map(|idle| if known { idle } else { idle.min(HELLO_MAX) })
+    }
+
     /// Everything that the framer found, in order.
-    async fn take(&mut self, found: &mut Vec<Framed>, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), Ended> {
-        let mut ready = Vec::new();
+    async fn take(&mut self, found: &mut Vec<Framed>) -> Result<(), Ended> {
         for framed in found.drain(..) {
             match framed {
-                Framed::Answer(bytes) => write(out, &bytes).await?,
+                // Behind the frames before it: an analyser takes this for "all up to here is kept".
+                Framed::Answer(bytes) => self.under_way.push_back(std::future::ready((Ok(()), Some(bytes))).boxed()),
                 Framed::Skipped { bytes, cause } => {
                     tracing::debug!(link = self.context.name, bytes, cause, "bytes that are no frame");
                     self.context.count(|link| link.skipped_bytes += bytes as u64);
                 }
-                Framed::Frame(frame) => ready.extend(self.decode(&frame).await?),
-            }
-            if ready.len() == TOGETHER_MAX {
-                settle(&self.context.outlet, &mut ready, out).await?;
+                Framed::Frame(frame) => {
+                    if let Some((heard, reply)) = self.decode(&frame).await? {
+                        let outlet = self.context.outlet.clone();
+                        let hear = async move { (outlet.hear(heard).await.map(drop), reply) };
+                        self.under_way.push_back(hear.boxed());
+                    }
+                }
             }
         }
-        settle(&self.context.outlet, &mut ready, out).await
+        Ok(())
     }
 
     /// What a frame says, with the settings of the device that says it. `None` when it cannot be used; that is counted.
-    async fn decode(&mut self, frame: &[u8]) -> Result<Option<Ready>, Ended> {
+    async fn decode(&mut self, frame: &[u8]) -> Result<Option<(Heard, Option<Vec<u8>>)>, Ended> {
         let at = self.context.clock.now();
         let known = self.device.as_ref().map(|device| device.settings.clone()).unwrap_or_default();
+        // Some devices set their clock by the answer.
+        let known = Settings { now: Some(at), ..known };
         let Some(decoded) = self.decoded(frame, &known) else { return Ok(None) };
         if let Some(id) = &decoded.device.id {
             self.id = Some(id.clone());
@@ -192,8 +249,8 @@ impl Talk {
             return if self.strangers >= STRANGER_FRAMES { Err(Ended::Stranger) } else { Ok(None) };
         };
         self.context.count(|link| link.frames += 1);
-        let decoded = if self.meet(&device).await {
-            match self.decoded(frame, &device.settings) {
+        let decoded = if self.meet(&device, at) {
+            match self.decoded(frame, &Settings { now: Some(at), ..device.settings.clone() }) {
                 Some(decoded) => decoded,
                 None => return Ok(None),
             }
@@ -201,7 +258,7 @@ impl Talk {
             decoded
         };
         let reply = decoded.reply.clone();
-        Ok(Some(Ready { heard: Heard { device: key, at, decoded, waveforms: Vec::new() }, reply }))
+        Ok(Some((Heard { device: key, at, decoded, waveforms: Vec::new() }, reply)))
     }
 
     fn decoded(&self, frame: &[u8], settings: &Settings) -> Option<Decoded> {
@@ -216,7 +273,7 @@ impl Talk {
     }
 
     /// Another device than before speaks: its settings hold from now on, and this connection is its.
-    async fn meet(&mut self, device: &Arc<Device>) -> bool {
+    fn meet(&mut self, device: &Arc<Device>, at: Time) -> bool {
         if self.device.as_ref().is_some_and(|known| Arc::ptr_eq(known, device)) {
             return false;
         }
@@ -226,9 +283,11 @@ impl Talk {
             self.claim = Some(claim);
             if moved {
                 tracing::warn!(device = %device.name, "the device speaks on a second connection");
-                let events = vec![Event { kind: EventKind::DeviceMoved, at: self.context.clock.now() }];
-                let report = Report { device: device.name.clone(), events, ..Report::default() };
-                self.context.outlet.send(report).await;
+                let report = Report { events: vec![Event { kind: EventKind::DeviceMoved, at }], ..Report::default() };
+                let (outlet, key) = (self.context.outlet.clone(), DeviceKey::Named(device.name.clone()));
+                // By the flood limit: whoever connects over and over must not fill the disk with this.
+                let told = async move { (outlet.hear_report(&key, at, report).await.map(drop), None) };
+                self.under_way.push_back(told.boxed());
             }
         }
         self.device = Some(Arc::clone(device));
@@ -236,24 +295,34 @@ impl Talk {
     }
 }
 
-/// Hands over in order, waits until all is durable, and answers in order.
-async fn settle(outlet: &Outlet, ready: &mut Vec<Ready>, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), Ended> {
-    let hear = |one: Ready| async move { (outlet.hear(one.heard).await, one.reply) };
-    for (outcome, reply) in join_all(ready.drain(..).map(hear)).await {
-        match (outcome, reply) {
-            (Ok(_), Some(reply)) => write(out, &reply).await?,
-            (Ok(_), None) => {}
-            (Err(Refused::UnknownDevice), _) => return Err(Ended::Stranger),
-            (Err(Refused::Closed), _) => return Err(Ended::Stop),
+impl Pace {
+    /// Bytes came: more are read when the limit allows it.
+    fn took(&mut self, count: usize, bytes_per_s: u32) {
+        let now = Instant::now();
+        (self.bytes_at, self.fresh, self.read) = (now, true, self.read + count as u64);
+        let due = Duration::from_secs_f64(self.read as f64 / f64::from(bytes_per_s.max(1)));
+        match due.checked_sub(self.began.elapsed()) {
+            Some(ahead) if ahead > BURST => self.resume = now + ahead,
+            Some(_) => {}
+            None => (self.began, self.read) = (now, 0),
         }
     }
-    Ok(())
 }
 
-async fn within<T>(limit: Option<Duration>, work: impl Future<Output = T>) -> Option<T> {
-    match limit {
-        Some(limit) => timeout(limit, work).await.ok(),
-        None => Some(work.await),
+/// Tells the device what became of its frame.
+async fn answer((outcome, reply): Settled, out: &mut (impl AsyncWrite + Unpin)) -> Result<(), Ended> {
+    match (outcome, reply) {
+        (Ok(()), Some(reply)) => write(out, &reply).await,
+        (Ok(()), None) => Ok(()),
+        (Err(Refused::UnknownDevice), _) => Err(Ended::Stranger),
+        (Err(Refused::Closed), _) => Err(Ended::Stop),
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -267,3 +336,7 @@ async fn write(out: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), 
         Err(_) => Err(Ended::Stuck),
     }
 }
+
+#[cfg(test)]
+#[path = "talk_tests.rs"]
+mod tests;

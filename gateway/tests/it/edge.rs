@@ -109,6 +109,8 @@ async fn an_sos_nobody_takes_sounds_by_every_hook_and_each_says_so() {
         command(&script, 30, 3),
         Hook::Gpio(Gpio { file: pin.clone(), seconds: 1, tries: 3 }),
         command("exit 3", 30, 2),
+        // A path that is no output: nothing sounds there, and nothing is made of it.
+        Hook::Gpio(Gpio { file: file(dir.path(), "no-pin"), seconds: 1, tries: 1 }),
     ];
     let gateway = Running::start(config(dir.path(), 1, hooks));
     assert_eq!(lines(&heard, 1).await, ["sos P1 band-001 紧急呼叫"], "and nothing of our own surroundings");
@@ -132,7 +134,8 @@ async fn an_sos_nobody_takes_sounds_by_every_hook_and_each_says_so() {
         })
         .collect();
     said.sort_unstable();
-    assert_eq!(said, [("command", false), ("command", true), ("gpio", true)]);
+    assert_eq!(said, [("command", false), ("command", true), ("gpio", false), ("gpio", true)]);
+    assert!(!file(dir.path(), "no-pin").exists());
 }
 
 /// The process ends while the hook sounds: nobody can know whether somebody heard it, so it is sounded again, and said.

@@ -74,7 +74,8 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// Refuses what can never work.
+    pub fn check(&self) -> Result<(), Error> {
         let (urgent, keep_alive) = (self.window_urgent, self.keep_alive_s);
         if self.client_id.is_empty() || self.host.is_empty() {
             return Err(Error::Key("host and client_id must be given"));
