@@ -5,6 +5,8 @@ mod backoff;
 pub mod ble;
 pub(crate) mod card;
 pub(crate) mod csv;
+#[cfg(test)]
+mod house;
 pub(crate) mod http;
 mod kiosk;
 pub(crate) mod mqtt;

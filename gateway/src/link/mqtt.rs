@@ -14,7 +14,8 @@ use ::mqtt::door::{
 use ::mqtt::topic::{SELF, Topic};
 use ::mqtt::{thingsboard, wire};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, FutureExt, Shared, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use model::entry::Flags;
 use model::{GatewayId, Lane, Name, Time};
 use serde::Deserialize;
@@ -29,7 +30,7 @@ use crate::devices::Roster;
 use crate::outlet::{DeviceKey, Heard, Refused};
 use crate::report::Report;
 
-/// Submits of one client that wait for the disk; one more is "busy".
+/// Submits of one client that wait for the disk; one more is "busy". As many again may wait that have events.
 const WAITING_MAX: usize = 64;
 /// Frames of one client remembered by their number, to know what is sent again.
 const REMEMBERED_MAX: usize = 1_024;
@@ -213,19 +214,29 @@ pub(crate) async fn run(config: Config, context: Context) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes one client's publishes in order.
+/// Takes one client's publishes in order. The next ones are taken up while earlier ones wait for the disk, so that a call for
+/// help does not stand behind readings; each submit has its verdicts when all of it is settled.
 struct Worker {
     context: Context,
     client: Client,
     seen: Seen,
+    /// Frames on their way to the disk: one that is sent again meanwhile waits for the same verdict.
+    going: BTreeMap<Number, Going>,
+}
+
+type Going = Shared<BoxFuture<'static, Verdict>>;
+
+/// Verdicts of one submit, and the numbers of the frames that it took up.
+struct Settled {
+    verdicts: Vec<Verdict>,
+    numbers: Vec<(usize, Number)>,
+    done: Done,
 }
 
 /// What a publish is to the reception.
 enum Told {
     /// Known already, or nothing to keep.
     Nothing(Verdict),
-    /// The same frame as an earlier one of these publishes: what holds for that one holds for it.
-    Twin(usize),
     Report {
         device: Name,
         at: Time,
@@ -235,83 +246,81 @@ enum Told {
     Heard(Box<Heard>),
 }
 
+impl Told {
+    /// Says more than readings.
+    fn is_urgent(&self) -> bool {
+        match self {
+            Self::Nothing(_) => false,
+            Self::Report { report, .. } => !report.events.is_empty(),
+            Self::Heard(heard) => !heard.decoded.events.is_empty(),
+        }
+    }
+
+    const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing(_))
+    }
+}
+
 impl Worker {
     fn new(client: &Client, context: &Context) -> Self {
-        Self { context: context.clone(), client: client.clone(), seen: Seen::default() }
+        Self { context: context.clone(), client: client.clone(), seen: Seen::default(), going: BTreeMap::new() }
     }
 
     async fn run(mut self, mut submits: mpsc::Receiver<Submit>) {
+        let (stop, mut under_way) = (self.context.stop.clone(), FuturesUnordered::new());
         loop {
-            let submit = tokio::select! {
-                submit = submits.recv() => submit,
-                () = self.context.stop.requested(), if !submits.is_closed() => {
-                    submits.close();
-                    continue;
+            tokio::select! {
+                Some(settled) = under_way.next() => self.settle(settled),
+                Some(submit) = submits.recv() => {
+                    if let Some(taken) = self.take_up(submit, under_way.len()) {
+                        under_way.push(taken);
+                    }
                 }
+                () = stop.requested(), if !submits.is_closed() => submits.close(),
+                else => return,
+            }
+        }
+    }
+
+    /// Begins with a submit, or says "busy" when too many are under way. Half of the places are for those with
+    /// events, and those that wait for nothing.
+    fn take_up(&mut self, submit: Submit, under_way: usize) -> Option<BoxFuture<'static, Settled>> {
+        let Submit { publishes, done } = submit;
+        let told: Vec<_> = publishes.iter().map(|publish| self.told(publish)).collect();
+        let first = told.iter().any(Told::is_urgent) || told.iter().all(Told::is_nothing);
+        let places = if first { 2 * WAITING_MAX } else { WAITING_MAX };
+        if under_way >= places {
+            done(vec![Verdict::Busy; publishes.len()]);
+            return None;
+        }
+        let mut numbers = Vec::new();
+        let mut takes = Vec::with_capacity(told.len());
+        for (index, told) in told.into_iter().enumerate() {
+            let Told::Report { number: Some(number), .. } = told else {
+                takes.push(take(self.context.clone(), told).boxed());
+                continue;
             };
-            let Some(Submit { publishes, done }) = submit else { return };
-            let told = self.all_told(&publishes);
-            let twins: Vec<_> =
-                told.iter().map(|told| if let Told::Twin(of) = told { Some(*of) } else { None }).collect();
-            let outcomes = join_all(told.into_iter().map(|told| self.take(told))).await;
-            let mut verdicts = Vec::with_capacity(outcomes.len());
-            for ((verdict, number), twin) in outcomes.into_iter().zip(twins) {
-                if let (Verdict::Stored, Some(number)) = (verdict, number) {
-                    self.seen.add(number);
-                }
-                verdicts.push(match twin.and_then(|of| verdicts.get(of).copied()) {
-                    Some(Verdict::Stored) => Verdict::Duplicate,
-                    Some(same) => same,
-                    None => verdict,
-                });
+            if let Some(going) = self.going.get(&number).cloned() {
+                takes.push(going.map(again).boxed());
+                continue;
             }
-            done(verdicts);
+            let going = take(self.context.clone(), told).boxed().shared();
+            self.going.insert(number, going.clone());
+            numbers.push((index, number));
+            takes.push(going.boxed());
         }
+        Some(async move { Settled { verdicts: join_all(takes).await, numbers, done } }.boxed())
     }
 
-    /// What each of the publishes is; one that repeats an earlier one of them is its twin.
-    fn all_told(&self, publishes: &[Publish]) -> Vec<Told> {
-        let mut numbers = BTreeMap::new();
-        let tell = |(index, publish)| {
-            let told = self.told(publish);
-            if let Told::Report { number: Some(number), .. } = &told {
-                let first = *numbers.entry(*number).or_insert(index);
-                if first != index {
-                    return Told::Twin(first);
-                }
+    fn settle(&mut self, settled: Settled) {
+        let Settled { verdicts, numbers, done } = settled;
+        for (index, number) in numbers {
+            self.going.remove(&number);
+            if verdicts.get(index) == Some(&Verdict::Stored) {
+                self.seen.add(number);
             }
-            told
-        };
-        publishes.iter().enumerate().map(tell).collect()
-    }
-
-    /// Durable when it returns `Stored`.
-    async fn take(&self, told: Told) -> (Verdict, Option<Number>) {
-        let (taken, number) = match told {
-            Told::Nothing(verdict) => {
-                if matches!(verdict, Verdict::Malformed(_)) {
-                    self.context.count(|link| link.malformed += 1);
-                }
-                return (verdict, None);
-            }
-            // The verdict of the other one takes its place.
-            Told::Twin(_) => return (Verdict::Busy, None),
-            Told::Heard(heard) => (self.context.outlet.hear(*heard).await, None),
-            Told::Report { device, at, report, number } => {
-                (self.context.outlet.hear_report(&DeviceKey::Named(device), at, *report).await, number)
-            }
-        };
-        match taken {
-            Ok(_) => {
-                self.context.count(|link| link.frames += 1);
-                (Verdict::Stored, number)
-            }
-            Err(Refused::UnknownDevice) => {
-                self.context.count(|link| link.refused += 1);
-                (Verdict::NotAuthorised, None)
-            }
-            Err(Refused::Closed) => (Verdict::Busy, None),
         }
+        done(verdicts);
     }
 
     fn told(&self, publish: &Publish) -> Told {
@@ -372,6 +381,41 @@ impl Worker {
     }
 }
 
+/// The verdict of a frame that was sent again while the first was on its way.
+const fn again(first: Verdict) -> Verdict {
+    match first {
+        Verdict::Stored => Verdict::Duplicate,
+        other => other,
+    }
+}
+
+/// Durable when it returns `Stored`.
+async fn take(context: Context, told: Told) -> Verdict {
+    let taken = match told {
+        Told::Nothing(verdict) => {
+            if matches!(verdict, Verdict::Malformed(_)) {
+                context.count(|link| link.malformed += 1);
+            }
+            return verdict;
+        }
+        Told::Heard(heard) => context.outlet.hear(*heard).await,
+        Told::Report { device, at, report, .. } => {
+            context.outlet.hear_report(&DeviceKey::Named(device), at, *report).await
+        }
+    };
+    match taken {
+        Ok(_) => {
+            context.count(|link| link.frames += 1);
+            Verdict::Stored
+        }
+        Err(Refused::UnknownDevice) => {
+            context.count(|link| link.refused += 1);
+            Verdict::NotAuthorised
+        }
+        Err(Refused::Closed) => Verdict::Busy,
+    }
+}
+
 /// A reading that waited at the client is history here too: its gateway sends it in lane `vit`, and says so.
 const fn samples_lane(lane: Lane, flags: Flags) -> Lane {
     if matches!(lane, Lane::Hist) || flags.has(Flags::HIST) { Lane::Hist } else { Lane::Vit }
@@ -410,37 +454,5 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_waited_at_the_client_is_history_here() {
-        assert_eq!(samples_lane(Lane::Vit, Flags(0)), Lane::Vit);
-        assert_eq!(samples_lane(Lane::Vit, Flags(Flags::HIST)), Lane::Hist);
-        assert_eq!(samples_lane(Lane::Hist, Flags(0)), Lane::Hist);
-    }
-
-    #[test]
-    fn two_clients_do_not_share_a_token() {
-        let device = |name: &str| toml::from_str(&format!("name = {name:?}")).unwrap();
-        let roster = Roster::new(&[device("a"), device("b")], None).unwrap();
-        let link = |other: &str| -> Config {
-            let client = |name: &str, token: &str| format!("[[clients]]\nname = {name:?}\ntoken = {token:?}\n");
-            toml::from_str(&format!("listen = \"127.0.0.1:0\"\n{}{}", client("a", "long-token"), client("b", other)))
-                .unwrap()
-        };
-        assert!(link("other-token").validate(&roster).is_ok());
-        assert!(link("long-token").validate(&roster).is_err());
-    }
-
-    #[test]
-    fn what_is_sent_again_is_known_for_a_while() {
-        let mut seen = Seen::default();
-        let number = |seq| Number { lane: 2, epoch: 1, seq };
-        for seq in 0..=REMEMBERED_MAX as u64 {
-            seen.add(number(seq));
-            seen.add(number(seq));
-        }
-        assert!(!seen.has(number(0)) && seen.has(number(1)) && seen.has(number(REMEMBERED_MAX as u64)));
-    }
-}
+#[path = "mqtt_tests.rs"]
+mod tests;

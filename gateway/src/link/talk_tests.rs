@@ -1,63 +1,22 @@
 //! Conversations over a pipe with a whole reception behind them: what is answered when, and what waits for what.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Lane, Name};
-use runtime::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::link::Presence;
-use crate::running::{Core, Stats};
-use crate::{Config, DeviceConfig};
+use crate::link::house::{FLUSH_MS, House, STUCK};
 
-/// Far beyond what anything here takes on a slow machine.
-const STUCK: Duration = Duration::from_secs(30);
 const LIMITS: Limits =
     Limits { idle: Some(Duration::from_mins(20)), half_frame: Duration::from_secs(10), bytes_per_s: 65_536 };
-/// So long does a reading wait for company: longer than [`STUCK`].
-const FLUSH_MS: u64 = 60_000;
 
-/// A gateway without links and without a server.
-struct House {
-    dir: tempfile::TempDir,
-    core: Core,
-    stats: Stats,
-}
-
-impl House {
-    async fn new(device: &str, flush_ms: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let devices = vec![toml::from_str::<DeviceConfig>(device).unwrap()];
-        let config = Config { port: 9, data_dir: dir.path().to_owned(), flush_ms, devices, ..Config::default() };
-        let stats = Stats::default();
-        let core = Core::start(&config, &Clock::system(), &stats, &Stop::new()).await.unwrap();
-        Self { dir, core, stats }
-    }
-
-    fn talk(&self, codec: &str, device: Option<&str>, limits: Limits) -> (DuplexStream, JoinHandle<Ended>) {
-        let context = Context {
-            name: "tcp-1".to_owned(),
-            outlet: self.core.outlet.clone(),
-            dir: self.dir.path().to_owned(),
-            figures: Arc::clone(&self.stats.figures),
-            presence: Presence::default(),
-            cuts: self.core.cuts.clone(),
-            fresh: false,
-            clock: Clock::system(),
-            stop: Stop::new(),
-        };
-        let fixed = device.map(|name| DeviceKey::Named(Name::new(name).unwrap()));
-        let talk = Talk::new(&context, codec::find(codec).unwrap(), fixed, limits).unwrap();
-        let (ours, mut theirs) = duplex(64 * 1024);
-        (ours, tokio::spawn(async move { talk.run(&mut theirs).await }))
-    }
-
-    fn head(&self, lane: Lane) -> u64 {
-        self.core.outbox.lane(lane).head().0
-    }
+fn talk(house: &House, codec: &str, device: Option<&str>, limits: Limits) -> (DuplexStream, JoinHandle<Ended>) {
+    let fixed = device.map(|name| DeviceKey::Named(Name::new(name).unwrap()));
+    let talk = Talk::new(&house.context("tcp-1"), codec::find(codec).unwrap(), fixed, limits).unwrap();
+    let (ours, mut theirs) = duplex(64 * 1024);
+    (ours, tokio::spawn(async move { talk.run(&mut theirs).await }))
 }
 
 async fn says(stream: &mut DuplexStream, bytes: &[u8], answer: &[u8]) {
@@ -82,7 +41,7 @@ const WATCH: &str = "name = \"watch-1\"\ncodec = \"watch3g\"\nid = \"8800000015\
 #[tokio::test]
 async fn an_analyser_hears_ack_for_its_last_frame_when_the_message_is_on_disk() {
     let house = House::new("name = \"a\"\ncodec = \"astm\"", 1_000).await;
-    let (mut line, _talk) = house.talk("astm", Some("a"), LIMITS);
+    let (mut line, _talk) = talk(&house, "astm", Some("a"), LIMITS);
     for message in 1..=2 {
         let result = format!("R|1|^^^GLU^Glucose|5.{message}|mmol/L|3.9^6.1||N||F");
         let records = ["H|\\^&|||POC-7|||||||P|LIS2-A2", "P|1|1001", "O|1|S-9||^^^GLU|R", &result, "L|1|N"];
@@ -99,7 +58,7 @@ async fn an_analyser_hears_ack_for_its_last_frame_when_the_message_is_on_disk() 
 #[tokio::test]
 async fn an_sos_does_not_stand_behind_readings_that_wait_for_the_disk() {
     let house = House::new(WATCH, FLUSH_MS).await;
-    let (mut device, _talk) = house.talk("watch3g", None, LIMITS);
+    let (mut device, _talk) = talk(&house, "watch3g", None, LIMITS);
     says(&mut device, &watch("LK,50,100,88"), b"[3G*8800000015*0002*LK]").await;
     // The lane was quiet before the first; this one waits.
     device.write_all(&watch("heart,72")).await.unwrap();
@@ -110,25 +69,20 @@ async fn an_sos_does_not_stand_behind_readings_that_wait_for_the_disk() {
     };
     timeout(STUCK, taken).await.unwrap();
     device.write_all(&watch("AL,010326,081530,V,0,N,0,E,0,0,0,0,0,22,0,0,00010000,0")).await.unwrap();
-    let safe = async {
-        while house.head(Lane::Sos) == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(STUCK, safe).await.expect("the SOS waits behind a reading");
+    house.reaches(Lane::Sos, 1).await;
 }
 
 #[tokio::test]
 async fn a_watch_that_sets_its_clock_by_the_answer_gets_one() {
     let house = House::new("name = \"w\"\ncodec = \"iw\"\nid = \"353456789012345\"", 0).await;
-    let (mut device, _talk) = house.talk("iw", None, LIMITS);
+    let (mut device, _talk) = talk(&house, "iw", None, LIMITS);
     says(&mut device, b"IWAP00353456789012345#", b"IWBP00,20").await;
 }
 
 #[tokio::test]
 async fn what_was_said_before_hanging_up_is_kept() {
     let house = House::new(WATCH, 1_000).await;
-    let (mut device, talk) = house.talk("watch3g", None, LIMITS);
+    let (mut device, talk) = talk(&house, "watch3g", None, LIMITS);
     for pulse in 70..90 {
         device.write_all(&watch(&format!("heart,{pulse}"))).await.unwrap();
     }
@@ -141,7 +95,7 @@ async fn what_was_said_before_hanging_up_is_kept() {
 async fn bytes_that_never_become_a_frame_do_not_keep_a_place() {
     let house = House::new(WATCH, 0).await;
     let limits = Limits { idle: Some(Duration::from_millis(300)), ..LIMITS };
-    let (mut device, talk) = house.talk("watch3g", None, limits);
+    let (mut device, talk) = talk(&house, "watch3g", None, limits);
     let dripping = tokio::spawn(async move {
         while device.write_all(b"[").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
