@@ -151,7 +151,7 @@ async fn over_the_budget_waveforms_go_first_then_history_is_thinned_and_all_of_i
     let count = |lane| edge.waiting(lane).iter().map(|frame| frame.samples.len() as u64).sum::<u64>();
     assert_eq!(count(Lane::Vit) + count(Lane::Hist) + removed, seconds as u64 * 4, "produced = there + declared");
     assert!(thinned > 0 && count(Lane::Hist) == thinned, "{thinned}");
-    // Of what was thinned at most two a minute, metric and device are left: a minute may lie across two steps.
+    // All values of a metric are equal here, so one a minute, metric and device is left; a minute may lie across two steps.
     let minutes = declared[&Lane::Vit].len() as u64 / 2 / 60 + 1;
     assert!(thinned <= minutes * 2 * 2 * 2, "{thinned} of {minutes} minutes");
     assert_eq!(edge.waiting(Lane::Sos).len(), 1);
