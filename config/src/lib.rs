@@ -174,7 +174,7 @@ mod tests {
             keys(&std::fs::read_to_string(shipped("gateway.toml")).unwrap().parse().unwrap(), "", &mut plain);
             assert_eq!(plain.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "{name}");
         }
-        assert_eq!(kinds, BTreeSet::from(["card", "http", "mqtt", "serial", "tcp"]));
+        assert_eq!(kinds, BTreeSet::from(["ble", "card", "http", "mqtt", "serial", "tcp"]));
     }
 
     #[test]
