@@ -258,7 +258,12 @@ async fn two_people_in_one_minute_never_swap_values() {
         [("scale", 70.7, "no_session"), ("slow-cuff", 177.0, "session_changed"), ("scale", 99.9, "no_session")];
     assert_eq!(told, wanted);
     for file in std::fs::read_dir(cabin.world.dir.path().join("gateway")).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let file = file.unwrap();
+        // `gateway.sock` holds nothing.
+        if !file.file_type().unwrap().is_file() {
+            continue;
+        }
+        let bytes = std::fs::read(file.path()).unwrap();
         assert!(
             !bytes.windows(CARD.len()).any(|part| part == CARD.as_bytes()),
             "a card's number is on the gateway's disk"
