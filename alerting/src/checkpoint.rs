@@ -17,6 +17,7 @@ use crate::stats::Counts;
 const NEWEST: &str = "engine.ckpt";
 const OLDER: &str = "engine.ckpt.old";
 const UNFINISHED: &str = "engine.ckpt.tmp";
+const UNUSABLE: &str = "engine.ckpt.bad";
 /// Checkpoints waiting to be written: the next one is only made when the last one is on its way.
 const WAITING_MAX: usize = 1;
 
@@ -27,7 +28,8 @@ pub(crate) fn channel() -> (SyncSender<Checkpoint>, Receiver<Checkpoint>) {
     sync_channel(WAITING_MAX)
 }
 
-/// The newest checkpoint that reads and whose position is acceptable.
+/// The newest checkpoint that reads and whose position is acceptable. One that is not is set aside: the next write must not
+/// put it where the good older one stands.
 pub(crate) fn load(dir: &Path, accept: impl Fn(Seq) -> bool) -> Option<Engine> {
     [NEWEST, OLDER].into_iter().find_map(|name| {
         let path = dir.join(name);
@@ -44,14 +46,23 @@ pub(crate) fn load(dir: &Path, accept: impl Fn(Seq) -> bool) -> Option<Engine> {
             Ok(engine) => {
                 let position = engine.position().0;
                 tracing::warn!(path = %path.display(), position, "the checkpoint does not fit journal and records");
+                set_aside(&path);
                 None
             }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "the engine's checkpoint is not used");
+                set_aside(&path);
                 None
             }
         }
     })
+}
+
+/// Keeps an unusable checkpoint for whoever looks into it, the newest of them only.
+fn set_aside(path: &Path) {
+    if let Err(error) = fs::rename(path, path.with_file_name(UNUSABLE)) {
+        tracing::warn!(path = %path.display(), %error, "the unusable checkpoint cannot be set aside");
+    }
 }
 
 /// Copies the saved state of one data directory into another: conditions that stand and elders who are watched are not in the
