@@ -157,7 +157,8 @@ impl Records {
         })
     }
 
-    /// Writes a decision, all of it or nothing. Measurements that are there already are left as they are. Returns how many moved.
+    /// Writes a decision, all of it or nothing: in the order in which the measurements were taken, because rules that ask for a
+    /// second value (hold times) look at them in that order. Measurements that are there already are left as they are. Returns how many moved.
     pub fn move_measurements(&self, new: &NewMove) -> Result<usize> {
         bounded("reason", &new.reason, REASON_CHARS_MAX)?;
         if new.measurements.is_empty() || new.measurements.len() > MOVES_MAX {
@@ -170,8 +171,8 @@ impl Records {
                 return Err(Error::NotFound("elder"));
             }
             let mut moved = 0;
-            for id in &new.measurements {
-                moved += usize::from(move_one(tx, *id, new)?);
+            for id in in_order_taken(tx, &new.measurements)? {
+                moved += usize::from(move_one(tx, id, new)?);
             }
             Ok(moved)
         })
@@ -206,6 +207,18 @@ impl Records {
             Ok(())
         })
     }
+}
+
+/// The numbers by the time of measurement. Unknown ones come last; whoever moves them says that they are unknown.
+fn in_order_taken(tx: &Tx<'_>, ids: &[i64]) -> Result<Vec<i64>> {
+    let mut query = tx.prepare_cached("SELECT taken_at FROM measurement WHERE id = ?1")?;
+    let mut taken = Vec::with_capacity(ids.len());
+    for id in ids {
+        let at: Option<i64> = query.query_row([id], |row| row.get(0)).optional()?;
+        taken.push((at.unwrap_or(i64::MAX), *id));
+    }
+    taken.sort_unstable();
+    Ok(taken.into_iter().map(|(_, id)| id).collect())
 }
 
 fn move_one(tx: &mut Tx<'_>, id: i64, new: &NewMove) -> Result<bool> {
