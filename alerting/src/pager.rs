@@ -13,7 +13,7 @@ use runtime::{Clock, Stop};
 use store::records::{PageJob, Records, SendResult};
 use tokio::task::JoinSet;
 
-use crate::channel::{Channels, Fate, Message, Sent};
+use crate::channel::{Channels, Fate, Message, Recipient, Sent};
 use crate::stats::Counts;
 use crate::{Config, Deps, roster};
 
@@ -143,7 +143,8 @@ impl Pager {
 
     async fn send(&self, attempt: i64, job: PageJob) {
         let message = self.message(&job);
-        let sent = self.channels.send(&job.channel, &message, self.clock.now()).await;
+        let to = recipient(&job);
+        let sent = self.channels.send(&job.channel, &to, &message, self.clock.now()).await;
         let (result, detail, due) = self.outcome(&job, sent);
         let pager = self.clone();
         let page = job.page;
@@ -173,7 +174,7 @@ impl Pager {
         match sent.fate {
             Fate::Accepted => {
                 Counts::add(&self.counts.pages_accepted, 1);
-                (SendResult::Accepted { provider_ref: None }, sent.detail, None)
+                (SendResult::Accepted { provider_ref: sent.provider_ref }, sent.detail, None)
             }
             Fate::Retry { .. } | Fate::InDoubt if last => {
                 Counts::add(&self.counts.pages_refused, 1);
@@ -190,6 +191,10 @@ impl Pager {
                 let due = self.clock.now() + pause(job.alarm.priority, job.page, attempts);
                 (SendResult::InDoubt, sent.detail, Some(due))
             }
+            Fate::RefusedPerson { .. } => {
+                Counts::add(&self.counts.pages_refused, 1);
+                (SendResult::RefusedPerson, sent.detail, None)
+            }
             Fate::Misconfigured => {
                 Counts::add(&self.counts.pages_refused, 1);
                 (SendResult::RefusedConfig, sent.detail, None)
@@ -203,6 +208,10 @@ impl Pager {
             tracing::error!(%error, page = page.0, "cannot write the result of a page down");
         }
     }
+}
+
+fn recipient(job: &PageJob) -> Recipient {
+    Recipient { person: job.person, phone: job.person_phone.clone(), address: None, language: job.language.clone() }
 }
 
 /// Pause before the attempt after `attempts`, with jitter: pages differ, and a replayed test does not.

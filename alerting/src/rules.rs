@@ -13,7 +13,7 @@ use crate::Error;
 /// Puts a saved set (with the version the records gave it) into force: for one elder, or as the default. Blocks until it is
 /// durable.
 pub fn publish_rules(journal: &Journal, elder: Option<ElderId>, set: RuleSet, at: Time) -> Result<Seq, AppendError> {
-    journal.append_blocking(vec![Entry::Rules { elder, at, set }.to_bytes()])
+    journal.append_blocking(vec![Entry::Rules { elders: elder.into_iter().collect(), at, set }.to_bytes()])
 }
 
 /// As [`publish_rules`], for async callers.
@@ -23,7 +23,7 @@ pub async fn publish_rules_wait(
     set: RuleSet,
     at: Time,
 ) -> Result<Seq, AppendError> {
-    journal.append_wait(vec![Entry::Rules { elder, at, set }.to_bytes()]).await
+    journal.append_wait(vec![Entry::Rules { elders: elder.into_iter().collect(), at, set }.to_bytes()]).await
 }
 
 /// Says who has reached the age of the wider default (or, after a corrected birth date, has not) since `known`. Returns whom
@@ -55,11 +55,11 @@ pub(crate) fn publish_missing(
     let default = records.ensure_default_rules(&engine::default_rules())?.set;
     let mut missing = Vec::new();
     if *engine.default_set() != default {
-        missing.push(Entry::Rules { elder: None, at: now, set: default }.to_bytes());
+        missing.push(Entry::Rules { elders: Vec::new(), at: now, set: default }.to_bytes());
     }
     for (elder, set) in records.own_rules()? {
         if engine.own_set(elder) != Some(&set) {
-            missing.push(Entry::Rules { elder: Some(elder), at: now, set }.to_bytes());
+            missing.push(Entry::Rules { elders: vec![elder], at: now, set }.to_bytes());
         }
     }
     let count = missing.len();

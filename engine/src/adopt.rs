@@ -11,20 +11,22 @@ use crate::plan::Plan;
 use crate::state::{Person, State};
 
 impl Engine {
-    /// Sets the default (`elder` is `None`) or one elder's own rules. A set that does not pass its check is refused and
+    /// Sets the default (no elder named) or some elders' own rules. A set that does not pass its check is refused and
     /// counted: the rules in force stay.
-    pub(crate) fn rules(&mut self, elder: Option<ElderId>, at: Time, set: &RuleSet, out: &mut Vec<Transition>) {
+    pub(crate) fn rules(&mut self, elders: &[ElderId], at: Time, set: &RuleSet, out: &mut Vec<Transition>) {
         self.now = self.now.max(at);
         if set.check().is_err() {
             self.counters.rules_refused += 1;
             return;
         }
         let plan = self.intern(set.clone());
-        if let Some(elder) = elder {
+        for elder in elders {
             self.own.insert(elder.0, Arc::clone(&plan));
             if let Some(slot) = self.person(elder.0) {
                 self.adopt(slot, &plan, at, out);
             }
+        }
+        if !elders.is_empty() {
             return;
         }
         self.default_aged = Arc::new(Plan::new(set.for_aged()));

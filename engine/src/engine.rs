@@ -135,10 +135,10 @@ impl Engine {
             // A measurement that a person gave to an elder is judged like any other that is told late.
             Entry::Frame(frame) | Entry::Moved { frame, .. } => self.frame(frame, out),
             Entry::Tick(at) => self.tick(*at, out),
-            Entry::Rules { elder, at, set } => self.rules(*elder, *at, set, out),
+            Entry::Rules { elders, at, set } => self.rules(elders, *at, set, out),
             Entry::Aged { aged, at, elders } => self.ages(*aged, *at, elders, out),
             Entry::Sounded(sounded) => self.sounded(sounded, out),
-            Entry::Link { .. } => {}
+            Entry::Link { .. } | Entry::Quiet(_) => {}
         }
     }
 
@@ -182,6 +182,12 @@ impl Engine {
         match (&set.rules.iter().find(|known| known.slug == rule)?.test, kind) {
             (Test::Event(test), _) => Some(test.priority),
             (Test::Silence(test), _) => Some(test.priority),
+            (Test::Trend(test), _) => Some(test.priority),
+            (Test::Count(test), _) => Some(test.priority),
+            (Test::Score(test), AlarmKind::Score { at_least, .. }) => {
+                let level = test.levels.iter().find(|level| level.at_least == *at_least);
+                level.map(|level| level.priority).or(test.single_three)
+            }
             (Test::Threshold(test), AlarmKind::Threshold { limit, .. }) => {
                 let same = |level: &&Level| (level.limit - limit).abs() < f64::EPSILON;
                 test.levels.iter().find(same).map(|level| level.priority)

@@ -98,7 +98,7 @@ fn note(alarms: &mut Vec<Judged>, transition: &Transition) {
             repeats: 0,
             worst: match kind {
                 AlarmKind::Threshold { value, .. } => Some(value),
-                AlarmKind::Event { .. } | AlarmKind::Silence { .. } => None,
+                _ => None,
             },
         });
         return;
@@ -113,7 +113,7 @@ fn note(alarms: &mut Vec<Judged>, transition: &Transition) {
         }
         Change::DataLost => alarm.data_lost = true,
         Change::StillPresent => alarm.data_lost = false,
-        Change::Raised { .. } | Change::Sounded { .. } | Change::Cancelled => {}
+        Change::Raised { .. } | Change::Sounded { .. } | Change::Cancelled | Change::RemeasureAsked { .. } => {}
     }
 }
 

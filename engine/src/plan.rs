@@ -52,6 +52,7 @@ impl Plan {
                 Test::Threshold(test) => limits.push(Limit::new(index, test)),
                 Test::Event(test) => events.push((index, test.clone())),
                 Test::Silence(test) => silences.push((index, test.clone())),
+                Test::Trend(_) | Test::Score(_) | Test::Count(_) => {}
             }
         }
         limits.sort_by_key(|limit| limit.test.metric);

@@ -13,7 +13,7 @@ use crate::{Counters, Engine};
 
 const MAGIC: [u8; 4] = *b"VGEN";
 /// Raise when the meaning of any saved byte changes.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 /// Magic and version before the body.
 const HEAD_LEN: usize = 6;
 /// CRC-32C of everything before it.
@@ -32,12 +32,12 @@ pub enum BadState {
 
 /// `P` is borrowed when saving and owned when loading.
 #[derive(Serialize, Deserialize)]
-struct Body<S, P> {
+struct Body<P> {
     seq: Seq,
     now: Time,
     counters: Counters,
-    /// Each set once; the first is the default.
-    sets: Vec<S>,
+    /// Each set once, as JSON (postcard knows no absent fields); the first is the default.
+    sets: Vec<String>,
     /// Elder and place in `sets`, by elder.
     own: Vec<(u32, u32)>,
     /// Judged by the default of the aged.
@@ -51,13 +51,15 @@ impl Engine {
     pub fn save(&self) -> Vec<u8> {
         let mut elders: Vec<u32> = self.own.keys().copied().collect();
         elders.sort_unstable();
-        let mut sets = vec![&self.default.set];
+        // Plain data with text keys: writing it to memory cannot fail.
+        let text = |set: &RuleSet| serde_json::to_string(set).unwrap_or_default();
+        let mut sets = vec![text(&self.default.set)];
         let mut places = std::collections::HashMap::from([(Arc::as_ptr(&self.default), 0_u32)]);
         let mut own = Vec::with_capacity(elders.len());
         for elder in elders {
             let plan = self.plan_of(elder);
             let place = *places.entry(Arc::as_ptr(plan)).or_insert_with(|| {
-                sets.push(&plan.set);
+                sets.push(text(&plan.set));
                 sets.len() as u32 - 1
             });
             own.push((elder, place));
@@ -89,17 +91,18 @@ impl Engine {
         if crc32c::crc32c(signed) != u32::from_le_bytes(*sum) {
             return Err(BadState::Damaged);
         }
-        let body: Body<RuleSet, State> =
+        let body: Body<State> =
             postcard::from_bytes(signed.get(HEAD_LEN..).unwrap_or_default()).map_err(|_| BadState::Damaged)?;
         Self::from_body(body)
     }
 
-    fn from_body(body: Body<RuleSet, State>) -> Result<Self, BadState> {
+    fn from_body(body: Body<State>) -> Result<Self, BadState> {
+        let read = |text: String| serde_json::from_str::<RuleSet>(&text).map_err(|_| BadState::Damaged);
         let mut sets = body.sets.into_iter();
-        let mut engine = Self::new(sets.next().ok_or(BadState::Damaged)?);
+        let mut engine = Self::new(read(sets.next().ok_or(BadState::Damaged)?)?);
         let mut plans: Vec<Arc<Plan>> = vec![Arc::clone(&engine.default)];
         for set in sets {
-            plans.push(engine.intern(set));
+            plans.push(engine.intern(read(set)?));
         }
         for (elder, place) in body.own {
             let plan = plans.get(place as usize).ok_or(BadState::Damaged)?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::rule::ScoreName;
 use crate::{ElderId, EventKind, Metric, Subject, Time};
 
 macro_rules! words {
@@ -55,6 +56,10 @@ words! {
         Resolved = "resolved", "已处置", "Resolved";
         /// Nothing left to do.
         Closed = "closed", "已关闭", "Closed";
+        /// Put aside until a set time, with a reason. Never a P1.
+        Parked = "parked", "已搁置", "Parked";
+        /// Not an alarm (a test, the wrong person): kept, never deleted.
+        Void = "void", "已作废", "Void";
     }
     /// How an alarm ended. Closing a P1 or P2 needs one.
     Outcome {
@@ -88,6 +93,29 @@ words! {
         /// The gateway sounded it at the elder's place while the server was out of reach.
         Sounded = "sounded", "网关本地已报警", "Sounded at the gateway";
         Cancelled = "cancelled", "现场取消", "Cancelled at the device";
+        /// A second measurement was asked for.
+        RemeasureAsked = "remeasure_asked", "请求复测", "Second measurement asked for";
+        /// The claimant offers it to somebody else, who has to accept.
+        Offered = "offered", "移交中", "Handed over, not yet accepted";
+        /// The receiver has it.
+        HandedOver = "handed_over", "移交完成", "Hand-over accepted";
+        /// Declined, or not answered in time: the giver has it again.
+        HandOverReturned = "hand_over_returned", "移交退回", "Hand-over returned";
+        Parked = "parked", "搁置", "Parked";
+        /// A parked alarm is in the queue again.
+        Woken = "woken", "搁置到期", "Back from parking";
+        Voided = "voided", "作废", "Voided";
+        /// Somebody is on the way.
+        Dispatched = "dispatched", "已派人上门", "Responder sent";
+        Arrived = "arrived", "已到达", "Arrived";
+        /// Nobody arrived in time.
+        ArrivalOverdue = "arrival_overdue", "到达超时", "Arrival overdue";
+        /// The next step of the escalation policy began.
+        Escalated = "escalated", "升级", "Escalated";
+        /// A step had nobody to page, or its condition did not hold.
+        StepSkipped = "step_skipped", "跳过一级", "Step skipped";
+        /// Belongs to an incident from here on.
+        Grouped = "grouped", "归入事件", "Grouped into an incident";
     }
 }
 
@@ -119,6 +147,33 @@ pub enum AlarmKind {
     /// Nothing was heard for `silent_s` seconds.
     Silence {
         silent_s: u32,
+    },
+    /// The day's mean `value` differs by `change` from what the rule compares with.
+    Trend {
+        metric: Metric,
+        high: bool,
+        value: f64,
+        change: f64,
+        /// The rule's.
+        by: f64,
+        days: u16,
+    },
+    /// A score reached `at_least`: certain is `min`, possible with what is missing `max`.
+    Score {
+        score: ScoreName,
+        min: u8,
+        max: u8,
+        at_least: u8,
+        /// One parameter alone scores 3.
+        single_three: bool,
+    },
+    /// `count` values were beyond `limit` within `within_s`.
+    Count {
+        metric: Metric,
+        high: bool,
+        limit: f64,
+        count: u16,
+        within_s: u32,
     },
 }
 
@@ -235,6 +290,11 @@ pub enum Change {
     },
     /// The person cancelled the call at the device. Nothing but a line of history: a person still has to look.
     Cancelled,
+    /// A single bad measurement stands alone: the elder is to measure again before `due`.
+    RemeasureAsked {
+        kind: AlarmKind,
+        due: Time,
+    },
 }
 
 impl Transition {

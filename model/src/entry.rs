@@ -1,13 +1,15 @@
 //! What the journal holds, as bytes: the one binary form in which a frame travels from the front door to every reader.
 //!
 //! ```text
-//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras, 7 sounded)
-//! byte 0      kind (1 frame, 2 tick, 3 rules, 4 link, 5 aged, 6 frame with extras, 8 moved)
+//! byte 0      kind (1 frame, 2 tick, 3 rules of older versions, 4 link, 5 aged, 6 frame with extras, 7 sounded, 8 moved,
+//!             9 rules, 10 quiet)
 //! frame       gateway u32, device u32, subject u32, lane u8, flags u8, epoch u32, seq u64, received i64,
 //!             events u16 { kind u8, at i64 }*, samples u16 { metric u16, quality u8, dt varint, [value f64] }*
 //! extras      (kind 6, after the samples) see `extra.rs`
 //! tick        at i64
-//! rules       elder u32 (0 = default set), at i64, postcard of RuleSet
+//! rules       kind 9: JSON of {elders, at, set}, no elders = default set; kind 3 (read only): elder u32 (0 = default set),
+//!             at i64, postcard of the rule set as it was (`rule/v1.rs`)
+//! quiet       JSON of Quiet
 //! link        gateway u32, state u8, at i64
 //! aged        aged u8 (0 or 1), at i64, elder u32*
 //! sounded     JSON of Sounded
@@ -18,8 +20,10 @@
 //! neither. Decoding is strict: left-over or missing bytes are an error, never a panic.
 
 use crate::rule::RuleSet;
+use crate::rule::v1::RuleSetV1;
 use crate::{
-    DeviceId, ElderId, Event, EventKind, Extras, GatewayId, Lane, Metric, Quality, Sample, Sounded, Subject, Time,
+    DeviceId, ElderId, Event, EventKind, Extras, GatewayId, Lane, Metric, Quality, Quiet, Sample, Sounded, Subject,
+    Time,
 };
 
 /// One journal entry.
@@ -28,12 +32,14 @@ pub enum Entry {
     Frame(Frame),
     /// Time passed. Timers of the engine run on these, so a replay of the log is a replay of the alarms.
     Tick(Time),
-    /// From here on these rules judge this elder (`None`: everybody without rules of their own).
+    /// From here on these rules judge these elders (none named: everybody without rules of their own).
     Rules {
-        elder: Option<ElderId>,
+        elders: Vec<ElderId>,
         at: Time,
         set: RuleSet,
     },
+    /// Somebody or something is expected to be silent, or not to be judged, for a while.
+    Quiet(Quiet),
     /// From here on these elders are (or, after a corrected birth date, are not) of the age from which the default rules
     /// are those of [`RuleSet::for_aged`].
     Aged {
@@ -114,6 +120,8 @@ pub enum BadEntry {
     Unknown { what: &'static str, id: u64 },
     #[error("the rules do not decode")]
     Rules,
+    #[error("the quiet period does not decode")]
+    Quiet,
     #[error("what a gateway sounded does not decode")]
     Sounded,
     #[error("what travels beside the samples does not decode")]
@@ -135,6 +143,19 @@ const AGED: u8 = 5;
 const FRAME_EXTRAS: u8 = 6;
 const SOUNDED: u8 = 7;
 const MOVED: u8 = 8;
+const RULES_JSON: u8 = 9;
+const QUIET: u8 = 10;
+
+/// Most elders one [`Entry::Rules`] names.
+pub const RULES_ELDERS_MAX: usize = 10_000;
+
+/// Body of kind 9.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct RulesBody<'a> {
+    elders: std::borrow::Cow<'a, [ElderId]>,
+    at: Time,
+    set: std::borrow::Cow<'a, RuleSet>,
+}
 
 impl Entry {
     /// Appends the entry's bytes to `out`.
@@ -145,12 +166,15 @@ impl Entry {
                 out.push(TICK);
                 out.extend_from_slice(&at.0.to_le_bytes());
             }
-            Self::Rules { elder, at, set } => {
-                out.push(RULES);
-                out.extend_from_slice(&elder.map_or(0, |elder| elder.0).to_le_bytes());
-                out.extend_from_slice(&at.0.to_le_bytes());
-                // A rule set is plain data: writing it to memory cannot fail.
-                out.extend_from_slice(&postcard::to_allocvec(set).unwrap_or_default());
+            Self::Rules { elders, at, set } => {
+                out.push(RULES_JSON);
+                // Plain data with text keys: writing it to memory cannot fail.
+                let body = RulesBody { elders: elders.into(), at: *at, set: std::borrow::Cow::Borrowed(set) };
+                out.extend_from_slice(&serde_json::to_vec(&body).unwrap_or_default());
+            }
+            Self::Quiet(quiet) => {
+                out.push(QUIET);
+                out.extend_from_slice(&serde_json::to_vec(quiet).unwrap_or_default());
             }
             Self::Aged { aged, at, elders } => {
                 out.push(AGED);
@@ -198,9 +222,15 @@ impl Entry {
             RULES => {
                 let elder = cut.u32()?;
                 let at = Time(cut.i64()?);
-                let set = postcard::from_bytes(cut.rest()).map_err(|_| BadEntry::Rules)?;
-                Self::Rules { elder: (elder != 0).then_some(ElderId(elder)), at, set }
+                let set: RuleSetV1 = postcard::from_bytes(cut.rest()).map_err(|_| BadEntry::Rules)?;
+                let elders = if elder == 0 { Vec::new() } else { vec![ElderId(elder)] };
+                Self::Rules { elders, at, set: set.into() }
             }
+            RULES_JSON => {
+                let body: RulesBody<'_> = serde_json::from_slice(cut.rest()).map_err(|_| BadEntry::Rules)?;
+                Self::Rules { elders: body.elders.into_owned(), at: body.at, set: body.set.into_owned() }
+            }
+            QUIET => Self::Quiet(serde_json::from_slice(cut.rest()).map_err(|_| BadEntry::Quiet)?),
             AGED => {
                 let aged = match cut.u8()? {
                     0 => false,
@@ -417,7 +447,7 @@ mod tests {
         let set = RuleSet { name: "x".into(), version: 2, source: String::new(), rules: vec![] };
         for entry in [
             Entry::Tick(Time(5)),
-            Entry::Rules { elder: Some(ElderId(4)), at: Time(1), set },
+            Entry::Rules { elders: vec![ElderId(4)], at: Time(1), set },
             Entry::Link { gateway: GatewayId(1), state: LinkState::Lost, at: Time(2) },
             Entry::Sounded(Sounded {
                 gateway: GatewayId(1),

@@ -27,6 +27,10 @@ words! {
         InDoubt = "in_doubt", "结果未知", "In doubt";
         /// Somebody else accepted, or the alarm was resolved.
         Superseded = "superseded", "已取消", "Superseded";
+        /// The person answered that it is a false alarm.
+        MarkedFalse = "marked_false", "回复误报", "Answered: false alarm";
+        /// No receipt and no answer in time; the next channel has its turn.
+        Expired = "expired", "超时", "Expired";
     }
 }
 

@@ -6,7 +6,7 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use model::{AlarmId, PageId, Priority, Time};
+use model::{AlarmId, PageId, PersonId, Priority, Time};
 
 use crate::{Config, Error};
 
@@ -30,11 +30,25 @@ pub(crate) struct Message {
     pub(crate) ack_url: String,
 }
 
+/// Whom one page goes to. One recipient a request: a partial success never has to be untangled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub(crate) person: PersonId,
+    /// Mobile number as registered; empty when unknown. Never in a log.
+    pub(crate) phone: String,
+    /// The person's address in this channel (a WeCom user id, an e-mail address), when the channel needs one.
+    pub(crate) address: Option<String>,
+    /// `zh` or `en`.
+    pub(crate) language: String,
+}
+
 /// What became of one attempt. `detail` is for the operator; no personal data, no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) fate: Fate,
     pub(crate) detail: String,
+    /// The provider's name for this message, by which its receipts and replies come.
+    pub(crate) provider_ref: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +57,9 @@ pub(crate) enum Fate {
     Accepted,
     /// Try again; not before `after`, when the provider said so.
     Retry { after: Option<Duration> },
+    /// This person cannot be reached by this channel: not before `until` from now, when it is a quota; else not at all.
+    #[expect(dead_code, reason = "the webhook has no such answer; the channels with a person's address have")]
+    RefusedPerson { until: Option<Duration> },
     /// The channel is set up wrongly.
     Misconfigured,
     /// It went out and no answer came: it may have arrived.
@@ -51,7 +68,7 @@ pub(crate) enum Fate {
 
 impl Sent {
     pub(crate) fn new(fate: Fate, detail: impl Into<String>) -> Self {
-        Self { fate, detail: detail.into() }
+        Self { fate, detail: detail.into(), provider_ref: None }
     }
 }
 
@@ -67,7 +84,8 @@ impl Channels {
         Ok(Self { webhook: config.webhook.as_ref().map(webhook::Webhook::new).transpose()? })
     }
 
-    pub(crate) async fn send(&self, channel: &str, message: &Message, now: Time) -> Sent {
+    /// Sends once. The recipient of a group robot or a webhook is who is meant, not an address.
+    pub(crate) async fn send(&self, channel: &str, _to: &Recipient, message: &Message, now: Time) -> Sent {
         match (channel, &self.webhook) {
             (webhook::NAME, Some(webhook)) => webhook.send(message, now).await,
             (webhook::NAME, None) => Sent::new(Fate::Misconfigured, "no webhook is configured"),

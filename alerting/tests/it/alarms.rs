@@ -80,7 +80,7 @@ async fn rules_that_were_saved_and_not_published_come_into_force_at_the_next_sta
     let rules: Vec<_> = batch
         .iter()
         .filter_map(|(_, bytes)| match Entry::decode(bytes).unwrap() {
-            Entry::Rules { elder, set, .. } => Some((elder, set.name)),
+            Entry::Rules { elders, set, .. } => Some((elders.first().copied(), set.name)),
             Entry::Aged { aged: true, elders, .. } if elders == [world.elder] => None,
             other => panic!("{other:?}"),
         })

@@ -257,6 +257,7 @@ pub(crate) fn rules(limit: f64) -> RuleSet {
         side: Side::High,
         levels: vec![Level { priority: Priority::P1, limit, hold_s: 0 }],
         clear_margin: 5.0,
+        confirm: None,
     };
     let rule = Rule {
         slug: "systolic_high".to_owned(),
@@ -264,6 +265,7 @@ pub(crate) fn rules(limit: f64) -> RuleSet {
         en: "Systolic pressure high".to_owned(),
         test: Test::Threshold(threshold),
         latching: true,
+        hours: None,
     };
     RuleSet { name: "test".to_owned(), version: 1, source: "test".to_owned(), rules: vec![rule] }
 }

@@ -72,6 +72,7 @@ pub(crate) fn say(transition: &Transition) -> String {
         Change::Sounded { ok: true, .. } => format!("sounded {rule}"),
         Change::Sounded { .. } => format!("mute {rule}"),
         Change::Cancelled => format!("cancelled {rule}"),
+        Change::RemeasureAsked { .. } => format!("remeasure {rule}"),
     }
 }
 

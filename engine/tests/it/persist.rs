@@ -8,7 +8,7 @@ use crate::day::{Day, ELDER, NOTHING, at};
 
 fn busy() -> Day {
     let mut day = Day::new();
-    day.told(&Entry::Rules { elder: Some(ElderId(9)), at: at(0), set: vigil_engine::for_age(70) });
+    day.told(&Entry::Rules { elders: vec![ElderId(9)], at: at(0), set: vigil_engine::for_age(70) });
     day.reads(0, Metric::HeartRate, 140.0);
     day.reads(60, Metric::HeartRate, 140.0);
     day.reads(60, Metric::Spo2, 90.0);
@@ -48,7 +48,7 @@ fn damaged_bytes_are_refused_whole() {
         assert!(Engine::load(&bytes[..index]).is_err(), "cut at {index}");
     }
     let mut newer = bytes;
-    newer[4] = 4;
-    assert_eq!(Engine::load(&newer).unwrap_err(), BadState::Version { found: 4 });
+    newer[4] = 99;
+    assert_eq!(Engine::load(&newer).unwrap_err(), BadState::Version { found: 99 });
     assert_eq!(Engine::load(b"").unwrap_err(), BadState::NotAnEngine);
 }

@@ -110,7 +110,8 @@ fn log(lines: &[(u32, Line)]) -> Vec<Entry> {
             Line::Ages { aged } => Entry::Aged { aged: *aged, at: at(now), elders: vec![ElderId(*elder)] },
             Line::Rules { own, aged } => {
                 let set = if *aged { vigil_engine::for_age(80) } else { vigil_engine::default_rules() };
-                Entry::Rules { elder: own.then_some(ElderId(*elder)), at: at(now), set }
+                let elders = if *own { vec![ElderId(*elder)] } else { vec![] };
+                Entry::Rules { elders, at: at(now), set }
             }
         })
         .collect()

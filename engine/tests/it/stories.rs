@@ -351,7 +351,7 @@ fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
     };
     let mut day = Day::new();
     day.told(&ages(true, &[7, 8, 9]));
-    day.told(&Entry::Rules { elder: Some(ElderId(9)), at: at(0), set: vigil_engine::default_rules() });
+    day.told(&Entry::Rules { elders: vec![ElderId(9)], at: at(0), set: vigil_engine::default_rules() });
     assert_eq!(cuff(&mut day, 7, 10, 149.0), NOTHING);
     assert_eq!(cuff(&mut day, 6, 10, 140.0), ["P3 systolic_high"], "younger, or of unknown age");
     assert_eq!(cuff(&mut day, 9, 10, 140.0), ["P3 systolic_high"], "a doctor's own limits");
@@ -361,7 +361,7 @@ fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
     let mut day = Day { engine: vigil_engine::Engine::load(&day.engine.save()).unwrap(), seq: day.seq };
     assert_eq!(cuff(&mut day, 8, 30, 149.0), NOTHING);
     let set = RuleSet { version: 5, ..vigil_engine::default_rules() };
-    day.told(&Entry::Rules { elder: None, at: at(40), set });
+    day.told(&Entry::Rules { elders: vec![], at: at(40), set });
     assert_eq!(cuff(&mut day, 8, 50, 149.0), NOTHING);
     assert_eq!(day.engine.set_of(ElderId(8)).version, 5);
     day.told(&ages(false, &[8]));
@@ -389,7 +389,7 @@ fn new_rules_keep_what_still_holds_and_clear_what_has_no_rule() {
     day.reads(0, Metric::HeartRate, 140.0);
     day.reads(60, Metric::HeartRate, 140.0);
     day.reads(60, Metric::Glucose, 20.0);
-    let rules = |elder, set| Entry::Rules { elder, at: at(70), set };
+    let rules = |elder: Option<ElderId>, set| Entry::Rules { elders: elder.into_iter().collect(), at: at(70), set };
     assert_eq!(day.told(&rules(None, without("glucose_high"))), ["cleared glucose_high"]);
     assert_eq!(day.engine.present(), 1);
     assert_eq!(day.reads(80, Metric::HeartRate, 140.0), NOTHING, "the same alarm goes on");
@@ -411,7 +411,7 @@ fn an_elders_own_limits_judge_only_that_elder() {
             threshold.levels[0].limit = 125.0;
         }
     }
-    day.told(&Entry::Rules { elder: Some(ELDER), at: at(0), set });
+    day.told(&Entry::Rules { elders: vec![ELDER], at: at(0), set });
     for (elder, expected) in [(ELDER, vec!["P1 heart_rate_high"]), (ElderId(8), vec!["P2 heart_rate_high"])] {
         let mut told = Vec::new();
         for second in [10, 70] {
@@ -429,7 +429,7 @@ fn rules_that_fail_their_check_change_nothing() {
     let mut set = vigil_engine::default_rules();
     let again = set.rules[0].clone();
     set.rules.push(again);
-    assert_eq!(day.told(&Entry::Rules { elder: None, at: at(0), set }), NOTHING);
+    assert_eq!(day.told(&Entry::Rules { elders: vec![], at: at(0), set }), NOTHING);
     assert_eq!(day.engine.counters().rules_refused, 1);
     assert_eq!(day.event(1, 1, EventKind::Sos), ["P1 sos"]);
 }

@@ -31,7 +31,7 @@ impl Inner {
     /// Puts rules into force that passed their check. Running conditions go on as the engine's do at the server.
     pub(super) fn adopt(&mut self, rules: Pushed<EdgeRules>, at: Time) {
         let body = &rules.body;
-        let mut entries = vec![Entry::Rules { elder: None, at, set: body.default.clone() }];
+        let mut entries = vec![Entry::Rules { elders: Vec::new(), at, set: body.default.clone() }];
         let (aged, younger): (Vec<_>, Vec<_>) = body.elders.iter().partition(|elder| elder.aged);
         for (aged, elders) in [(true, aged), (false, younger)] {
             let elders: Vec<ElderId> = elders.iter().map(|elder| elder.elder).collect();
@@ -42,7 +42,7 @@ impl Inner {
             // Rules of their own that were taken back: an own set equal to the default.
             let had_own = self.engine.own_set(elder.elder).is_some();
             let set = elder.rules.clone().or_else(|| had_own.then(default));
-            entries.extend(set.map(|set| Entry::Rules { elder: Some(elder.elder), at, set }));
+            entries.extend(set.map(|set| Entry::Rules { elders: vec![elder.elder], at, set }));
         }
         for entry in entries {
             self.step(&entry);

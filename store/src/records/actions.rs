@@ -31,10 +31,10 @@ impl Records {
         self.act(alarm, &Act { by, key, action: "claim" }, |tx, person, view| {
             allow(person.role.watches_alarms())?;
             match view.handling {
-                Handling::Resolved | Handling::Closed => return Err(ActionError::AlreadyResolved),
+                Handling::Resolved | Handling::Closed | Handling::Void => return Err(ActionError::AlreadyResolved),
                 Handling::Engaged => return Err(taken_by(view)),
                 Handling::Claimed if !is_claimant(view, by) => return Err(taken_by(view)),
-                Handling::Claimed | Handling::Open => {}
+                Handling::Claimed | Handling::Open | Handling::Parked => {}
             }
             tx.execute(
                 "UPDATE alarm SET handling = 'claimed', claimed_by = ?2, claim_until = ?3, page_due_at = NULL \
@@ -52,9 +52,9 @@ impl Records {
     pub fn release(&self, alarm: AlarmId, by: PersonId, key: Option<&str>) -> Result<AlarmView, ActionError> {
         self.act(alarm, &Act { by, key, action: "release" }, |tx, person, view| {
             match view.handling {
-                Handling::Resolved | Handling::Closed => return Err(ActionError::AlreadyResolved),
+                Handling::Resolved | Handling::Closed | Handling::Void => return Err(ActionError::AlreadyResolved),
                 Handling::Claimed => {}
-                Handling::Open | Handling::Engaged => return Err(ActionError::NotAllowed),
+                Handling::Open | Handling::Engaged | Handling::Parked => return Err(ActionError::NotAllowed),
             }
             if !is_claimant(view, by) && person.role != Role::Administrator {
                 return Err(taken_by(view));

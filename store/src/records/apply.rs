@@ -97,6 +97,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
     }
     let (kind, detail) = match &transition.change {
         Change::Cancelled => (AlarmEventKind::Cancelled, serde_json::Value::Null),
+        Change::RemeasureAsked { kind, due } => (AlarmEventKind::RemeasureAsked, json!({ "kind": kind, "due": due })),
         Change::Worsened { priority, kind } => {
             (AlarmEventKind::Worsened, json!({ "priority": priority, "kind": kind }))
         }
@@ -125,7 +126,7 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
             set_condition(tx, alarm, Condition::Unknown)?;
             Ok(0)
         }
-        Change::Cancelled | Change::Sounded { .. } => Ok(0),
+        Change::Cancelled | Change::Sounded { .. } | Change::RemeasureAsked { .. } => Ok(0),
         Change::Raised { .. } | Change::StillPresent => {
             set_condition(tx, alarm, Condition::Present)?;
             // Handled, then nothing was heard, and now the values are back and no better.
@@ -147,7 +148,8 @@ fn unrecorded(tx: &mut Tx<'_>, transition: &Transition, key: &str, plan: Plan<'_
         | Change::DataLost
         | Change::StillPresent
         | Change::Sounded { .. }
-        | Change::Cancelled => return Ok(0),
+        | Change::Cancelled
+        | Change::RemeasureAsked { .. } => return Ok(0),
     };
     let raised = Raise { priority, kind, started_at: transition.at, late: !is_news(transition) };
     raise(tx, transition, key, raised, plan)
@@ -159,6 +161,12 @@ fn repeated_priority(tx: &Tx<'_>, transition: &Transition, kind: &AlarmKind) -> 
     Ok(match (rule.map(|rule| rule.test), kind) {
         (Some(Test::Event(test)), _) => test.priority,
         (Some(Test::Silence(test)), _) => test.priority,
+        (Some(Test::Trend(test)), _) => test.priority,
+        (Some(Test::Count(test)), _) => test.priority,
+        (Some(Test::Score(test)), AlarmKind::Score { at_least, .. }) => {
+            let level = test.levels.iter().find(|level| level.at_least == *at_least);
+            level.map_or(test.single_three.unwrap_or(Priority::P1), |level| level.priority)
+        }
         (Some(Test::Threshold(test)), AlarmKind::Threshold { limit, .. }) => {
             let same = |level: &&Level| (level.limit - limit).abs() < f64::EPSILON;
             test.levels.iter().find(same).map_or(Priority::P1, |level| level.priority)
@@ -180,6 +188,7 @@ fn change_key(transition: &Transition) -> String {
         Change::StillPresent => format!("{alarm}/present/{}", at.0),
         Change::Sounded { by, ok, .. } => format!("{alarm}/sounded/{by}/{ok}/{}", at.0),
         Change::Cancelled => format!("{alarm}/cancelled/{}", at.0),
+        Change::RemeasureAsked { .. } => format!("{alarm}/remeasure/{}", at.0),
     }
 }
 
@@ -250,6 +259,14 @@ impl Labels {
             }
             AlarmKind::Event { kind } => (kind.zh().to_owned(), kind.en().to_owned()),
             AlarmKind::Silence { .. } => ("无数据".to_owned(), "No data".to_owned()),
+            AlarmKind::Trend { metric, high, .. } => {
+                let (zh, en) = if *high { ("上升", "rising") } else { ("下降", "falling") };
+                (format!("{}{zh}", metric.info().zh), format!("{} {en}", metric.info().en))
+            }
+            AlarmKind::Score { .. } => ("NEWS2 评分".to_owned(), "NEWS2 score".to_owned()),
+            AlarmKind::Count { metric, .. } => {
+                (format!("{}多次异常", metric.info().zh), format!("{} abnormal several times", metric.info().en))
+            }
         };
         let latching = matches!(kind, AlarmKind::Event { kind } if kind.calls_for_help());
         Ok(Self { zh, en, latching })

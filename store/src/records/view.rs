@@ -200,7 +200,7 @@ impl AlarmView {
 
     /// Nobody has to do anything for it any more.
     pub fn is_done(&self) -> bool {
-        matches!(self.handling, Handling::Resolved | Handling::Closed)
+        matches!(self.handling, Handling::Resolved | Handling::Closed | Handling::Void)
     }
 
     /// Found in old data, to be looked at: it pages nobody. Calls for help and what a gateway sounded do, however late.

@@ -148,6 +148,7 @@ fn only_a_lesser_alarm_that_does_not_latch_closes_itself() {
         en: "test".into(),
         test: Test::Event(EventTest { event: EventKind::DeviceRemoved, priority: Priority::P3, repeat_within_s: 60 }),
         latching,
+        hours: None,
     };
     let rules = vec![rule("loose", false), rule("latched", true)];
     let set = RuleSet { name: "test".into(), version: 1, source: String::new(), rules };

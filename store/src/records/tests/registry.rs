@@ -69,7 +69,8 @@ fn rules_are_versioned_and_an_own_set_wins() {
     let records = &house.records;
     assert!(matches!(records.rules_for(house.elder), Err(Error::NotFound(_))));
     let test = Test::Event(EventTest { event: EventKind::Sos, priority: Priority::P1, repeat_within_s: 60 });
-    let rule = Rule { slug: "sos".into(), zh: "紧急呼叫".into(), en: "SOS".into(), test, latching: true };
+    let rule =
+        Rule { slug: "sos".into(), zh: "紧急呼叫".into(), en: "SOS".into(), test, hours: None, latching: true };
     let set = RuleSet { name: "shipped".into(), version: 3, source: "test".into(), rules: vec![rule] };
     assert_eq!(records.ensure_default_rules(&set).unwrap().set, set, "keeps the version it was shipped with");
     let changed = RuleSet { name: "newer".into(), ..set.clone() };

@@ -1,8 +1,18 @@
 //! Alarm rules as data. A rule set is named, versioned and says where its numbers come from; the engine only evaluates it.
+//!
+//! `kinds.rs` holds the kinds of tests beyond thresholds, events and silence; `hours.rs` the time of day; `v1.rs` the form of
+//! rule sets in journals of older versions.
+
+mod hours;
+mod kinds;
+pub(crate) mod v1;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{EventKind, Metric, Priority};
+
+pub use hours::{BadHours, Hours};
+pub use kinds::{Against, Confirm, Count, Score, ScoreLevel, ScoreName, Trend};
 
 /// The rules in force for one elder (or, as the default set, for everybody without rules of their own).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +37,12 @@ pub struct Rule {
     pub en: String,
     pub test: Test,
     /// The alarm stays on the list until a person resolves it, even when the condition clears.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub latching: bool,
+    /// Time of day in which this rule may raise; outside it the rule is asleep and a condition that stands goes on. `None`:
+    /// always. Rules about calls for help have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +51,9 @@ pub enum Test {
     Threshold(Threshold),
     Event(EventTest),
     Silence(Silence),
+    Trend(Trend),
+    Score(Score),
+    Count(Count),
 }
 
 /// One side of one metric, with one or more levels. Crossing a more urgent level worsens the same alarm.
@@ -49,6 +66,9 @@ pub struct Threshold {
     pub levels: Vec<Level>,
     /// Hysteresis in the metric's unit: cleared only when the value is inside the least urgent limit by this much.
     pub clear_margin: f64,
+    /// Of measurements made now and then: how a first bad value asks for a second one. `None`: it waits for `hold_s` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +105,9 @@ pub struct EventTest {
 pub struct Silence {
     pub after_s: u32,
     pub priority: Priority,
+    /// Only this metric counts as a sign of life ("no blood pressure for 3 days"). `None`: anything that is heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
 }
 
 /// Why a rule set is refused, with the rule it is about.
@@ -93,6 +116,10 @@ pub struct Silence {
 pub struct BadRule {
     pub rule: String,
     pub reason: String,
+}
+
+fn bad_of(rule: &str, reason: String) -> BadRule {
+    BadRule { rule: rule.to_owned(), reason }
 }
 
 impl Side {
@@ -157,7 +184,13 @@ impl RuleSet {
                 Test::Silence(silence) if silence.after_s < 60 => {
                     return bad(&rule.slug, "after_s must be at least 60".into());
                 }
+                Test::Event(test) if test.event.calls_for_help() && rule.hours.is_some() => {
+                    return bad(&rule.slug, "a call for help is heard at every hour: it has no hours".into());
+                }
                 Test::Silence(_) | Test::Event(_) => {}
+                Test::Trend(test) => test.check().map_err(|reason| bad_of(&rule.slug, reason))?,
+                Test::Score(test) => test.check().map_err(|reason| bad_of(&rule.slug, reason))?,
+                Test::Count(test) => test.check().map_err(|reason| bad_of(&rule.slug, reason))?,
             }
         }
         self.check_low_below_high()
@@ -200,7 +233,7 @@ impl Threshold {
     }
 
     fn check(&self, slug: &str) -> Result<(), BadRule> {
-        let bad = |reason: String| Err(BadRule { rule: slug.to_owned(), reason });
+        let bad = |reason: String| Err(bad_of(slug, reason));
         if self.levels.is_empty() {
             return bad("a threshold needs at least one level".into());
         }
@@ -221,6 +254,9 @@ impl Threshold {
             if level.hold_s > RuleSet::HOLD_S_MAX {
                 return bad(format!("hold_s is at most {}", RuleSet::HOLD_S_MAX));
             }
+        }
+        if let Some(confirm) = &self.confirm {
+            confirm.check(self).map_err(|reason| bad_of(slug, reason))?;
         }
         for pair in self.levels.windows(2) {
             let [urgent, lesser] = pair else { continue };
