@@ -1,12 +1,12 @@
 //! A small file that is replaced as a whole: what must outlive a restart and changes seldom.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::whole;
 
 /// The file, and who is writing it.
 #[derive(Clone, Debug)]
@@ -36,20 +36,11 @@ impl Kept {
         let text = serde_json::to_vec(content).unwrap_or_default();
         let _one = self.one.lock().await;
         let path = self.path.clone();
-        let saved = tokio::task::spawn_blocking(move || replace(&path, &text)).await;
+        let saved = tokio::task::spawn_blocking(move || whole::replace(&path, &text)).await;
         if let Ok(Err(error)) = saved {
             tracing::error!(path = %self.path.display(), %error, "cannot be saved");
         }
     }
-}
-
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! the outbox later is still there (a cursor named "lanes" keeps it from being trimmed) and is counted at the start. The
 //! epoch grows whenever the outbox is created, so numbers that begin again are never mistaken for old ones.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use mqtt::topic::Topic;
 use mqtt::wire;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, whole};
 
 /// Cursor that keeps entries until the numbers in them are in `lanes.json`.
 const CURSOR: &str = "lanes";
@@ -191,12 +190,5 @@ fn load(path: &Path) -> Option<Saved> {
 fn save(path: &Path, saved: &Saved) -> Result<(), Error> {
     let fault = |source| Error::Dir { path: path.to_owned(), source };
     let text = serde_json::to_vec(saved).map_err(|error| fault(error.into()))?;
-    let temporary = path.with_extension("tmp");
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(&text)?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&temporary, path)).map_err(fault)?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(fault)
+    whole::replace(path, &text).map_err(fault)
 }

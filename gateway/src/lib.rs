@@ -38,6 +38,7 @@ mod strips;
 mod timeline;
 pub mod waves;
 mod who;
+mod whole;
 
 pub use care::CareConfig;
 pub use config::{Config, Encoding, Link};

@@ -249,7 +249,10 @@ impl Shared {
                 if now.since_us(young.since) >= wait && young.accounted != Some(last) && *room < GAPS_PER_GATEWAY_MAX {
                     let open = self.undeclared(hole.lane, first, last)?;
                     for (first, last) in open.iter().take(GAPS_PER_GATEWAY_MAX - *room) {
-                        let mut watched = Watched::new(new_gap(hole.lane, first, last, now), now);
+                        let mut watched = Watched::new(
+                            Gap::found(hole.lane.gateway, (hole.lane.epoch, hole.lane.lane), (first, last), now),
+                            now,
+                        );
                         watched.change(true);
                         inner.watched.push(watched);
                         *room += 1;
@@ -415,25 +418,4 @@ impl Shared {
 
 fn patience(asks: u32) -> i64 {
     ASK_MIN_US.saturating_mul(1 << asks.saturating_sub(1).min(16)).min(ASK_MAX_US)
-}
-
-const fn new_gap(lane: LaneKey, first: u64, last: u64, now: Time) -> Gap {
-    Gap {
-        id: 0,
-        gateway: lane.gateway,
-        epoch: lane.epoch,
-        lane: lane.lane,
-        first,
-        last,
-        missing_first: first,
-        missing_last: last,
-        missing: last - first + 1,
-        lost: 0,
-        state: GapState::Open,
-        cause: None,
-        opened_at: now,
-        asks: 0,
-        asked_at: None,
-        closed_at: None,
-    }
 }

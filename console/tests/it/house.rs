@@ -74,26 +74,9 @@ impl House {
     /// A gap of the first gateway, and a loss it declared.
     pub(crate) fn gap(&self) -> i64 {
         use model::note::LossCause;
-        use store::records::{Gap, GapState, Loss};
+        use store::records::{Gap, Loss};
         let (gateway, now) = (model::GatewayId(1), self.clock.now());
-        let mut gaps = [Gap {
-            id: 0,
-            gateway,
-            epoch: 1,
-            lane: model::Lane::Vit,
-            first: 5,
-            last: 9,
-            missing_first: 5,
-            missing_last: 9,
-            missing: 5,
-            lost: 0,
-            state: GapState::Open,
-            cause: None,
-            opened_at: now,
-            asks: 0,
-            asked_at: None,
-            closed_at: None,
-        }];
+        let mut gaps = [Gap::found(gateway, (1, model::Lane::Vit), (5, 9), now)];
         self.records.gaps_save(&mut gaps).unwrap();
         let loss = Loss {
             gateway,

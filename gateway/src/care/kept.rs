@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::config::{Config, Encoding, Link};
 use crate::devices::{DeviceConfig, UnknownDevices};
-use crate::edge::write_whole;
 use crate::floods::FloodConfig;
+use crate::whole;
 
 const FILE: &str = "pushed.json";
 
@@ -75,7 +75,7 @@ impl Kept {
 
     /// Blocking.
     pub(crate) fn save(&self) -> io::Result<()> {
-        write_whole(&self.path, &serde_json::to_vec(self)?)
+        whole::replace(&self.path, &serde_json::to_vec(self)?)
     }
 
     /// The gateway's own configuration with what was pushed over it. The error is for people and holds no value.

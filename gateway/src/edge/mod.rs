@@ -33,10 +33,9 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant};
 
 pub use config::{Command, EdgeConfig, Gpio, Hook, Http};
-pub(crate) use owed::write as write_whole;
 
-use crate::Error;
 use crate::report::{Report, itself};
+use crate::{Error, whole};
 use hooks::Hooks;
 use owed::{List, Owed};
 
@@ -253,7 +252,7 @@ impl Inner {
     /// Writes the engine's state when it has moved. Blocking.
     fn save(&mut self, dir: &Path) {
         if std::mem::take(&mut self.moved)
-            && let Err(error) = owed::write(&dir.join(STATE_FILE), &self.engine.save())
+            && let Err(error) = whole::replace(&dir.join(STATE_FILE), &self.engine.save())
         {
             tracing::warn!(%error, "the state of the alarms at the edge cannot be written; tried again in a minute");
             self.moved = true;

@@ -1,14 +1,13 @@
 //! Alarms that somebody must hear of: owed until the server has the frame behind them, or until they were sounded here and
 //! that is said. On disk before anything else happens, so that no end of the process loses one.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use model::{AlarmId, AlarmKind, ElderId, Lane, Name, Note, Priority, Time};
 use mqtt::outbox::Outbox;
 use serde::{Deserialize, Serialize};
+
+use crate::whole;
 
 /// Alarms owed at most; beyond, the oldest is given up and counted. Each is a P1 of the last seconds or of a hook that fails.
 pub(crate) const OWED_MAX: usize = 64;
@@ -72,7 +71,7 @@ impl List {
                 tracing::error!(%error, "edge-owed.json cannot be read: alarms that were to be sounded may be lost");
                 Vec::new()
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 tracing::error!(%error, "edge-owed.json cannot be read: alarms that were to be sounded may be lost");
                 Vec::new()
@@ -98,20 +97,8 @@ impl List {
     /// Blocking.
     pub(crate) fn save(&self) {
         let bytes = serde_json::to_vec(&self.all).unwrap_or_default();
-        if let Err(error) = write(&self.path, &bytes) {
+        if let Err(error) = whole::replace(&self.path, &bytes) {
             tracing::error!(%error, "the list of alarms to be sounded cannot be written; it is in memory only");
         }
     }
-}
-
-/// A whole file or the old one, for this user alone: what the server pushed has keys and tokens in it.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("tmp");
-    // One that a crash has left behind keeps its mode.
-    let _none = std::fs::remove_file(&temporary);
-    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

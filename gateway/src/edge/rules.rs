@@ -7,7 +7,8 @@ use model::entry::Entry;
 use model::push::{EdgeRules, Pushed};
 use model::{ElderId, Time};
 
-use super::{Inner, owed};
+use super::Inner;
+use crate::whole;
 
 const FILE: &str = "rules.json";
 
@@ -24,7 +25,7 @@ pub(super) fn load(dir: &Path) -> Option<Pushed<EdgeRules>> {
 }
 
 pub(super) fn save(dir: &Path, rules: &Pushed<EdgeRules>) -> io::Result<()> {
-    owed::write(&dir.join(FILE), &serde_json::to_vec(rules)?)
+    whole::replace(&dir.join(FILE), &serde_json::to_vec(rules)?)
 }
 
 impl Inner {

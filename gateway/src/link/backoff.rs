@@ -11,20 +11,27 @@ const MAX: Duration = Duration::from_mins(1);
 /// Pauses of one link.
 #[derive(Debug)]
 pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
     next: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: FIRST }
+        Self::between(FIRST, MAX)
     }
 }
 
 impl Backoff {
+    /// Pauses of at most `first`, in the end of at most `longest`.
+    pub(crate) const fn between(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, next: first }
+    }
+
     /// The next pause: between half of the step and all of it. The step doubles.
     pub(crate) fn pause(&mut self) -> Duration {
         let step = self.next;
-        self.next = (step * 2).min(MAX);
+        self.next = (step * 2).min(self.longest);
         // Randomly seeded by the standard library: enough to tell gateways apart.
         let share = RandomState::new().hash_one(step) as f64 / u64::MAX as f64;
         step.mul_f64(0.5 + share / 2.0)
@@ -32,7 +39,7 @@ impl Backoff {
 
     /// The link came up: the next pause is a short one.
     pub(crate) const fn worked(&mut self) {
-        self.next = FIRST;
+        self.next = self.first;
     }
 }
 

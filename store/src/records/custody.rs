@@ -70,6 +70,30 @@ pub struct Gap {
     pub closed_at: Option<Time>,
 }
 
+impl Gap {
+    /// Frames `first` to `last` of a lane, found missing at `now`.
+    pub const fn found(gateway: GatewayId, (epoch, lane): (u32, Lane), (first, last): (u64, u64), now: Time) -> Self {
+        Self {
+            id: 0,
+            gateway,
+            epoch,
+            lane,
+            first,
+            last,
+            missing_first: first,
+            missing_last: last,
+            missing: last - first + 1,
+            lost: 0,
+            state: GapState::Open,
+            cause: None,
+            opened_at: now,
+            asks: 0,
+            asked_at: None,
+            closed_at: None,
+        }
+    }
+}
+
 /// Frames that will never come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {

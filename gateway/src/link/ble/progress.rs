@@ -1,13 +1,12 @@
 //! How far the stored records of each glucose meter have been fetched: the one thing this link keeps on disk.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use model::Name;
 
-use crate::Error;
+use crate::{Error, whole};
 
 const FILE: &str = "ble-records.json";
 
@@ -45,18 +44,9 @@ impl Progress {
         if before == next {
             return Ok(());
         }
-        let written = self.write(&all);
+        let text = serde_json::to_vec(&*all).map_err(std::io::Error::from);
+        let written = text.and_then(|text| whole::replace(&self.path, &text));
         written.map_err(|source| Error::Dir { path: self.path.clone(), source })
-    }
-
-    fn write(&self, all: &BTreeMap<Name, u16>) -> std::io::Result<()> {
-        let fresh = self.path.with_extension("json.new");
-        let mut file = std::fs::File::create(&fresh)?;
-        file.write_all(&serde_json::to_vec(all)?)?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &self.path)?;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::File::open(dir)?.sync_all()
     }
 }
 

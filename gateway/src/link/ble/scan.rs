@@ -18,33 +18,16 @@ use super::progress::Progress;
 use super::{Config, Context, advert, visit};
 use crate::Error;
 use crate::devices::Device;
+use crate::link::Backoff;
 
-/// Waits between attempts, shortest and longest.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// A life of at least so long was not a failure to begin.
+const LIFE_LONG: Duration = Duration::from_mins(1);
 /// BlueZ says nothing when it dies: it is asked for a sign of life this often.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Longest time BlueZ may take for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Pause when the search ended by itself.
 const SEARCH_PAUSE: Duration = Duration::from_secs(1);
-
-/// Waits that double until something works.
-pub(super) struct BackOff {
-    next: Duration,
-    longest: Duration,
-}
-
-impl BackOff {
-    pub(super) const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self { next: first, longest }
-    }
-
-    pub(super) fn wait(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = (wait * 2).min(self.longest);
-        wait
-    }
-}
 
 /// What the tasks of one adapter share.
 #[derive(Clone)]
@@ -58,23 +41,16 @@ pub(super) struct Shared {
 /// Runs until the gateway stops.
 pub(crate) async fn run(config: Config, context: Context) -> Result<(), Error> {
     let progress = Arc::new(Progress::open(&context.dir)?);
-    let mut back_off = BackOff::new(BACK_OFF);
+    let mut backoff = Backoff::default();
     while !context.stop.is_requested() {
         let began = Instant::now();
         let shared = Shared { context: context.clone(), progress: Arc::clone(&progress), stop: context.stop.child() };
         let Err(error) = serve(&config, &shared).await else { break };
-        tracing::warn!(link = context.name, %error, "bluetooth does not work");
-        context.figures.link(&context.name, |link| {
-            link.lost += u64::from(link.up);
-            link.up = false;
-            link.problem = Some(error.to_string());
-        });
-        if began.elapsed() > BACK_OFF.1 {
-            back_off = BackOff::new(BACK_OFF);
+        if began.elapsed() > LIFE_LONG {
+            backoff.worked();
         }
-        tokio::select! {
-            () = context.stop.requested() => {}
-            () = sleep(back_off.wait()) => {}
+        if !context.lost(&error.to_string(), &mut backoff).await {
+            break;
         }
     }
     Ok(())
@@ -103,8 +79,7 @@ async fn serve(config: &Config, shared: &Shared) -> bluer::Result<()> {
         bells.insert(address, bell);
         spawn(&mut tasks, shared, device, adapter.device(address)?, rung);
     }
-    shared.context.figures.link(&shared.context.name, |link| (link.up, link.problem) = (true, None));
-    tracing::info!(link = shared.context.name, devices = bells.len(), "bluetooth is up");
+    shared.context.up(None);
     let ended = search(&adapter, &bells, &shared.stop).await;
     // What the devices have said already is still handed over.
     shared.stop.request();

@@ -12,17 +12,18 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use super::records::Records;
 use super::repeats::Values;
-use super::scan::{BackOff, Shared};
+use super::scan::Shared;
 use super::signs::{Sign, Signs};
 use super::subscription::{GLUCOSE, RACP, Subscriptions, Value, codec_of};
 use crate::Error;
 use crate::devices::Device;
+use crate::link::Backoff;
 use crate::outlet::{DeviceKey, Heard, Refused};
 
 /// Waits after a visit that failed. Short: a cuff advertises for some ten seconds after a measurement.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+const VISIT_AGAIN: Backoff = Backoff::between(Duration::from_secs(1), Duration::from_secs(8));
 /// Wait after a visit to a device that has nothing for us: every visit costs its battery.
-const NOTHING_AGAIN: Duration = Duration::from_mins(10);
+const NOTHING_AGAIN: Backoff = Backoff::between(Duration::from_mins(10), Duration::from_mins(10));
 /// Time for connecting and for reading what the device has.
 const CONNECT_WITHIN: Duration = Duration::from_secs(40);
 /// Values handed over together: as many share the wait for the disk.
@@ -53,14 +54,14 @@ enum Fault {
 pub(super) async fn visits(shared: Shared, device: Arc<Device>, remote: bluer::Device, bell: watch::Receiver<()>) {
     let Ok(mut signs) = Signs::new(&remote, bell).await else { return };
     let mut visitor = Visitor { shared: &shared, device: &device, values: Values::default(), times: Vec::new() };
-    let mut back_off = BackOff::new(BACK_OFF);
+    let mut backoff = VISIT_AGAIN;
     while visitor.found(&remote, &mut signs).await {
         match visitor.visit(&remote, &mut signs).await {
-            Ok(()) => back_off = BackOff::new(BACK_OFF),
+            Ok(()) => backoff = VISIT_AGAIN,
             Err(error) => {
                 tracing::warn!(%error, "the visit failed");
                 if matches!(error, Fault::Nothing) {
-                    back_off = BackOff::new((NOTHING_AGAIN, NOTHING_AGAIN));
+                    backoff = NOTHING_AGAIN;
                 }
             }
         }
@@ -68,7 +69,7 @@ pub(super) async fn visits(shared: Shared, device: Arc<Device>, remote: bluer::D
         let _not_connected = remote.disconnect().await;
         tokio::select! {
             () = shared.stop.requested() => return,
-            () = sleep(back_off.wait()) => {}
+            () = sleep(backoff.pause()) => {}
         }
     }
 }

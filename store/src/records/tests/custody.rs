@@ -47,24 +47,7 @@ fn gaps_keep_their_number_and_stand_until_they_are_closed_for_a_while() {
     let records = &house.records;
     let site = records.create_site(&Name::new("s").unwrap()).unwrap();
     let (gateway, _) = records.create_gateway(site, &Name::new("g").unwrap(), Dialect::Vigil).unwrap();
-    let gap = Gap {
-        id: 0,
-        gateway,
-        epoch: 3,
-        lane: Lane::Vit,
-        first: 5,
-        last: 9,
-        missing_first: 5,
-        missing_last: 9,
-        missing: 5,
-        lost: 0,
-        state: GapState::Open,
-        cause: None,
-        opened_at: START,
-        asks: 0,
-        asked_at: None,
-        closed_at: None,
-    };
+    let gap = Gap::found(gateway, (3, Lane::Vit), (5, 9), START);
     let mut gaps = [gap.clone(), Gap { first: 20, last: 20, ..gap }];
     records.gaps_save(&mut gaps).unwrap();
     assert_eq!(records.gaps_standing(Time::MAX).unwrap(), gaps);
