@@ -328,10 +328,9 @@ where
     // Only after a restart of our own: at the first start a lock is another process.
     let mut relocks = 0;
     loop {
-        let dir = config.data_dir.clone();
-        let kept = tokio::task::spawn_blocking(move || care::Kept::load(&dir)).await.map_err(|_| Error::Ended)?;
+        let kept = load_kept(&config).await?;
         let problem = match kept.over(&config) {
-            Ok(effective) => match once(&config, effective, kept.clone(), &clock, &stats, &stop, &feed).await {
+            Ok(effective) => match once(&config, effective, kept, &clock, &stats, &stop, &feed).await {
                 Ok(Next::Stop) => return Ok(()),
                 Ok(Next::Reload) => {
                     relocks = RELOCKS_MAX;
@@ -343,13 +342,19 @@ where
                     tokio::time::sleep(RELOCK_WAIT).await;
                     continue;
                 }
-                Err(error) if !kept.trial => return Err(error),
+                // As it is now: a configuration that has passed its trial since is not taken back.
+                Err(error) if !load_kept(&config).await?.trial => return Err(error),
                 Err(error) => error.to_string(),
             },
             Err(problem) => problem,
         };
-        fall_back(&config, kept, &problem).await?;
+        fall_back(&config, &problem).await?;
     }
+}
+
+async fn load_kept(config: &Config) -> Result<care::Kept, Error> {
+    let dir = config.data_dir.clone();
+    tokio::task::spawn_blocking(move || care::Kept::load(&dir)).await.map_err(|_| Error::Ended)
 }
 
 /// What to do when the parts have ended.
@@ -360,8 +365,8 @@ enum Next {
 }
 
 /// What was pushed does not work with the gateway's own file as it is now: the file wins.
-async fn fall_back(own: &Config, kept: care::Kept, problem: &str) -> Result<(), Error> {
-    let mut next = kept;
+async fn fall_back(own: &Config, problem: &str) -> Result<(), Error> {
+    let mut next = load_kept(own).await?;
     next.fall_back(problem);
     if next.over(own).is_err() {
         tracing::error!(problem, "the pushed list of devices does not work; that of the gateway's own file counts");
@@ -388,7 +393,7 @@ async fn once(
     // The links end with the gateway, or when they are to be put together anew.
     let ending = Stop::new();
     let mut next = Next::Stop;
-    let watching = care.watch(&stats.uplink);
+    let watching = care.watch(|| stats.uplink.snapshot().connected);
     tokio::pin!(watching);
     let mut links = JoinSet::new();
     let fresh = core.lanes.lock().unwrap_or_else(PoisonError::into_inner).next()[Lane::Hist as usize] == 1;

@@ -1,5 +1,5 @@
 //! Remote care: what a gateway is to have is sent (`d/cfg`) when it is born and when it changes, until the gateway says in a
-//! note that it has it or why not.
+//! note that it has it or why not. A push that is not answered for long on a connection is sent again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,7 +72,7 @@ impl Shared {
         }
         let connected = |gateway: &GatewayId| self.door.load().as_ref().is_some_and(|door| door.is_connected(*gateway));
         for gateway in self.records.gateways_to_push()?.into_iter().filter(connected) {
-            self.send_wanted(gateway, |one| !one.sent)?;
+            self.send_wanted(gateway, |one| one.due)?;
         }
         Ok(())
     }

@@ -74,6 +74,14 @@ impl Running {
         Self { stop, stats, task }
     }
 
+    /// As [`until`]. A gateway that ends meanwhile says how.
+    async fn until(&mut self, what: &str, is: impl FnMut() -> bool) {
+        tokio::select! {
+            () = until(what, is) => {}
+            ended = &mut self.task => panic!("{what}: the gateway ended: {ended:?}"),
+        }
+    }
+
     async fn stop(self) {
         self.stop.request();
         self.task.await.unwrap().unwrap();
@@ -262,26 +270,26 @@ async fn a_gateway_is_cared_for_from_afar_and_falls_back_to_what_works() {
 
     // Saved before the gateway was ever seen, or while it is connected: it comes.
     let devices = push(Push::Devices, r#"[{"name":"cuff-1","codec":"ble:2a35","address":"A4:C1:38:56:53:84"}]"#);
-    tokio::select! {
-        () = until("the list is not applied", || applied(&records, id, Push::Devices) == Some(devices)) => {}
-        ended = &mut gateway.task => panic!("{ended:?}"),
-    }
+    gateway.until("the list is not applied", || applied(&records, id, Push::Devices) == Some(devices)).await;
 
     // A configuration is in force when it has connected.
     let good = push(Push::Config, r#"{"flush_ms":100}"#);
-    until("the configuration is not applied", || applied(&records, id, Push::Config) == Some(good)).await;
+    gateway.until("the configuration is not applied", || applied(&records, id, Push::Config) == Some(good)).await;
 
     // One that says nonsense, or what nobody may push, is refused whole, and without the value.
     for (body, expected) in [(r#"{"token":"geheim"}"#, "token"), (r#"{"port":"geheim"}"#, "not of the form")] {
         push(Push::Config, body);
-        until("it is not refused", || refused(Push::Config).is_some()).await;
+        gateway.until("it is not refused", || refused(Push::Config).is_some()).await;
         let reason = refused(Push::Config).unwrap();
         assert!(reason.contains(expected) && !reason.contains("geheim"), "{reason}");
     }
 
     // One that does not connect is taken back.
     let bad = push(Push::Config, r#"{"port":1}"#);
-    until("it is not taken back", || refused(Push::Config).is_some_and(|reason| reason.contains("did not connect")))
+    gateway
+        .until("it is not taken back", || {
+            refused(Push::Config).is_some_and(|reason| reason.contains("did not connect"))
+        })
         .await;
     assert_eq!(applied(&records, id, Push::Config), Some(good));
     let state = records.push_states().unwrap().into_iter().find(|state| state.what == Push::Config).unwrap();
@@ -292,7 +300,7 @@ async fn a_gateway_is_cared_for_from_afar_and_falls_back_to_what_works() {
     let device = records.ensure_device(id, &name("band-009")).unwrap();
     let second = records.elders("", 10).unwrap().pop().unwrap().id;
     records.bind(device, second, Clock::system().now(), None).unwrap();
-    until("the new binding is not told", || applied(&records, id, Push::Rules) > Some(before)).await;
+    gateway.until("the new binding is not told", || applied(&records, id, Push::Rules) > Some(before)).await;
     gateway.stop().await;
     server.stop().await;
 }

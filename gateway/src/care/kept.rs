@@ -34,9 +34,12 @@ pub(crate) struct Kept {
     /// What was in force before it.
     #[serde(default)]
     pub(crate) before: Option<Version>,
-    /// A version that did not work, and why: to be told.
+    /// The last version that did not work, and why. It is not tried again.
     #[serde(default)]
     pub(crate) failed: Option<(u64, String)>,
+    /// The server was told so.
+    #[serde(default)]
+    pub(crate) told: bool,
 }
 
 /// The keys that may be pushed. Not among them: who the gateway is, its token, where its data lie, and programs to run.
@@ -78,6 +81,11 @@ impl Kept {
         whole::replace(&self.path, &serde_json::to_vec(self)?)
     }
 
+    /// Version of the configuration that has to connect.
+    pub(crate) fn on_trial(&self) -> Option<u64> {
+        self.config.as_ref().filter(|_| self.trial).map(|config| config.version)
+    }
+
     /// The gateway's own configuration with what was pushed over it. The error is for people and holds no value.
     pub(crate) fn over(&self, own: &Config) -> Result<Config, String> {
         let mut config = own.clone();
@@ -103,6 +111,7 @@ impl Kept {
                 "a pushed configuration does not work; the one before is back"
             );
             self.failed = Some((failed.version, reason.to_owned()));
+            self.told = false;
         }
         self.config = self.before.take();
         self.trial = false;

@@ -4,10 +4,15 @@
 //! - Rules take force at once. A new list of devices or a new configuration restarts the links and the uplink, not the
 //!   process.
 //! - A configuration is on trial until it has connected; if it has not in time, the one before comes back and the server is
-//!   told. That also holds when the process ends meanwhile.
+//!   told. That also holds when the process ends meanwhile. Only the parts that were put together with it can pass it: the
+//!   connection of the configuration before says nothing about it.
+//! - A version that has failed is not tried again: it is answered with why. The server sends it once more when it is born
+//!   before it has read the answer.
 //! - What is pushed is checked whole before anything changes. Its values never reach a log or an answer.
 
 mod kept;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,6 +67,8 @@ pub(crate) struct Care {
     /// As the gateway's own file has it.
     own: Config,
     kept: Mutex<Kept>,
+    /// Version of the configuration that these parts run with, while it is on trial.
+    on_trial: Option<u64>,
     edge: Arc<Edge>,
     inlet: Inlet,
     reload: Notify,
@@ -69,7 +76,8 @@ pub(crate) struct Care {
 
 impl Care {
     pub(crate) fn new(own: Config, kept: Kept, edge: Arc<Edge>, inlet: Inlet) -> Self {
-        Self { own, kept: Mutex::new(kept), edge, inlet, reload: Notify::new() }
+        let on_trial = kept.on_trial();
+        Self { own, kept: Mutex::new(kept), on_trial, edge, inlet, reload: Notify::new() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -145,6 +153,11 @@ impl Care {
         let body = serde_json::from_str(text).map_err(|error| without_values(&error))?;
         let version = Version { version: push.version, body };
         let mut kept = self.kept();
+        if let (Push::Config, Some((_, reason))) =
+            (push.what, kept.failed.as_ref().filter(|(it, _)| *it == push.version))
+        {
+            return Err(reason.clone());
+        }
         let mut next = kept.clone();
         match push.what {
             Push::Devices if kept.devices.as_ref() == Some(&version) => return Ok(Outcome::InForce),
@@ -167,44 +180,52 @@ impl Care {
         Ok(if trial { Outcome::OnTrial } else { Outcome::Restart })
     }
 
-    /// Tells of a configuration that failed, and watches one on trial. Resolves when it has failed too.
-    pub(crate) async fn watch(&self, uplink: &uplink::Stats) {
-        let failed = self.kept().failed.clone();
-        if let Some((version, reason)) = failed {
-            self.say(Note::Refused { what: Push::Config, version, reason }).await;
-            self.settle(|kept| kept.failed = None);
-        }
-        let on_trial = self.kept().trial;
-        if !on_trial {
-            return std::future::pending().await;
-        }
-        let connected = async {
-            while !uplink.snapshot().connected {
+    /// Tells of a configuration that failed, and watches the one on trial. Resolves when that has failed too.
+    pub(crate) async fn watch(&self, connected: impl Fn() -> bool) {
+        self.tell_failed().await;
+        let Some(version) = self.on_trial else { return std::future::pending().await };
+        let connects = async {
+            while !connected() {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(self.own.care.trial_s), connected).await.is_err() {
+        let limit = Duration::from_secs(self.own.care.trial_s);
+        let passed = tokio::time::timeout(limit, connects).await.is_ok();
+        // Another may have been pushed meanwhile: it has a trial of its own when the parts have started anew.
+        let mine = |kept: &Kept| kept.on_trial() == Some(version);
+        if !passed {
             let reason = format!("it did not connect within {} s", self.own.care.trial_s);
-            return self.settle(|kept| kept.fall_back(&reason));
+            self.settle(mine, |kept| kept.fall_back(&reason));
+            return;
         }
-        self.settle(|kept| {
+        let settled = self.settle(mine, |kept| {
             kept.trial = false;
             kept.before = None;
         });
-        let version = self.kept().config.as_ref().map(|config| config.version);
-        if let Some(version) = version {
+        if settled {
             self.say(Note::Applied { what: Push::Config, version }).await;
         }
         std::future::pending::<()>().await;
     }
 
-    /// A small file, seldom written.
-    fn settle(&self, change: impl FnOnce(&mut Kept)) {
+    async fn tell_failed(&self) {
+        let untold = Some(&*self.kept()).filter(|kept| !kept.told).and_then(|kept| kept.failed.clone());
+        let Some((version, reason)) = untold else { return };
+        self.say(Note::Refused { what: Push::Config, version, reason }).await;
+        self.settle(|kept| kept.failed.as_ref().is_some_and(|(it, _)| *it == version), |kept| kept.told = true);
+    }
+
+    /// Changes what is kept if it is still as expected. False: it is not. A small file, seldom written.
+    fn settle(&self, expected: impl FnOnce(&Kept) -> bool, change: impl FnOnce(&mut Kept)) -> bool {
         let mut kept = self.kept();
+        if !expected(&kept) {
+            return false;
+        }
         change(&mut kept);
         if let Err(error) = kept.save() {
             tracing::error!(%error, "what the server pushed cannot be written");
         }
+        true
     }
 }
 

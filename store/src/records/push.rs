@@ -4,6 +4,7 @@
 //! the checksum is kept.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use model::note::Push;
 use model::push::{EdgeDevice, EdgeElder, EdgeRules, PUSH_BYTES_MAX};
@@ -21,6 +22,17 @@ use super::{Records, Tx, rows};
 const VERSIONS_KEPT: i64 = 10;
 /// Characters of a gateway's reason that are kept.
 const REASON_CHARS_MAX: usize = 300;
+/// A push that was handed to a connection and not answered within this time is sent again: the connection may have ended
+/// under it, or the gateway's answer was lost.
+const UNANSWERED: Duration = Duration::from_mins(2);
+/// After this time a version is only sent at births.
+const SENT_AGAIN_FOR: Duration = Duration::from_hours(24);
+
+/// Of a row `p`: see [`PushWanted::due`].
+const DUE: &str = "(p.acked_at IS NULL AND (p.sent_at IS NULL OR (p.sent_at <= ?1 AND p.saved_at > ?2)))";
+/// Of a row `p`: the newest of its kind.
+const NEWEST: &str =
+    "p.version = (SELECT MAX(o.version) FROM gateway_push o WHERE o.gateway = p.gateway AND o.what = p.what)";
 
 /// A version a gateway is to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +41,8 @@ pub struct PushWanted {
     pub version: u64,
     /// JSON; empty for rules.
     pub body: String,
-    /// It was handed to the gateway's connection at least once.
-    pub sent: bool,
+    /// It is to be sent to a gateway that is connected: not handed to a connection yet, or for too long without an answer.
+    pub due: bool,
     /// The gateway said that it has it.
     pub applied: bool,
 }
@@ -74,18 +86,18 @@ impl Records {
 
     /// The newest version of each kind that the gateway has not refused.
     pub fn push_wanted(&self, gateway: GatewayId) -> Result<Vec<PushWanted>> {
+        let [unanswered, saved] = self.due_limits();
         self.read(|conn| {
-            let mut query = conn.prepare_cached(
-                "SELECT p.what, p.version, p.body, p.sent_at IS NOT NULL, p.acked_at IS NOT NULL FROM gateway_push p WHERE p.gateway = ?1 \
-                 AND p.refused IS NULL AND p.version = (SELECT MAX(o.version) FROM gateway_push o \
-                 WHERE o.gateway = p.gateway AND o.what = p.what) ORDER BY p.what",
-            )?;
-            rows(query.query([gateway.0])?, |row| {
+            let mut query = conn.prepare_cached(&format!(
+                "SELECT p.what, p.version, p.body, {DUE}, p.acked_at IS NOT NULL FROM gateway_push p \
+                 WHERE p.gateway = ?3 AND p.refused IS NULL AND {NEWEST} ORDER BY p.what",
+            ))?;
+            rows(query.query(params![unanswered, saved, gateway.0])?, |row| {
                 Ok(PushWanted {
                     what: word("push", Push::parse, row.get(0)?)?,
                     version: row.get::<_, i64>(1)? as u64,
                     body: row.get(2)?,
-                    sent: row.get(3)?,
+                    due: row.get(3)?,
                     applied: row.get(4)?,
                 })
             })
@@ -155,15 +167,21 @@ impl Records {
         })
     }
 
-    /// Gateways for which something new was saved and not sent yet.
+    /// Gateways for which something is due ([`PushWanted::due`]).
     pub fn gateways_to_push(&self) -> Result<Vec<GatewayId>> {
+        let limits = self.due_limits();
         self.read(|conn| {
-            let mut query = conn.prepare_cached(
-                "SELECT DISTINCT p.gateway FROM gateway_push p WHERE p.sent_at IS NULL AND p.refused IS NULL AND p.version = \
-                 (SELECT MAX(o.version) FROM gateway_push o WHERE o.gateway = p.gateway AND o.what = p.what) ORDER BY 1",
-            )?;
-            rows(query.query([])?, |row| Ok(GatewayId(row.get(0)?)))
+            let mut query = conn.prepare_cached(&format!(
+                "SELECT DISTINCT p.gateway FROM gateway_push p WHERE {DUE} AND p.refused IS NULL AND {NEWEST} ORDER BY 1",
+            ))?;
+            rows(query.query(limits)?, |row| Ok(GatewayId(row.get(0)?)))
         })
+    }
+
+    /// The parameters of [`DUE`].
+    fn due_limits(&self) -> [i64; 2] {
+        let before = |time: Duration| self.now().plus_us(-(time.as_micros() as i64)).0;
+        [before(UNANSWERED), before(SENT_AGAIN_FOR)]
     }
 
     /// The rules of these gateways as they are now.
