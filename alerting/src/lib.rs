@@ -14,7 +14,7 @@ mod config;
 mod error;
 mod follow;
 mod pager;
-mod roster;
+pub mod roster;
 mod rules;
 mod secret;
 mod stats;

@@ -5,4 +5,5 @@ mod alarms;
 mod exactly_once;
 mod pages;
 mod receiver;
+mod roster;
 mod world;
