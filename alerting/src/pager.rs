@@ -161,9 +161,12 @@ impl Pager {
             attempt: job.attempts + 1,
             priority: job.alarm.priority,
             kind: job.alarm.rule.clone(),
+            title_zh: job.alarm.rule_zh.clone(),
+            title_en: job.alarm.rule_en.clone(),
             elder: job.alarm.elder_name.as_deref().map(model::mask::name).unwrap_or_default(),
             at: job.alarm.started_at,
             ack_url: format!("{}/phone/pages/{}", self.public_url, job.page),
+            code: None,
         }
     }
 

@@ -23,11 +23,16 @@ pub(crate) struct Message {
     pub(crate) priority: Priority,
     /// Slug of the rule: `sos`, `spo2_low`.
     pub(crate) kind: String,
+    /// The rule's labels: 紧急呼叫, SOS.
+    pub(crate) title_zh: String,
+    pub(crate) title_en: String,
     /// Masked name.
     pub(crate) elder: String,
     /// When the condition began.
     pub(crate) at: Time,
     pub(crate) ack_url: String,
+    /// Digits by which the person, or a dispatcher for them, says "I have it" where no link is possible.
+    pub(crate) code: Option<String>,
 }
 
 /// Whom one page goes to. One recipient a request: a partial success never has to be untangled.
