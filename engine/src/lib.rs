@@ -14,6 +14,7 @@ mod event;
 mod hash;
 pub mod judge;
 mod late;
+mod layers;
 mod live;
 mod plan;
 mod saved;
@@ -25,6 +26,7 @@ mod track;
 pub use counters::Counters;
 pub use defaults::{default_rules, for_age};
 pub use engine::Engine;
+pub use layers::shipped_layers;
 pub use saved::BadState;
 
 /// A reading or event older than this when it was received is late: judged, never as live (10 minutes).

@@ -167,12 +167,30 @@ impl Serialize for Metric {
     }
 }
 
+/// A word that is no metric, and where to find those that are.
+struct Unknown<'a>(&'a str);
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word: String = self.0.chars().take(64).collect();
+        write!(f, "unknown metric {word:?}; GET /api/metrics lists them all")?;
+        let near = Metric::ALL.iter().filter(|metric| {
+            let slug = metric.slug();
+            slug.contains(word.as_str()) || slug.split('_').any(|part| part.len() > 3 && word.contains(part))
+        });
+        for (nth, metric) in near.take(4).enumerate() {
+            write!(f, "{}{metric}", if nth == 0 { "; near: " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 impl<'de> Deserialize<'de> for Metric {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         if d.is_human_readable() {
             let slug = std::borrow::Cow::<'de, str>::deserialize(d)?;
-            Self::from_slug(&slug).ok_or_else(|| D::Error::custom(format!("unknown metric {slug:?}")))
+            Self::from_slug(&slug).ok_or_else(|| D::Error::custom(Unknown(&slug)))
         } else {
             let id = u16::deserialize(d)?;
             Self::from_id(id).ok_or_else(|| D::Error::custom(format!("unknown metric id {id}")))

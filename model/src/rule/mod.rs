@@ -1,10 +1,11 @@
 //! Alarm rules as data. A rule set is named, versioned and says where its numbers come from; the engine only evaluates it.
 //!
-//! `kinds.rs` holds the kinds of tests beyond thresholds, events and silence; `hours.rs` the time of day; `v1.rs` the form of
-//! rule sets in journals of older versions.
+//! `kinds.rs` holds the kinds of tests beyond thresholds, events and silence; `hours.rs` the time of day; `saving.rs` what is
+//! asked of a set that a person saves, beyond what the engine needs; `v1.rs` the form of rule sets in journals of older versions.
 
 mod hours;
 mod kinds;
+mod saving;
 pub(crate) mod v1;
 
 use serde::{Deserialize, Serialize};
@@ -110,16 +111,29 @@ pub struct Silence {
     pub metric: Option<Metric>,
 }
 
-/// Why a rule set is refused, with the rule it is about.
+/// Why a rule set is refused, with the rule (and level) it is about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("rule {rule:?}: {reason}")]
 pub struct BadRule {
     pub rule: String,
+    pub level: Option<Priority>,
     pub reason: String,
 }
 
+impl std::fmt::Display for BadRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.level {
+            Some(level) => write!(f, "rule {:?}, level {}: {}", self.rule, level.slug(), self.reason),
+            None => write!(f, "rule {:?}: {}", self.rule, self.reason),
+        }
+    }
+}
+
 fn bad_of(rule: &str, reason: String) -> BadRule {
-    BadRule { rule: rule.to_owned(), reason }
+    BadRule { rule: rule.to_owned(), level: None, reason }
+}
+
+fn bad_level(rule: &str, level: Priority, reason: String) -> BadRule {
+    BadRule { rule: rule.to_owned(), level: Some(level), reason }
 }
 
 impl Side {
@@ -168,7 +182,7 @@ impl RuleSet {
 
     /// Checks what the type system cannot: order of levels, plausibility of limits, unique slugs, low below high.
     pub fn check(&self) -> Result<(), BadRule> {
-        let bad = |rule: &str, reason: String| Err(BadRule { rule: rule.to_owned(), reason });
+        let bad = |rule: &str, reason: String| Err(bad_of(rule, reason));
         if self.rules.len() > Self::RULES_MAX {
             return bad(&self.name, format!("a set holds at most {} rules", Self::RULES_MAX));
         }
@@ -209,7 +223,13 @@ impl RuleSet {
                 if low.outermost() >= high.outermost() {
                     return Err(BadRule {
                         rule: low_rule.slug.clone(),
-                        reason: format!("its limit {} is not below that of {:?}", low.outermost(), high_rule.slug),
+                        level: low.levels.last().map(|level| level.priority),
+                        reason: format!(
+                            "its limit {} is not below the limit {} of {:?}: a value would be too low and too high at once",
+                            low.outermost(),
+                            high.outermost(),
+                            high_rule.slug
+                        ),
                     });
                 }
             }
@@ -243,16 +263,12 @@ impl Threshold {
         for level in &self.levels {
             if !self.metric.is_plausible(level.limit) {
                 let range = &self.metric.info().plausible;
-                return bad(format!(
-                    "limit {} is outside {}..={} of {}",
-                    level.limit,
-                    range.start(),
-                    range.end(),
-                    self.metric
-                ));
+                let (from, to) = (range.start(), range.end());
+                let reason = format!("limit {} is outside {from}..={to} of {}", level.limit, self.metric);
+                return Err(bad_level(slug, level.priority, reason));
             }
             if level.hold_s > RuleSet::HOLD_S_MAX {
-                return bad(format!("hold_s is at most {}", RuleSet::HOLD_S_MAX));
+                return Err(bad_level(slug, level.priority, format!("hold_s is at most {}", RuleSet::HOLD_S_MAX)));
             }
         }
         if let Some(confirm) = &self.confirm {
@@ -264,7 +280,11 @@ impl Threshold {
                 && urgent.limit.total_cmp(&lesser.limit).is_ne()
                 && self.side.is_beyond(urgent.limit, lesser.limit);
             if !ordered {
-                return bad("levels go from the most urgent to the least, each limit inside the one before".into());
+                let reason = format!(
+                    "levels go from the most urgent to the least, each limit inside the one before: {} is not inside {}",
+                    lesser.limit, urgent.limit
+                );
+                return Err(bad_level(slug, lesser.priority, reason));
             }
         }
         Ok(())
