@@ -40,6 +40,8 @@ pub(crate) const HANDLERS: Access = Access::Roles(&[Role::Dispatcher, Role::Doct
 pub(crate) const RULE_MAKERS: Access = Access::Roles(&[Role::Doctor, Role::Administrator]);
 /// Those who may say whose a measurement is: who treats elders, and who runs the cabins.
 pub(crate) const ATTRIBUTORS: Access = Access::Roles(&[Role::Doctor, Role::Nurse, Role::Administrator]);
+/// Those who answer for the service.
+pub(crate) const LEADERS: Access = Access::Roles(&[Role::Supervisor, Role::Administrator]);
 pub(crate) const ADMINISTRATOR: Access = Access::Roles(&[Role::Administrator]);
 
 /// The person behind a request.

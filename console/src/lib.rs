@@ -21,6 +21,7 @@ mod guard;
 mod input;
 mod looks;
 mod measurements;
+mod numbers;
 mod operations;
 mod pages;
 mod ring;

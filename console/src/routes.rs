@@ -6,11 +6,11 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post, put};
 use model::people::Role;
 
-use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, RULE_MAKERS, admit};
+use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, LEADERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, gateways, guard, measurements, operations, pages, rules, session, stream,
-    trend, waveforms, web,
+    App, alarms, custody, demo, elders, gateways, guard, measurements, numbers, operations, pages, rules, session,
+    stream, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -59,6 +59,8 @@ fn table() -> Vec<Route> {
         route("POST", "/api/quarantine/{id}/replay", ADMINISTRATOR, post(operations::replay)),
         route("GET", "/api/custody", ADMINISTRATOR, get(custody::list)),
         route("POST", "/api/custody/{id}/ask", ADMINISTRATOR, post(custody::ask)),
+        route("GET", "/api/numbers", LEADERS, get(numbers::report)),
+        route("GET", "/api/numbers.csv", LEADERS, get(numbers::csv)),
         route("GET", "/api/metrics", ALL, get(operations::words)),
         route("GET", "/api/health", Access::Public, get(operations::health)),
         route("GET", "/metrics", Access::Loopback, get(operations::figures)),

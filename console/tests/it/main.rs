@@ -11,6 +11,7 @@ mod elders;
 mod gateways;
 mod house;
 mod measurements;
+mod numbers;
 mod roles;
 mod security;
 mod sessions;

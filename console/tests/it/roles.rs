@@ -49,6 +49,8 @@ const ROWS: &[Row] = &[
     Row("POST", "/api/quarantine/{id}/replay", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/custody", [401, 403, 403, 403, 403, 200]),
     Row("POST", "/api/custody/{id}/ask", [401, 403, 403, 403, 403, 200]),
+    Row("GET", "/api/numbers", [401, 403, 403, 403, 403, 200]),
+    Row("GET", "/api/numbers.csv", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/metrics", [401, 200, 200, 200, 200, 200]),
     Row("GET", "/api/health", [200, 200, 200, 200, 200, 200]),
     // Asked from this machine; from elsewhere: `security.rs`.
