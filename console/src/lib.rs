@@ -19,6 +19,7 @@ mod error;
 mod gateways;
 mod guard;
 mod input;
+mod judge;
 mod looks;
 mod measurements;
 mod numbers;

@@ -9,8 +9,8 @@ use model::people::Role;
 use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, LEADERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, gateways, guard, measurements, numbers, operations, pages, rules, session,
-    stream, trend, waveforms, web,
+    App, alarms, custody, demo, elders, gateways, guard, judge, measurements, numbers, operations, pages, rules,
+    session, stream, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -42,6 +42,8 @@ fn table() -> Vec<Route> {
         route("GET", "/api/elders/{id}/strip", ALL, get(waveforms::strip)),
         route("GET", "/api/elders/{id}/rules", ALL, get(rules::get)),
         route("PUT", "/api/elders/{id}/rules", RULE_MAKERS, put(rules::put)),
+        route("POST", "/api/elders/{id}/judge", RULE_MAKERS, post(judge::elder)),
+        route("POST", "/api/teams/{id}/judge", RULE_MAKERS, post(judge::team)),
         route("GET", "/api/pages", CARE, get(pages::list)),
         route("GET", "/api/pages/{id}", CARE, get(pages::detail)),
         route("POST", "/api/pages/{id}/accept", CARE, post(pages::accept)),

@@ -78,7 +78,7 @@ pub(crate) async fn put(
     saved.await?.map(Json)
 }
 
-fn refused(error: RuleChangeError) -> ApiError {
+pub(crate) fn refused(error: RuleChangeError) -> ApiError {
     match error {
         RuleChangeError::Bad(bad) => ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ingest", &["mqtt", "store", "journal", "runtime", "model"]),
     ("gateway", &["codec", "mqtt", "engine", "journal", "runtime", "model"]),
     ("alerting", &["engine", "store", "journal", "runtime", "model"]),
-    ("console", &["alerting", "store", "runtime", "model"]),
+    ("console", &["alerting", "engine", "store", "runtime", "model"]),
     ("config", &["alerting", "console", "engine", "gateway", "ingest", "journal", "mqtt", "runtime", "store", "model"]),
 ];
 

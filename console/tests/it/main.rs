@@ -10,6 +10,7 @@ mod demo;
 mod elders;
 mod gateways;
 mod house;
+mod judge;
 mod measurements;
 mod numbers;
 mod roles;

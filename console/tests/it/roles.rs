@@ -49,6 +49,8 @@ const ROWS: &[Row] = &[
     Row("POST", "/api/quarantine/{id}/replay", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/custody", [401, 403, 403, 403, 403, 200]),
     Row("POST", "/api/custody/{id}/ask", [401, 403, 403, 403, 403, 200]),
+    Row("POST", "/api/elders/{id}/judge", [401, 403, 200, 403, 403, 200]),
+    Row("POST", "/api/teams/{id}/judge", [401, 403, 200, 403, 403, 200]),
     Row("GET", "/api/numbers", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/numbers.csv", [401, 403, 403, 403, 403, 200]),
     Row("GET", "/api/metrics", [401, 200, 200, 200, 200, 200]),
@@ -67,6 +69,7 @@ fn body_for(path: &str) -> Value {
         "/api/alarms/{id}/resolve" => json!({ "outcome": "true_handled", "note": "" }),
         "/api/alarms/{id}/note" => json!({ "note": "家属已到" }),
         "/api/elders/{id}/rules" => json!({ "set": rules(170.0), "reason": "matrix" }),
+        "/api/elders/{id}/judge" | "/api/teams/{id}/judge" => json!({ "set": rules(170.0), "days": 1 }),
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
         "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
@@ -88,6 +91,8 @@ fn concrete(house: &House, path: &str) -> String {
     } else if path.starts_with("/api/quarantine/") {
         let at = house.clock.now();
         house.records.quarantine_put(model::GatewayId(1), "v1/up", b"?", "test", at).unwrap().to_string()
+    } else if path.starts_with("/api/teams/") {
+        house.records.elder(house.wang).unwrap().unwrap().team.unwrap().id.to_string()
     } else if path.starts_with("/api/custody/") {
         house.gap().to_string()
     } else {
