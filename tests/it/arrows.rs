@@ -10,12 +10,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("journal", &["runtime", "model"]),
     ("engine", &["model"]),
-    ("store", &["runtime", "model"]),
+    ("rota", &["model"]),
+    ("store", &["rota", "runtime", "model"]),
     ("mqtt", &["journal", "runtime", "model"]),
     ("ingest", &["mqtt", "store", "journal", "runtime", "model"]),
     ("gateway", &["codec", "mqtt", "engine", "journal", "runtime", "model"]),
-    ("alerting", &["engine", "store", "journal", "runtime", "model"]),
-    ("console", &["alerting", "engine", "store", "runtime", "model"]),
+    ("alerting", &["engine", "store", "rota", "journal", "runtime", "model"]),
+    ("console", &["alerting", "engine", "store", "rota", "runtime", "model"]),
     ("config", &["alerting", "console", "engine", "gateway", "ingest", "journal", "mqtt", "runtime", "store", "model"]),
 ];
 
