@@ -34,7 +34,7 @@ fn on_call(records: &Records, alarm: &AlarmView) -> Vec<PersonId> {
 }
 
 fn page(person: PersonId) -> NewPage {
-    NewPage { person, channel: channel::FIRST.to_owned(), due_at: None }
+    NewPage::to(person, channel::FIRST)
 }
 
 /// Who a step's target means for this alarm at `at`, in the order in which they are to be paged; resolved anew at every call.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::people::Duty;
 use crate::rule::Hours;
-use crate::{PersonId, Priority, TeamId};
+use crate::{Handling, PersonId, Priority, TeamId, Time};
 
 /// One version of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ impl Policy {
         if self.priorities.is_empty() {
             return bad("priorities".into(), "it is for no alarm".into());
         }
+        if !self.priorities.iter().all(|priority| matches!(priority, Priority::P1 | Priority::P2)) {
+            return bad("priorities".into(), "only P1 and P2 page people".into());
+        }
         if !(30..=86_400).contains(&self.repeat_s) {
             return bad("repeat_s".into(), "it must be 30 to 86400".into());
         }
@@ -147,9 +150,54 @@ impl Policy {
         }
         Ok(())
     }
+
+    /// When the first step of an alarm that opens at `opened` is due.
+    pub fn first_due(&self, opened: Time) -> Time {
+        self.steps.first().map_or(opened, |step| step.wait(opened))
+    }
+
+    /// The step after `step`, which was due at `due` and was run at `now`, and when that is due. A step that was passed over
+    /// hands its turn on at once. Times count from when a step was due, so that a late look delays nothing; what was missed
+    /// runs one after the other. The last step comes again without end, counted from `now`: repetitions missed are not made up.
+    pub fn after(&self, step: usize, due: Time, now: Time, passed_over: bool) -> (usize, Time) {
+        match self.steps.get(step + 1) {
+            Some(_) if passed_over => (step + 1, due),
+            Some(next) => (step + 1, next.wait(due)),
+            None => (self.last_step(), now.plus_us(i64::from(self.repeat_s) * 1_000_000)),
+        }
+    }
+
+    /// Place of the step that repeats.
+    pub fn last_step(&self) -> usize {
+        self.steps.len().saturating_sub(1)
+    }
+
+    /// From `step` on there is one that goes on although a person has accepted.
+    pub fn reminds_from(&self, step: usize) -> bool {
+        self.steps.iter().skip(step.min(self.last_step())).any(|step| step.stop_on == StopOn::Outcome)
+    }
 }
 
 impl Step {
+    fn wait(&self, from: Time) -> Time {
+        from.plus_us(i64::from(self.wait_s) * 1_000_000)
+    }
+
+    /// Its conditions hold for an alarm of this priority at this time.
+    pub fn holds(&self, priority: Priority, at: Time) -> bool {
+        self.is_for(priority) && self.only_hours.is_none_or(|hours| hours.contains(at))
+    }
+
+    /// What happened meanwhile makes it unnecessary.
+    pub const fn is_stopped(&self, handling: Handling) -> bool {
+        match handling {
+            Handling::Open | Handling::Parked => false,
+            Handling::Claimed => matches!(self.stop_on, StopOn::Claim),
+            Handling::Engaged => matches!(self.stop_on, StopOn::Claim | StopOn::Accept),
+            Handling::Resolved | Handling::Closed | Handling::Void => true,
+        }
+    }
+
     /// It is for alarms of this priority.
     pub fn is_for(&self, priority: Priority) -> bool {
         self.only_priorities.is_empty() || self.only_priorities.contains(&priority)
@@ -190,6 +238,34 @@ mod tests {
     }
 
     #[test]
+    fn steps_follow_their_times_and_the_last_repeats() {
+        let mut policy = policy();
+        let second = Step { wait_s: 30, ..policy.steps[0].clone() };
+        policy.steps.push(second);
+        let at = Time::from_secs;
+        assert_eq!(policy.first_due(at(5)), at(5));
+        assert_eq!(policy.after(0, at(0), at(0), false), (1, at(30)));
+        assert_eq!(policy.after(0, at(0), at(7_200), false), (1, at(30)), "a late one does not delay those behind it");
+        assert_eq!(policy.after(0, at(0), at(0), true), (1, at(0)), "passed over: the next at once");
+        assert_eq!(policy.after(1, at(30), at(7_200), false), (1, at(7_320)), "repetitions missed are not made up");
+        assert_eq!(policy.after(1, at(30), at(30), true), (1, at(150)), "nobody there: tried again, not at once");
+    }
+
+    #[test]
+    fn a_step_knows_what_makes_it_unnecessary() {
+        let mut policy = policy();
+        for (stop_on, claimed, engaged) in
+            [(StopOn::Claim, true, true), (StopOn::Accept, false, true), (StopOn::Outcome, false, false)]
+        {
+            policy.steps[0].stop_on = stop_on;
+            let step = &policy.steps[0];
+            assert_eq!((step.is_stopped(Handling::Claimed), step.is_stopped(Handling::Engaged)), (claimed, engaged));
+            assert!(!step.is_stopped(Handling::Open) && step.is_stopped(Handling::Resolved));
+            assert_eq!(policy.reminds_from(0), stop_on == StopOn::Outcome);
+        }
+    }
+
+    #[test]
     fn one_that_could_page_nobody_is_refused() {
         let is_channel = |name: &str| name == "webhook";
         assert_eq!(policy().check(is_channel), Ok(()));
@@ -200,6 +276,7 @@ mod tests {
         };
         assert_eq!(refused(|policy| policy.steps.clear()).place, "steps");
         assert_eq!(refused(|policy| policy.steps[0].targets.clear()).place, "step 1");
+        assert_eq!(refused(|policy| policy.priorities.push(Priority::P3)).place, "priorities");
         assert!(refused(|policy| policy.steps[0].channels[0] = "pigeon".into()).reason.contains("pigeon"));
         assert_eq!(refused(|policy| policy.steps[0].only_hours = Hours::parse("08:00-18:00").ok()).place, "steps");
         assert_eq!(refused(|policy| policy.steps[0].only_priorities = vec![Priority::P2]).place, "steps");

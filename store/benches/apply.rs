@@ -90,7 +90,7 @@ fn measure(bench: &mut Criterion) {
         b.iter(|| {
             n += 1;
             let raised = raise(subject, clock.now().plus_us(n as i64 * 10_000_000));
-            let page = |_: &_| vec![NewPage { person: doctor, channel: "webhook".into(), due_at: None }];
+            let page = |_: &_| vec![NewPage::to(doctor, "webhook")];
             let applied = records.apply(&[raised], Seq(n), clock.now(), &page).unwrap();
             assert_eq!((applied.events.len(), applied.pages), (1, 1));
         });

@@ -127,7 +127,7 @@ impl House {
             .collect();
         let cursor = Seq(self.next.load(Ordering::Relaxed));
         let doctor = self.doctor;
-        let page = move |_: &_| vec![NewPage { person: doctor, channel: "webhook".to_owned(), due_at: None }];
+        let page = move |_: &_| vec![NewPage::to(doctor, "webhook")];
         self.records.apply(&transitions, cursor, now, &page).unwrap();
         transitions.iter().map(|transition| transition.alarm).collect()
     }

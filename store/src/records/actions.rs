@@ -202,7 +202,7 @@ fn give_back(tx: &mut Tx<'_>, view: &AlarmView, by: Option<PersonId>, cause: &st
     )?;
     tx.event(view.id, AlarmEventKind::Returned, by, json!({ "cause": cause }))?;
     if let Some(open) = tx.alarm(view.id)? {
-        tx.set_page_due(&open, tx.now)?;
+        tx.resume_steps(&open)?;
     }
     super::apply::settle(tx, view.id)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::actions::{Act, taken_by};
 use super::error::{ActionError, Error, Result};
-use super::pages::{PAGE_SELECT, page_next_person, page_row, read_page};
+use super::pages::{PAGE_SELECT, page_row, read_page};
 use super::view::{AlarmView, PageView};
 use super::{Records, Tx, limit_of, rows};
 
@@ -62,10 +62,11 @@ impl Records {
                 return Ok(());
             }
             tx.execute(
-                "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, claim_until = NULL, \
-                 page_due_at = NULL WHERE id = ?1",
+                "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, claim_until = NULL \
+                 WHERE id = ?1",
                 params![view.id.0 as i64, by.0, tx.now.0],
             )?;
+            tx.pause_for_acceptance(view)?;
             tx.supersede_pages(view.id, Some(row.id))?;
             tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
             Ok(())
@@ -97,7 +98,8 @@ impl Records {
                 params![row.id.0 as i64, tx.now.0],
             )?;
             tx.event(view.id, AlarmEventKind::Declined, Some(by), json!({ "reason": reason }))?;
-            page_next_person(tx, row)?;
+            tx.supersede_pages_to(view.id, by)?;
+            tx.next_person(row)?;
             Ok(())
         })
     }
@@ -109,12 +111,16 @@ impl Records {
             return Err(ActionError::NotAllowed);
         }
         self.write(|tx| {
-            tx.execute(
+            let read = tx.execute(
                 "UPDATE page SET state = 'read', due_at = NULL, updated_at = ?2 WHERE id = ?1 AND state IN \
-                 ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'perm_failed')",
+                 ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'perm_failed', 'expired')",
                 params![page.0 as i64, tx.now.0],
             )?;
-            page_row(tx, page)?.ok_or(ActionError::Gone)
+            let row = page_row(tx, page)?.ok_or(ActionError::Gone)?;
+            if read > 0 {
+                tx.wait_for_reader(&row)?;
+            }
+            Ok(row)
         })
     }
 

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 use super::alarms::NewEvent;
+use super::chain::Place;
 use super::error::Result;
 use super::pages::NewPage;
 use super::view::AlarmView;
@@ -371,18 +372,37 @@ fn sounded(
     if worse || !is_paged(tx, view)? { page_people(tx, view.id, plan) } else { Ok(0) }
 }
 
-/// Queues the first pages of an alarm (or again, when it got worse) and sets the time of the next ones.
+/// Begins an alarm's escalation (or again, when it got worse or came back): freezes the policy, queues the pages of its first
+/// step and sets the time of the next, all in the transaction of the alarm.
 fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     let Some(view) = tx.alarm(id)? else { return Ok(0) };
     if view.is_review() {
         return Ok(0);
     }
-    let queued = tx.queue_pages(&view, &plan(&view))?;
-    tx.set_page_due(&view, tx.repeat(view.priority))?;
-    if queued == 0 && matches!(view.priority, Priority::P1 | Priority::P2) {
+    let at = Place { step: 0, round: None, redial: true };
+    if !matches!(view.priority, Priority::P1 | Priority::P2) {
+        return Ok(tx.queue_pages(&view, &plan(&view), at)?.pages);
+    }
+    let policy = tx.open_policy(&view)?;
+    let Some(view) = tx.alarm(id)? else { return Ok(0) };
+    let first = policy.as_ref().and_then(|policy| policy.steps.first());
+    let opens = policy.as_ref().map_or(tx.now, |policy| policy.first_due(tx.now));
+    if opens > tx.now || first.is_some_and(|step| !step.holds(view.priority, tx.now)) {
+        // Not yet, or not at this time of day: the pager runs it, or passes it over.
+        tx.set_page_due(&view, opens)?;
+        return Ok(0);
+    }
+    let queued = tx.queue_pages(&view, &plan(&view), at)?;
+    let (next, due) = match (&policy, first) {
+        (Some(policy), Some(step)) => policy.after(0, tx.now, tx.now, queued.people == 0 && step.skip_if_empty),
+        _ => (0, tx.repeat(view.priority)),
+    };
+    tx.execute("UPDATE alarm SET next_step = ?2 WHERE id = ?1", params![id.0 as i64, next as u32])?;
+    tx.set_page_due(&view, due)?;
+    if queued.people == 0 {
         tx.event(id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_on_call" }))?;
     }
-    Ok(queued)
+    Ok(queued.pages)
 }
 
 fn is_news(transition: &Transition) -> bool {

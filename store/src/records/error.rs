@@ -31,6 +31,9 @@ pub enum Error {
     /// The caller's input breaks a rule of the store.
     #[error("{0}")]
     Invalid(String),
+    /// An escalation policy that must not be saved: where, and why.
+    #[error(transparent)]
+    Policy(#[from] model::policy::BadPolicy),
     #[error("a limit of {limit} {what} is reached")]
     TooMany { what: &'static str, limit: usize },
     #[error("the database answered: {0}")]

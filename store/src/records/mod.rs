@@ -11,6 +11,7 @@ mod alarms;
 mod answers;
 mod apply;
 mod audit;
+mod chain;
 mod clocks;
 mod custody;
 mod elders;
@@ -21,12 +22,14 @@ mod migrate;
 mod numbers;
 mod pages;
 mod people;
+mod policies;
 mod push;
 mod quarantine;
 mod registry;
 mod retained;
 mod rules;
 mod sessions;
+mod steps;
 mod view;
 
 #[cfg(test)]
@@ -56,12 +59,14 @@ pub use measurements::{MOVES_MAX, Measurement, MoveView, NewMeasurement, NewMove
 pub use numbers::{AlarmTimes, NUMBERS_ALARMS_MAX, SeatHour};
 pub use pages::{NewPage, PageJob, SendResult};
 pub use people::{NewPerson, Person, Team};
+pub use policies::{POLICIES_MAX, StoredPolicy};
 pub use push::{CareMark, PushState, PushWanted};
 pub use quarantine::{QUARANTINE_ROWS_MAX, QuarantinedFrame};
 pub use registry::{Binding, DEVICES_PER_GATEWAY_MAX, Device, Dialect, Gateway, RegistrySnapshot};
 pub use retained::{RETAINED_PER_GATEWAY_MAX, Retained};
 pub use rules::StoredRules;
 pub use sessions::{SESSION_IDLE_US, SessionToken};
+pub use steps::{AuditFinding, StepDue, StepWork};
 pub use view::{Accepted, AlarmDetail, AlarmEventView, AlarmView, AttemptView, Named, PageView};
 
 /// File name inside the data directory.
@@ -88,6 +93,8 @@ pub struct Timers {
     pub repeat_p1_us: i64,
     /// The same for a P2.
     pub repeat_p2_us: i64,
+    /// A page of a P1 that the provider has, but of which no receipt came after this long, goes on by the next channel, in µs.
+    pub receipt_p1_us: i64,
 }
 
 impl Default for Timers {
@@ -98,6 +105,7 @@ impl Default for Timers {
             lease_p2_us: 15 * MINUTE_US,
             repeat_p1_us: 2 * MINUTE_US,
             repeat_p2_us: 15 * MINUTE_US,
+            receipt_p1_us: 20_000_000,
         }
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use model::alarm::AlarmEventKind;
 use model::page::PageState;
-use model::{AlarmId, Handling, PageId, PersonId, Priority, TeamId, Time};
+use model::{AlarmId, Handling, PageId, PersonId, Priority, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
+use super::chain::Place;
 use super::error::{Error, Result};
-use super::view::{AlarmView, AttemptView, Named, PageView, word};
+use super::view::{AlarmView, AttemptView, Named, PageView, json as json_of, word};
 use super::{Records, Tx, limit_of, rows};
 
 /// Characters of a channel's name, a cause or a provider's reference; longer ones are cut.
@@ -27,6 +28,17 @@ pub struct NewPage {
     pub channel: String,
     /// Not before. `None`: at once.
     pub due_at: Option<Time>,
+    /// Channels for this person after this one, in order.
+    pub chain: Vec<String>,
+    /// Who is paged instead when the chain is at its end, or the person cannot. Empty: those on call.
+    pub reserve: Vec<PersonId>,
+}
+
+impl NewPage {
+    /// At once, by this channel only.
+    pub fn to(person: PersonId, channel: &str) -> Self {
+        Self { person, channel: channel.to_owned(), due_at: None, chain: Vec::new(), reserve: Vec::new() }
+    }
 }
 
 /// A page that is due, with everything a channel needs to send it.
@@ -47,6 +59,8 @@ pub struct PageJob {
     pub attempts: u32,
     pub queued_at: Time,
     pub due_at: Time,
+    /// There is another channel for this person.
+    pub has_next: bool,
     pub alarm: AlarmView,
 }
 
@@ -83,7 +97,7 @@ impl Records {
         self.read(|conn| {
             let mut query = conn.prepare_cached(
                 "SELECT g.id, g.person, p.name, p.phone, p.language, g.channel, g.state, g.round, g.attempts, \
-                 g.queued_at, g.due_at, g.alarm FROM page g JOIN person p ON p.id = g.person \
+                 g.queued_at, g.due_at, g.alarm, g.chain <> '[]' FROM page g JOIN person p ON p.id = g.person \
                  JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND g.state IN ('queued', 'temp_failed', 'in_doubt') \
                  ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
             )?;
@@ -145,8 +159,11 @@ impl Records {
                 )
                 .optional()?;
             let page = PageId(page.ok_or(Error::NotFound("attempt under way"))? as u64);
+            let row = page_row(tx, page)?.ok_or(Error::NotFound("page"))?;
             let (state, due, reference) = match result {
-                SendResult::Accepted { provider_ref } => (PageState::ProviderAccepted, None, provider_ref.as_deref()),
+                SendResult::Accepted { provider_ref } => {
+                    (PageState::ProviderAccepted, tx.receipt_due(&row)?, provider_ref.as_deref())
+                }
                 SendResult::Retry { after } => (PageState::TempFailed, Some(next_due.unwrap_or(tx.now + *after)), None),
                 SendResult::RefusedPerson | SendResult::RefusedConfig => (PageState::PermFailed, None, None),
                 SendResult::InDoubt => (PageState::InDoubt, Some(next_due.unwrap_or(tx.now)), None),
@@ -161,21 +178,23 @@ impl Records {
             if changed == 0 {
                 return Ok(());
             }
-            let row = page_row(tx, page)?.ok_or(Error::NotFound("page"))?;
             let told = json!({ "person": row.person.name, "channel": row.channel });
             match state {
                 PageState::ProviderAccepted => tx.event(row.alarm, AlarmEventKind::PageSent, None, told),
                 PageState::PermFailed => {
                     let told = json!({ "person": row.person.name, "channel": row.channel, "cause": result.slug() });
                     tx.event(row.alarm, AlarmEventKind::PageFailed, None, told)?;
-                    page_next_person(tx, &row)
+                    tx.next_channel(&row)
                 }
+                // It may have arrived: the same page again later, and the next channel now.
+                PageState::InDoubt => tx.chain_on(&row).map(drop),
                 _ => Ok(()),
             }
         })
     }
 
-    /// At start: every attempt under way when the process ended is in doubt, and its page is due again. Returns how many.
+    /// At start: every attempt under way when the process ended is in doubt. Its page is due again under the same number, and
+    /// its person is paged by the next channel too: a double is allowed, a loss is not. Returns how many.
     pub fn pages_in_doubt_at_start(&self) -> Result<usize> {
         self.write(|tx| {
             tx.execute(
@@ -183,12 +202,18 @@ impl Records {
                  WHERE finished_at IS NULL",
                 [tx.now.0],
             )?;
-            let found = tx.execute(
+            let mut query = tx.prepare(&format!("{PAGE_SELECT} WHERE g.state = 'sending'"))?;
+            let found = rows(query.query([])?, |row| read_page(tx, row))?;
+            drop(query);
+            tx.execute(
                 "UPDATE page SET state = 'in_doubt', due_at = ?1, updated_at = ?1 WHERE state = 'sending'",
                 [tx.now.0],
             )?;
-            tx.pages = found > 0;
-            Ok(found)
+            tx.pages = !found.is_empty();
+            for row in &found {
+                tx.chain_on(row)?;
+            }
+            Ok(found.len())
         })
     }
 
@@ -214,101 +239,23 @@ impl Records {
                 return Ok(0);
             }
             tx.set_page_due(&view, next_due)?;
-            tx.queue_pages(&view, pages)
+            let place = Place { step: view.next_step, round: None, redial: false };
+            tx.queue_pages(&view, pages, place).map(|queued| queued.pages)
         })
     }
 }
 
 impl Tx<'_> {
-    /// When an alarm paged now is to be paged again.
-    pub(super) fn repeat(&self, priority: Priority) -> Time {
-        self.now.plus_us(if priority == Priority::P1 { self.timers.repeat_p1_us } else { self.timers.repeat_p2_us })
-    }
-
-    /// Sets the deadline of an alarm that waits for a person; others have none.
-    pub(super) fn set_page_due(&mut self, view: &AlarmView, due: Time) -> Result<()> {
-        let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
-        if view.handling == Handling::Open && urgent && !view.is_review() {
-            self.prepare_cached("UPDATE alarm SET page_due_at = ?2 WHERE id = ?1")?
-                .execute(params![view.id.0 as i64, due.0])?;
-            self.pages = true;
-        }
-        Ok(())
-    }
-
-    /// Queues pages as one round. People who do not exist or are disabled are left out: they must not stop an alarm.
-    pub(super) fn queue_pages(&mut self, view: &AlarmView, pages: &[NewPage]) -> Result<usize> {
-        let alarm = view.id.0 as i64;
-        let round: i64 = self
-            .prepare_cached("SELECT COALESCE(MAX(round) + 1, 0) FROM page WHERE alarm = ?1")?
-            .query_row([alarm], |row| row.get(0))?;
-        let mut queued = 0;
-        for page in pages {
-            let known = self
-                .prepare_cached("SELECT 1 FROM person WHERE id = ?1 AND disabled = FALSE")?
-                .exists([page.person.0])?;
-            if !known {
-                tracing::warn!(person = page.person.0, "a plan names a person who is not there; not paged");
-                continue;
-            }
-            let id = self.next_id("page")?;
-            self.prepare_cached(
-                "INSERT INTO page (id, alarm, person, channel, state, round, queued_at, due_at, updated_at, attempts) \
-                 VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?6, ?7, ?6, 0)",
-            )?
-            .execute(params![
-                id,
-                alarm,
-                page.person.0,
-                cut(&page.channel),
-                round,
-                self.now.0,
-                page.due_at.unwrap_or(self.now).0
-            ])?;
-            queued += 1;
-        }
-        self.pages |= queued > 0;
-        Ok(queued)
-    }
-
-    /// Withdraws every page of the alarm that still waits, but not `except`.
-    pub(super) fn supersede_pages(&mut self, alarm: AlarmId, except: Option<PageId>) -> Result<()> {
-        self.prepare_cached(
-            "UPDATE page SET state = 'superseded', due_at = NULL, updated_at = ?3 WHERE alarm = ?1 AND id <> ?2 AND \
-             state IN ('queued', 'sending', 'temp_failed', 'in_doubt', 'provider_accepted', 'delivered', 'read')",
-        )?
-        .execute(params![alarm.0 as i64, except.map_or(0, |page| page.0 as i64), self.now.0])?;
-        self.pages = true;
-        Ok(())
-    }
-}
-
-/// Pages the first person on call who has no page of this alarm yet. When there is nobody left, the alarm's own
-/// deadline brings the next round: paging the same people at once, again and again, would help nobody.
-pub(super) fn page_next_person(tx: &mut Tx<'_>, row: &PageView) -> Result<()> {
-    let Some(view) = tx.alarm(row.alarm)? else { return Ok(()) };
-    if !matches!(view.handling, Handling::Open | Handling::Claimed) {
-        return Ok(());
-    }
-    let people = super::people::on_call(tx, view.team.as_ref().map(|team| TeamId(team.id)))?;
-    let mut next = None;
-    for person in people {
-        let paged = tx
-            .prepare_cached("SELECT 1 FROM page WHERE alarm = ?1 AND person = ?2")?
-            .exists(params![view.id.0 as i64, person.0])?;
-        if !paged {
-            next = Some(NewPage { person, channel: row.channel.clone(), due_at: None });
-            break;
-        }
-    }
-    match next {
-        Some(page) => tx.queue_pages(&view, &[page]).map(drop),
-        None => tx.event(view.id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_left" })),
+    /// When the receipt of a page that the provider takes now must be here. `None`: nobody waits for it.
+    fn receipt_due(&self, row: &PageView) -> Result<Option<Time>> {
+        let view = self.alarm(row.alarm)?;
+        let waits = !row.chain.is_empty() && view.is_some_and(|view| view.priority == Priority::P1);
+        Ok(waits.then(|| self.now.plus_us(self.timers.receipt_p1_us)))
     }
 }
 
 pub(super) const PAGE_SELECT: &str = "SELECT g.id, g.alarm, g.person, p.name, g.channel, g.state, g.round, g.queued_at, g.due_at, \
-     g.updated_at FROM page g JOIN person p ON p.id = g.person";
+     g.updated_at, g.step, g.chain, g.reserve FROM page g JOIN person p ON p.id = g.person";
 
 pub(super) fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
     let id: i64 = row.get(0)?;
@@ -335,6 +282,9 @@ pub(super) fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
         due_at: row.get::<_, Option<i64>>(8)?.map(Time),
         updated_at: Time(row.get(9)?),
         attempts,
+        step: row.get(10)?,
+        chain: json_of("page chain", row.get(11)?)?,
+        reserve: json_of("page reserve", row.get(12)?)?,
     })
 }
 
@@ -365,10 +315,11 @@ fn read_job(conn: &Connection, row: &Row<'_>, now: Time) -> Result<PageJob> {
         attempts: row.get(8)?,
         queued_at: Time(row.get(9)?),
         due_at: Time(row.get(10)?),
+        has_next: row.get(12)?,
         alarm: super::alarms::alarm(conn, alarm, now)?.ok_or(Error::NotFound("alarm"))?,
     })
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).collect()
 }

@@ -75,6 +75,14 @@ pub struct AlarmView {
     pub page_state: Option<PageState>,
     /// Number of the newest event.
     pub seq: i64,
+    /// The version of the escalation policy it opened under. `None`: it pages nobody, or it is older than policies.
+    pub policy_version: Option<u32>,
+    /// Place in the policy of the step that began last, from 0.
+    pub step: u32,
+    /// The step that is due at `page_due_at`.
+    pub next_step: u32,
+    /// The highest step that ever began. Never falls.
+    pub level: u32,
 }
 
 /// One line of an alarm's history, as the console's stream sends it.
@@ -104,9 +112,16 @@ pub struct PageView {
     /// 0 for the pages written with the alarm, one more for every repeat.
     pub round: u32,
     pub queued_at: Time,
+    /// When it is to be sent; of a page that the provider has: when its receipt must be here.
     pub due_at: Option<Time>,
     pub updated_at: Time,
     pub attempts: Vec<AttemptView>,
+    /// The step of the policy that paged.
+    pub step: u32,
+    /// Channels for this person after this one.
+    pub chain: Vec<String>,
+    /// Who is paged instead when the chain is at its end, or the person cannot.
+    pub reserve: Vec<PersonId>,
 }
 
 /// One attempt to send a page.
@@ -135,9 +150,10 @@ pub(super) const ALARM_COLUMNS: &str = "\
     a.started_at, a.raised_at, a.received_at, a.updated_at, a.late, a.repeats, \
     a.claimed_by, c.name, a.claim_until, a.accepted_by, x.name, a.accepted_at, \
     a.outcome, a.outcome_note, a.resolved_by, r.name, a.resolved_at, a.page_due_at, \
-    (SELECT g.state FROM page g WHERE g.alarm = a.id ORDER BY g.id DESC LIMIT 1), a.last_event, a.sounded_at, a.sounded_ok";
+    (SELECT g.state FROM page g WHERE g.alarm = a.id ORDER BY g.id DESC LIMIT 1), a.last_event, a.sounded_at, a.sounded_ok, \
+    a.policy_version, a.step, a.next_step, a.level";
 /// How many there are: columns of a joined table start here.
-pub(super) const ALARM_COLUMNS_COUNT: usize = 41;
+pub(super) const ALARM_COLUMNS_COUNT: usize = 45;
 
 /// The joins they need; `a` must be in the query already.
 pub(super) const ALARM_JOINS: &str = "\
@@ -195,6 +211,10 @@ impl AlarmView {
             page_due_at: row.get::<_, Option<i64>>(36)?.map(Time),
             page_state: page_state.map(|state| word("page state", PageState::parse, state)).transpose()?,
             seq: row.get(38)?,
+            policy_version: row.get(41)?,
+            step: row.get(42)?,
+            next_step: row.get(43)?,
+            level: row.get(44)?,
         })
     }
 

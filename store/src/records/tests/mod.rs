@@ -118,7 +118,7 @@ pub(super) fn raised(priority: Priority, kind: AlarmKind, started_at: Time, late
 }
 
 pub(super) fn page_to(person: PersonId) -> NewPage {
-    NewPage { person, channel: "webhook".into(), due_at: None }
+    NewPage::to(person, "webhook")
 }
 
 pub(super) fn new_elder(name: &str, team: Option<TeamId>) -> NewElder {
