@@ -13,10 +13,13 @@ pub struct Config {
     pub webhook: Option<webhook::Config>,
     /// Start of the link in a page, e.g. `https://vigil.example.org`; `/phone/pages/NUMBER` is appended.
     pub public_url: String,
-    /// A P1 that nobody has taken pages the next person after so many seconds, without end. 30 to 600.
+    /// The shipped policy for P1 repeats its last step after so many seconds, without end. 30 to 600.
     pub repeat_p1_s: u32,
     /// The same for a P2. 60 to 7200.
     pub repeat_p2_s: u32,
+    /// A page of a P1 that the provider took, but of which no receipt came after so many seconds, goes on by the next channel
+    /// of its step. 5 to 600.
+    pub receipt_p1_s: u32,
     /// A claimed P1 returns to the queue after so many seconds without activity. 30 to 3600.
     pub lease_p1_s: u32,
     /// The same for a P2. 30 to 14400.
@@ -36,6 +39,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".to_owned(),
             repeat_p1_s: 120,
             repeat_p2_s: 900,
+            receipt_p1_s: 20,
             lease_p1_s: 180,
             lease_p2_s: 900,
             sending_max: 16,
@@ -56,6 +60,7 @@ impl Config {
         };
         within("repeat_p1_s", self.repeat_p1_s.into(), 30, 600)?;
         within("repeat_p2_s", self.repeat_p2_s.into(), 60, 7_200)?;
+        within("receipt_p1_s", self.receipt_p1_s.into(), 5, 600)?;
         within("lease_p1_s", self.lease_p1_s.into(), 30, 3_600)?;
         within("lease_p2_s", self.lease_p2_s.into(), 30, 14_400)?;
         within("sending_max", self.sending_max as u64, 1, 256)?;
@@ -72,6 +77,7 @@ impl Config {
             lease_p2_us: us(self.lease_p2_s),
             repeat_p1_us: us(self.repeat_p1_s),
             repeat_p2_us: us(self.repeat_p2_s),
+            receipt_p1_us: us(self.receipt_p1_s),
         }
     }
 }

@@ -19,7 +19,7 @@ use store::records::Records;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::stats::Counts;
-use crate::{CURSOR, Config, Deps, Error, roster, rules};
+use crate::{CURSOR, Config, Deps, Error, escalation, rules};
 
 /// Bytes of journal read at once.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -205,8 +205,9 @@ impl Follower {
     fn record_once(&mut self) -> Result<(), store::records::Error> {
         let position = self.engine.position();
         if position > self.recorded {
-            let plan = |alarm: &store::records::AlarmView| roster::first(&self.records, alarm);
-            self.records.apply(&self.out, position, self.clock.now(), &plan)?;
+            let now = self.clock.now();
+            let plan = |alarm: &store::records::AlarmView| escalation::first(&self.records, alarm, now);
+            self.records.apply(&self.out, position, now, &plan)?;
             Counts::add(&self.counts.transitions, self.out.len() as u64);
             self.recorded = position;
             self.recorded_at = Instant::now();

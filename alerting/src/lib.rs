@@ -3,15 +3,18 @@
 //!
 //! - Thread `alerting.engine` ([`follow`]): journal entries -> engine -> one transaction of alarms, pages and cursor.
 //! - Thread `alerting.checkpoint`: writes the engine's state down now and then, so that a restart is short.
-//! - Task `alerting.pager`: sends what is due, records every attempt, pages again until somebody takes the alarm.
+//! - Task `alerting.pager`: sends what is due, records every attempt, runs the steps of policies until somebody takes the alarm.
 //! - Task `alerting.leases`: returns alarms whose claimant fell silent.
+//! - Task `alerting.auditor`: looks whether every alarm that waits for people will remind somebody.
 //!
 //! The alarm path needs the journal and the records, and nothing else: neither the readings store nor the network.
 
+mod auditor;
 mod channel;
 mod checkpoint;
 mod config;
 mod error;
+mod escalation;
 mod follow;
 mod pager;
 pub mod roster;
@@ -32,6 +35,7 @@ pub use channel::webhook;
 pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;
+pub use escalation::{NextStep, next_step, shipped_policies};
 pub use rules::{publish_rules, publish_rules_wait};
 pub use secret::Secret;
 pub use stats::Stats;
@@ -72,6 +76,8 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     let channels = channel::Channels::new(config)?;
     let counts = Arc::new(stats::Counts::default());
     let follower = follow::Follower::open(config, deps, Arc::clone(&counts))?;
+    // Before the engine: an alarm must open under a policy.
+    deps.records.ensure_policies(&shipped_policies(config))?;
     let in_doubt = deps.records.pages_in_doubt_at_start()?;
     if in_doubt > 0 {
         tracing::warn!(pages = in_doubt, "pages were being sent when the process ended; they are sent again");
@@ -83,6 +89,9 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     let pager = pager::Pager::new(config, deps, channels, Arc::clone(&counts));
     tasks.spawn("alerting.pager", |stop| pager.run(stop));
     let (records, clock) = (deps.records.clone(), deps.clock.clone());
+    let audited = (records.clone(), clock.clone(), Arc::clone(&counts));
     tasks.spawn("alerting.leases", |stop| pager::leases(records, clock, stop));
+    let (records, clock, findings) = audited;
+    tasks.spawn("alerting.auditor", |stop| auditor::run(records, clock, findings, stop));
     Ok(Alerting { counts })
 }

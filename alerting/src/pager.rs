@@ -6,16 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::policy::Policy;
 use model::{PageId, Priority, Time};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use runtime::{Clock, Stop};
-use store::records::{PageJob, Records, SendResult};
+use store::records::{PageJob, Records, SendResult, StepDue, StepWork};
 use tokio::task::JoinSet;
 
 use crate::channel::{Channels, Fate, Message, Recipient, Sent};
 use crate::stats::Counts;
-use crate::{Config, Deps, roster};
+use crate::{Config, Deps, escalation};
 
 /// The records are looked at this often even when nobody pokes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,8 +30,12 @@ const PAUSE_MOST: Duration = Duration::from_mins(5);
 const JITTER: f64 = 0.2;
 /// After so many attempts a page is given up and the next person paged. The alarm itself is never given up.
 const ATTEMPTS_MAX: u32 = 12;
-/// Alarms given another round of pages in one look.
-const ROUNDS_MAX: usize = 100;
+/// ... and an urgent one after so many, when there is another channel for the person.
+const ATTEMPTS_WITH_NEXT: u32 = 2;
+/// ... or when the provider wants to be left alone for longer than this.
+const WAIT_WITH_NEXT: Duration = Duration::from_secs(5);
+/// Steps run, and receipts looked at, in one pass over what is due.
+const STEPS_MAX: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pager {
@@ -40,13 +45,12 @@ pub(crate) struct Pager {
     counts: Arc<Counts>,
     public_url: Arc<str>,
     sending_max: usize,
-    repeat_p1_us: i64,
-    repeat_p2_us: i64,
+    /// For an alarm whose own policy cannot be read.
+    shipped: Arc<[Policy]>,
 }
 
 impl Pager {
     pub(crate) fn new(config: &Config, deps: &Deps, channels: Channels, counts: Arc<Counts>) -> Self {
-        let timers = config.timers();
         Self {
             records: deps.records.clone(),
             clock: deps.clock.clone(),
@@ -54,8 +58,7 @@ impl Pager {
             counts,
             public_url: config.public_url.trim_end_matches('/').into(),
             sending_max: config.sending_max,
-            repeat_p1_us: timers.repeat_p1_us,
-            repeat_p2_us: timers.repeat_p2_us,
+            shipped: escalation::shipped_policies(config).into(),
         }
     }
 
@@ -82,13 +85,13 @@ impl Pager {
         }
     }
 
-    /// One look: new rounds for alarms nobody has, then everything that is due, as far as there is room.
+    /// One look: steps of alarms nobody has, then every page that is due, as far as there is room.
     async fn look(&self, sending: &mut JoinSet<()>) {
         while sending.try_join_next().is_some() {}
         let room = self.sending_max.saturating_sub(sending.len());
         let pager = self.clone();
         let work = tokio::task::spawn_blocking(move || {
-            pager.repeat();
+            pager.escalate();
             if room == 0 { Ok(Vec::new()) } else { pager.records.pages_due(pager.clock.now(), room) }
         });
         match work.await {
@@ -102,25 +105,45 @@ impl Pager {
         }
     }
 
-    /// Another round for alarms that nobody has taken in time: the next person on call.
-    fn repeat(&self) {
+    /// Every step that is due, most urgent alarm first. Steps missed while we were away run one after the other, each once.
+    fn escalate(&self) {
         let now = self.clock.now();
-        let waiting = match self.records.alarms_awaiting_acceptance(now, ROUNDS_MAX) {
-            Ok(waiting) => waiting,
-            Err(error) => {
-                tracing::error!(%error, "cannot read which alarms wait for a person; tried again");
+        if let Err(error) = self.records.expire_receipts(now, STEPS_MAX) {
+            tracing::error!(%error, "cannot read which receipts are overdue; tried again");
+        }
+        for _ in 0..=Policy::STEPS_MAX {
+            let due = match self.records.steps_due(now, STEPS_MAX) {
+                Ok(due) if due.is_empty() => return,
+                Ok(due) => due,
+                Err(error) => {
+                    tracing::error!(%error, "cannot read which alarms wait for a person; tried again");
+                    return;
+                }
+            };
+            // What cannot be written now is tried at the next look, not at once.
+            if !due.iter().map(|due| self.run_step(due, now)).fold(true, |all, done| all && done) {
                 return;
             }
+        }
+    }
+
+    fn run_step(&self, due: &StepDue, now: Time) -> bool {
+        let shipped = || self.shipped.iter().find(|policy| policy.priorities.contains(&due.alarm.priority)).cloned();
+        let Some(policy) = escalation::policy_of(&self.records, &due.alarm).or_else(shipped) else {
+            tracing::error!(alarm = %due.alarm.id, "there is no escalation policy for this alarm");
+            return false;
         };
-        for alarm in waiting {
-            let repeat_us = if alarm.priority == Priority::P1 { self.repeat_p1_us } else { self.repeat_p2_us };
-            let queued = roster::next(&self.records, &alarm)
-                .and_then(|pages| self.records.add_pages(alarm.id, &pages, now.plus_us(repeat_us)));
-            match queued {
-                Ok(_) => Counts::add(&self.counts.rounds, 1),
-                Err(error) => tracing::error!(%error, alarm = %alarm.id, "cannot page again; tried again"),
+        let pages = escalation::pages(&self.records, &policy, due, now);
+        match self.records.run_step(due, &policy, &pages, now) {
+            Ok(StepWork::Paged) => Counts::add(&self.counts.rounds, 1),
+            Ok(StepWork::PassedOver) => Counts::add(&self.counts.steps_passed_over, 1),
+            Ok(StepWork::NotDue) => {}
+            Err(error) => {
+                tracing::error!(%error, alarm = %due.alarm.id, "cannot page again; tried again");
+                return false;
             }
         }
+        true
     }
 
     /// Writes the attempt down, then sends. Not started while the disk does not take it: an attempt nobody can see later did
@@ -173,7 +196,10 @@ impl Pager {
     /// What an attempt's fate means for the page, and when the next attempt is due.
     fn outcome(&self, job: &PageJob, sent: Sent) -> (SendResult, String, Option<Time>) {
         let attempts = job.attempts + 1;
-        let last = attempts >= ATTEMPTS_MAX;
+        let urgent = job.has_next && job.alarm.priority == Priority::P1;
+        let waits = |after: Option<Duration>| after.is_some_and(|after| after > WAIT_WITH_NEXT);
+        let last = attempts >= if urgent { ATTEMPTS_WITH_NEXT } else { ATTEMPTS_MAX }
+            || (urgent && matches!(sent.fate, Fate::Retry { after } if waits(after)));
         match sent.fate {
             Fate::Accepted => {
                 Counts::add(&self.counts.pages_accepted, 1);

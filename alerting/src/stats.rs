@@ -30,8 +30,15 @@ pub struct Stats {
     pub pages_retried: u64,
     pub pages_refused: u64,
     pub pages_in_doubt: u64,
-    /// Rounds of pages queued because nobody had taken an alarm.
+    /// Steps of policies that paged people because nobody had taken an alarm.
     pub rounds: u64,
+    /// Steps without anybody to page, or whose conditions did not hold.
+    pub steps_passed_over: u64,
+    /// Looks of the auditor, and all it ever found.
+    pub audits: u64,
+    pub audit_findings: u64,
+    /// At its last look: alarms that wait for people although nothing will remind anybody. Always 0.
+    pub unattended: u64,
     pub engine: engine::Counters,
 }
 
@@ -50,6 +57,10 @@ pub(crate) struct Counts {
     pub(crate) pages_refused: AtomicU64,
     pub(crate) pages_in_doubt: AtomicU64,
     pub(crate) rounds: AtomicU64,
+    pub(crate) steps_passed_over: AtomicU64,
+    pub(crate) audits: AtomicU64,
+    pub(crate) audit_findings: AtomicU64,
+    pub(crate) unattended: AtomicU64,
     pub(crate) engine: Mutex<engine::Counters>,
 }
 
@@ -78,6 +89,10 @@ impl Counts {
             pages_refused: get(&self.pages_refused),
             pages_in_doubt: get(&self.pages_in_doubt),
             rounds: get(&self.rounds),
+            steps_passed_over: get(&self.steps_passed_over),
+            audits: get(&self.audits),
+            audit_findings: get(&self.audit_findings),
+            unattended: get(&self.unattended),
             engine: *self.engine.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

@@ -79,7 +79,8 @@ fn told(world: &World) -> Vec<String> {
         .alarms()
         .iter()
         .map(|alarm| {
-            let of_pager = |kind| matches!(kind, Kind::PageFailed | Kind::PageSent);
+            let of_pager =
+                |kind| matches!(kind, Kind::PageFailed | Kind::PageSent | Kind::Escalated | Kind::StepSkipped);
             let by_data = alarm.events.iter().filter(|event| !of_pager(event.kind));
             let events: Vec<_> = by_data.map(|event| (event.kind.slug(), event.at)).collect();
             let view = &alarm.view;

@@ -56,30 +56,6 @@ async fn an_sos_pages_the_first_doctor_without_naming_the_elder() {
 }
 
 #[tokio::test]
-async fn a_p1_nobody_takes_pages_one_after_the_other_without_end() {
-    let world = World::new();
-    let mut receiver = Receiver::new(&[]).await;
-    let (alerting, tasks) = world.start(&config(&receiver));
-    world.say(&sos(world.elder, 0)).await;
-    for round in 0..6_usize {
-        let request = receiver.request().await;
-        let alarm = world
-            .alarm_when("the round", |alarm| {
-                alarm.pages.len() == round + 1 && newest_is(PageState::ProviderAccepted)(alarm)
-            })
-            .await;
-        let page = alarm.pages.last().unwrap();
-        assert_eq!(page.person.id, world.doctors[round % 2].0, "round {round}");
-        assert_eq!(request.id, format!("page-{}", page.id), "a new page, a new id");
-        receiver.nothing_more();
-        world.later(121 * (round as i64 + 1));
-    }
-    receiver.request().await;
-    assert!(alerting.stats().rounds >= 6);
-    stop(tasks).await;
-}
-
-#[tokio::test]
 async fn a_busy_receiver_is_asked_again_when_it_said_so_with_the_same_id() {
     let world = World::new();
     let answers = [Answer::With(429, "retry-after", "7".into()), Answer::Status(500)];
@@ -165,7 +141,7 @@ async fn without_a_channel_the_failure_is_visible() {
     let world = World::new();
     let (_, tasks) = world.start(&Config::default());
     world.say(&sos(world.elder, 0)).await;
-    let alarm = world.alarm_when("both failures", |alarm| states(alarm) == [PageState::PermFailed; 2]).await;
+    let alarm = world.alarm_when("both failures", |alarm| states(alarm).starts_with(&[PageState::PermFailed; 2])).await;
     assert_eq!(alarm.pages[0].attempts[0].detail, "no webhook is configured");
     stop(tasks).await;
 }

@@ -35,7 +35,9 @@ impl Records {
 
     /// Every version of one policy, newest first.
     pub fn policy_versions(&self, name: &str) -> Result<Vec<StoredPolicy>> {
-        self.read(|conn| select(conn, "WHERE name = ?1 ORDER BY version DESC LIMIT ?2", params![name, limit_of(usize::MAX)]))
+        self.read(|conn| {
+            select(conn, "WHERE name = ?1 ORDER BY version DESC LIMIT ?2", params![name, limit_of(usize::MAX)])
+        })
     }
 
     /// One version, as an alarm names it.

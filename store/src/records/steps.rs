@@ -170,10 +170,7 @@ impl Records {
                  ((handling = 'open' AND page_due_at IS NULL) OR (handling = 'claimed' AND claim_until IS NULL)) AND ?1 = ?1 \
                  LIMIT ?2",
             ),
-            (
-                "step_late",
-                "SELECT id FROM alarm WHERE page_due_at < ?1 AND handling IN ('open', 'engaged') LIMIT ?2",
-            ),
+            ("step_late", "SELECT id FROM alarm WHERE page_due_at < ?1 AND handling IN ('open', 'engaged') LIMIT ?2"),
             ("lease_late", "SELECT id FROM alarm WHERE claim_until < ?1 AND handling = 'claimed' LIMIT ?2"),
             (
                 "page_late",
