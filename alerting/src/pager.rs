@@ -121,7 +121,7 @@ impl Pager {
                 }
             };
             // What cannot be written now is tried at the next look, not at once.
-            if !due.iter().map(|due| self.run_step(due, now)).fold(true, |all, done| all && done) {
+            if due.iter().filter(|due| !self.run_step(due, now)).count() > 0 {
                 return;
             }
         }
