@@ -99,7 +99,7 @@ fn server_config(data: &Path, listen: SocketAddr, mqtt: SocketAddr, secret: &str
     config.mqtt.listen = mqtt;
     config.alerting.public_url = format!("http://{listen}");
     let webhook = format!("url = \"http://{listen}/demo/phone\"\nsecret = \"{secret}\"\nallow_private = true\n");
-    config.alerting.webhook = Some(toml::from_str(&webhook)?);
+    config.alerting.channels.webhook = Some(toml::from_str(&webhook)?);
     Ok(config)
 }
 

@@ -1,16 +1,25 @@
 //! The `[alerting]` table of the configuration file.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 use store::records::Timers;
 
 use crate::Error;
-use crate::channel::webhook;
+use crate::channel::{Channel, Configs, Quota};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where pages go. Without it every page fails visibly ("no channel") and only the console shows alarms.
-    pub webhook: Option<webhook::Config>,
+    /// How pages go, a table for each channel. Without any every page fails visibly and only the console shows alarms.
+    #[serde(skip_serializing_if = "Configs::is_empty")]
+    pub channels: Configs,
+    /// The site's limits of channels, in place of the providers' own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quota: BTreeMap<Channel, Quota>,
+    #[doc(hidden)]
+    #[serde(skip_serializing)]
+    pub webhook: Moved,
     /// Start of the link in a page, e.g. `https://vigil.example.org`; `/phone/pages/NUMBER` is appended.
     pub public_url: String,
     /// The shipped policy for P1 repeats its last step after so many seconds, without end. 30 to 600.
@@ -32,10 +41,25 @@ pub struct Config {
     pub checkpoint_entries: u64,
 }
 
+/// Where a table stood before; a file that still has it there is told.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved;
+
+impl<'de> Deserialize<'de> for Moved {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom(
+            "this table has moved: write [alerting.channels.webhook] instead of [alerting.webhook]",
+        ))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            webhook: None,
+            channels: Configs::default(),
+            quota: BTreeMap::new(),
+            webhook: Moved,
             public_url: "http://127.0.0.1:8080".to_owned(),
             repeat_p1_s: 120,
             repeat_p2_s: 900,
@@ -66,7 +90,8 @@ impl Config {
         within("sending_max", self.sending_max as u64, 1, 256)?;
         within("checkpoint_s", self.checkpoint_s, 1, 3_600)?;
         within("checkpoint_entries", self.checkpoint_entries, 1, u64::MAX)?;
-        self.webhook.as_ref().map_or(Ok(()), webhook::Config::validate)
+        self.quota.values().try_for_each(Quota::validate)?;
+        self.channels.validate()
     }
 
     /// How long people may take, for `Records::open_with`.

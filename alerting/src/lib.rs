@@ -31,7 +31,9 @@ use runtime::{Clock, Tasks};
 use store::records::Records;
 use tokio::sync::watch;
 
-pub use channel::webhook;
+pub use channel::{
+    Channel, Configs as ChannelConfigs, Limit, Quota, Reach, Window, channel_names, demo, is_channel, webhook,
+};
 pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;

@@ -190,6 +190,8 @@ impl Pager {
             at: job.alarm.started_at,
             ack_url: format!("{}/phone/pages/{}", self.public_url, job.page),
             code: None,
+            tap_url: None,
+            test: false,
         }
     }
 

@@ -211,6 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_named_right_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("vigil.toml");
+        for (table, says) in [
+            ("[alerting.webhook]\nurl = \"https://x.example/\"", "write [alerting.channels.webhook]"),
+            ("[alerting.channels.pigeon]\nurl = \"x\"", "unknown field `pigeon`, expected"),
+            ("[alerting.quota.pigeon]\nper_day = 1", "unknown variant `pigeon`, expected"),
+            ("[alerting.quota.tencent_sms]\nper_day = 0", "quota: a limit of 0"),
+        ] {
+            std::fs::write(&file, format!("data_dir = \"/tmp\"\n{table}\n")).unwrap();
+            let text = server(&file).unwrap_err().to_string();
+            assert!(text.contains(says), "{says} is not in: {text}");
+        }
+        std::fs::write(&file, "data_dir = \"/tmp\"\n[alerting.quota.tencent_sms]\nper_day = 10\n").unwrap();
+        assert_eq!(server(&file).unwrap().alerting.quota[&alerting::Channel::TencentSms].per_day, Some(10));
+    }
+
+    #[test]
     fn values_that_make_no_sense_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("vigil.toml");

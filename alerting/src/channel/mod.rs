@@ -2,16 +2,107 @@
 //! records are the pager's.
 
 mod address;
+pub mod demo;
+#[allow(dead_code, reason = "for the providers' channels")]
+mod http;
+mod table;
 pub mod webhook;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{AlarmId, PageId, PersonId, Priority, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::{Config, Error};
+use table::{channels, per_day, per_s};
 
-/// The channel of every page, so far.
-pub(crate) const FIRST: &str = webhook::NAME;
+pub use table::{Limit, Reach, Window};
+
+/// The channel of every page that no policy says otherwise of.
+pub(crate) const FIRST: &str = Channel::Webhook.name();
+
+const MINUTE: u32 = 60;
+const HOUR: u32 = 3_600;
+const DAY: u32 = 86_400;
+
+// Limits: docs/channels.md. `per_s` in any stretch of so many seconds, `per_day` in a calendar day.
+channels! {
+    /// A signed POST to an address of the site's own.
+    Webhook = "webhook", "网络回调", "Webhook", Reach::Site, [] => webhook::Webhook;
+    /// A message of the site's own 企业微信 application to one member. More is dropped by the provider without a word.
+    WecomApp = "wecom_app", "企业微信应用", "WeCom app", Reach::Address, [per_s(30, MINUTE), per_s(1_000, HOUR)];
+    /// A message of a robot into a 企业微信 group.
+    WecomRobot = "wecom_robot", "企业微信群机器人", "WeCom robot", Reach::Group, [per_s(20, MINUTE)];
+    /// A message of a robot into a 钉钉 group. Above its limit it is silent for ten minutes.
+    Dingtalk = "dingtalk", "钉钉群机器人", "DingTalk robot", Reach::Group, [per_s(20, MINUTE)];
+    /// A message of a robot into a 飞书 group.
+    Feishu = "feishu", "飞书群机器人", "Feishu robot", Reach::Group, [per_s(5, 1), per_s(100, MINUTE)];
+    /// SMS by Aliyun.
+    AliyunSms = "aliyun_sms", "阿里云短信", "Aliyun SMS", Reach::Phone, [per_s(40, DAY)];
+    /// A call by Aliyun.
+    AliyunVoice = "aliyun_voice", "阿里云语音", "Aliyun voice", Reach::Phone, [per_s(1, MINUTE), per_s(5, HOUR), per_s(20, DAY)];
+    /// SMS by Tencent. Two a day and number until the site has the limit raised there.
+    TencentSms = "tencent_sms", "腾讯云短信", "Tencent SMS", Reach::Phone, [per_s(1, 30), per_day(2)];
+    /// A call by Tencent. Its limits are not published: ours is not to ring twice in a minute.
+    TencentVoice = "tencent_voice", "腾讯云语音", "Tencent voice", Reach::Phone, [per_s(1, MINUTE)];
+    /// E-mail. Never the only way of an urgent page.
+    Smtp = "smtp", "电子邮件", "E-mail", Reach::Address, [];
+    /// A program on this machine.
+    Command = "command", "本机程序", "Local program", Reach::Site, [];
+    /// The phone on the demo's screen.
+    Demo = "demo", "演示手机", "Demo phone", Reach::Site, [] => demo::Demo;
+}
+
+/// A channel of this name exists, configured or not.
+pub fn is_channel(name: &str) -> bool {
+    Channel::parse(name).is_some()
+}
+
+/// Every channel's name, in the order of the table.
+pub fn channel_names() -> Vec<&'static str> {
+    Channel::ALL.iter().map(|channel| channel.name()).collect()
+}
+
+/// `[alerting.quota.NAME]`: the site's limits in place of the table's, for each person (for a robot: in all). A key that is
+/// absent limits nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quota {
+    /// In any 60 seconds. At least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<u32>,
+    /// In any 3600 seconds. At least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<u32>,
+    /// In a calendar day. At least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<u32>,
+}
+
+impl Quota {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if [self.per_minute, self.per_hour, self.per_day].contains(&Some(0)) {
+            return Err(Error::Config { key: "quota", reason: "a limit of 0 would silence the channel".into() });
+        }
+        Ok(())
+    }
+
+    #[allow(dead_code, reason = "for the limiter")]
+    fn limits(&self) -> Vec<Limit> {
+        let sliding = |count: Option<u32>, seconds| count.map(|count| per_s(count, seconds));
+        [sliding(self.per_minute, MINUTE), sliding(self.per_hour, HOUR), self.per_day.map(per_day)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// The limits of each channel: the site's, else the table's.
+#[allow(dead_code, reason = "for the limiter")]
+pub(crate) fn limits(channel: Channel, quotas: &BTreeMap<Channel, Quota>) -> Vec<Limit> {
+    quotas.get(&channel).map_or_else(|| channel.limits().to_vec(), Quota::limits)
+}
 
 /// What a channel may know of a page: nothing that identifies the elder to a stranger, and no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +124,10 @@ pub(crate) struct Message {
     pub(crate) ack_url: String,
     /// Digits by which the person, or a dispatcher for them, says "I have it" where no link is possible.
     pub(crate) code: Option<String>,
+    /// Opens without signing in and accepts once: only for channels whose texts may hold a link.
+    pub(crate) tap_url: Option<String>,
+    /// A test of the channel: it says so, and nobody has to answer.
+    pub(crate) test: bool,
 }
 
 /// Whom one page goes to. One recipient a request: a partial success never has to be untangled.
@@ -57,13 +152,13 @@ pub(crate) struct Sent {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the webhook never refuses a person")]
 pub(crate) enum Fate {
     /// The provider has it. Not: the person.
     Accepted,
     /// Try again; not before `after`, when the provider said so.
     Retry { after: Option<Duration> },
     /// This person cannot be reached by this channel: not before `until` from now, when it is a quota; else not at all.
-    #[expect(dead_code, reason = "the webhook has no such answer; the channels with a person's address have")]
     RefusedPerson { until: Option<Duration> },
     /// The channel is set up wrongly.
     Misconfigured,
@@ -80,21 +175,46 @@ impl Sent {
 /// The channels that are configured.
 #[derive(Debug)]
 pub(crate) struct Channels {
-    webhook: Option<webhook::Webhook>,
+    senders: Senders,
 }
 
 impl Channels {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         config.validate()?;
-        Ok(Self { webhook: config.webhook.as_ref().map(webhook::Webhook::new).transpose()? })
+        Ok(Self { senders: Senders::new(&config.channels)? })
     }
 
     /// Sends once. The recipient of a group robot or a webhook is who is meant, not an address.
-    pub(crate) async fn send(&self, channel: &str, _to: &Recipient, message: &Message, now: Time) -> Sent {
-        match (channel, &self.webhook) {
-            (webhook::NAME, Some(webhook)) => webhook.send(message, now).await,
-            (webhook::NAME, None) => Sent::new(Fate::Misconfigured, "no webhook is configured"),
-            _ => Sent::new(Fate::Misconfigured, "no such channel"),
+    pub(crate) async fn send(&self, channel: &str, to: &Recipient, message: &Message, now: Time) -> Sent {
+        match Channel::parse(channel) {
+            Some(channel) => self.senders.send(channel, to, message, now).await,
+            None => Sent::new(Fate::Misconfigured, "no such channel"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_words_and_found_again() {
+        let names = channel_names();
+        assert_eq!(names.len(), 12);
+        for name in &names {
+            assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name}");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            assert_eq!(Channel::parse(name).map(Channel::name), Some(*name));
+            assert!(is_channel(name));
+        }
+        assert!(!is_channel("pigeon") && !is_channel(""));
+    }
+
+    #[test]
+    fn the_sites_quota_takes_the_place_of_the_table() {
+        let quotas = BTreeMap::from([(Channel::TencentSms, Quota { per_day: Some(20), ..Quota::default() })]);
+        assert_eq!(limits(Channel::TencentSms, &quotas), [per_day(20)]);
+        assert_eq!(limits(Channel::AliyunVoice, &quotas).len(), 3);
+        assert!(Quota { per_hour: Some(0), ..Quota::default() }.validate().is_err());
     }
 }

@@ -13,28 +13,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use model::Time;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::address::{PublicOnly, is_private};
-use super::{Fate, Message, Sent};
+use super::http::{self, ANSWER_BYTES_MAX, retry_after};
+use super::{Fate, Message, Recipient, Sent};
 use crate::{Error, Secret};
 
-/// Word in the records.
-pub const NAME: &str = "webhook";
 const SECRET_PREFIX: &str = "whsec_";
 /// Keys the specification allows, in bytes.
 const KEY_LEN_LEAST: usize = 24;
 const KEY_LEN_MOST: usize = 64;
 /// Body of a page at most.
 const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Of an answer no more is read.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// A provider cannot put us off for longer than this.
-const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,25 +56,25 @@ impl Config {
 
     fn parts(&self) -> Result<(Url, Vec<u8>), Error> {
         let wrong = |key, reason: &str| Err(Error::Config { key, reason: reason.to_owned() });
-        let Ok(url) = Url::parse(&self.url) else { return wrong("webhook.url", "is not a URL") };
+        let Ok(url) = Url::parse(&self.url) else { return wrong("channels.webhook.url", "is not a URL") };
         match url.scheme() {
             "https" => {}
             "http" if self.allow_private => {}
-            "http" => return wrong("webhook.url", "must be https (http only with allow_private = true)"),
-            _ => return wrong("webhook.url", "must be https"),
+            "http" => return wrong("channels.webhook.url", "must be https (http only with allow_private = true)"),
+            _ => return wrong("channels.webhook.url", "must be https"),
         }
         let host = url.host_str().unwrap_or_default();
         let literal: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         if !self.allow_private && literal.is_some_and(is_private) {
-            return wrong("webhook.url", "is an internal address; allow_private = true permits it");
+            return wrong("channels.webhook.url", "is an internal address; allow_private = true permits it");
         }
         if !(1..=30).contains(&self.timeout_s) {
-            return wrong("webhook.timeout_s", "is not within 1 to 30");
+            return wrong("channels.webhook.timeout_s", "is not within 1 to 30");
         }
         let key = self.secret.expose().strip_prefix(SECRET_PREFIX).and_then(|text| BASE64.decode(text).ok());
         match key {
             Some(key) if (KEY_LEN_LEAST..=KEY_LEN_MOST).contains(&key.len()) => Ok((url, key)),
-            _ => wrong("webhook.secret", "must be whsec_ and 24 to 64 bytes in base64"),
+            _ => wrong("channels.webhook.secret", "must be whsec_ and 24 to 64 bytes in base64"),
         }
     }
 }
@@ -114,29 +108,15 @@ struct Body<'a> {
 impl Webhook {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let (url, key) = config.parts()?;
-        let mut builder = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(config.timeout_s))
-            .connect_timeout(CONNECT_WITHIN)
-            .no_proxy();
+        let mut builder = http::builder(Duration::from_secs(config.timeout_s));
         if !config.allow_private {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
-        if url.scheme() == "http" {
-            // No certificates are needed, and a machine may have none.
-            builder = builder.tls_backend_preconfigured(no_trust()?);
-        } else {
-            // An error means that the process has installed a provider already.
-            drop(rustls::crypto::ring::default_provider().install_default());
-        }
-        let client = builder.build().map_err(|error| Error::Config {
-            key: "webhook.url",
-            reason: format!("the HTTPS client cannot be set up ({error}); install the package ca-certificates"),
-        })?;
+        let client = http::build("channels.webhook.url", builder, url.scheme())?;
         Ok(Self { url, key, client })
     }
 
-    pub(crate) async fn send(&self, message: &Message, now: Time) -> Sent {
+    pub(crate) async fn send(&self, _to: &Recipient, message: &Message, now: Time) -> Sent {
         let id = format!("page-{}", message.page);
         let body = Body {
             page: message.page.to_string(),
@@ -168,11 +148,7 @@ impl Webhook {
                 drain(answer).await;
                 sent
             }
-            // Nothing was sent: the connection never stood.
-            Err(error) if error.is_connect() => Sent::new(Fate::Retry { after: None }, "no connection"),
-            Err(error) if error.is_builder() => Sent::new(Fate::Misconfigured, "the request cannot be made"),
-            Err(error) if error.is_timeout() => Sent::new(Fate::InDoubt, "no answer in time"),
-            Err(_) => Sent::new(Fate::InDoubt, "the connection broke before the answer"),
+            Err(error) => http::unanswered(&error),
         }
     }
 }
@@ -185,12 +161,6 @@ fn judge(status: StatusCode, headers: &HeaderMap) -> Sent {
         _ => Fate::Misconfigured,
     };
     Sent::new(fate, detail)
-}
-
-/// Seconds only; the date form is rare, and without it our own pause is used.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 /// Reads the answer away so that the connection can be used again, up to a limit.
@@ -211,17 +181,11 @@ fn sign(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
     format!("v1,{}", BASE64.encode(mac.finalize().into_bytes()))
 }
 
-/// A TLS set-up that trusts nobody, for addresses that do not use it.
-fn no_trust() -> Result<rustls::ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Config { key: "webhook.url", reason: format!("TLS cannot be set up: {error}") })?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
 #[cfg(test)]
 mod tests {
+    use reqwest::header::RETRY_AFTER;
+
+    use super::http::RETRY_AFTER_MAX;
     use super::*;
 
     fn config(url: &str, allow_private: bool) -> Config {
@@ -270,7 +234,7 @@ mod tests {
         let mut short = config("https://pager.example.org/", false);
         short.secret = Secret::new("whsec_c2hvcnQ=");
         let error = short.validate().unwrap_err().to_string();
-        assert!(error.contains("webhook.secret") && !error.contains("c2hvcnQ"), "{error}");
+        assert!(error.contains("channels.webhook.secret") && !error.contains("c2hvcnQ"), "{error}");
     }
 
     #[test]

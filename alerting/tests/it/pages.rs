@@ -7,10 +7,10 @@ use store::records::AlarmDetail;
 use vigil_alerting::{Config, webhook};
 
 use crate::receiver::{Answer, Receiver};
-use crate::world::{World, kinds, reads, sos, stop, webhook};
+use crate::world::{World, by_webhook, kinds, reads, sos, stop, webhook};
 
 fn config(receiver: &Receiver) -> Config {
-    Config { webhook: Some(webhook(&receiver.url)), ..Config::default() }
+    by_webhook(webhook(&receiver.url))
 }
 
 fn states(alarm: &AlarmDetail) -> Vec<PageState> {
@@ -129,7 +129,7 @@ async fn nobody_there_is_tried_again() {
     // A port that was free a moment ago: nothing listens on it.
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let webhook = webhook::Config { ..webhook(&format!("http://127.0.0.1:{port}/")) };
-    let (_, tasks) = world.start(&Config { webhook: Some(webhook), ..Config::default() });
+    let (_, tasks) = world.start(&by_webhook(webhook));
     world.say(&sos(world.elder, 0)).await;
     let alarm = world.alarm_when("the failure", newest_is(PageState::TempFailed)).await;
     assert_eq!(alarm.pages[0].attempts[0].detail, "no connection");
@@ -142,7 +142,7 @@ async fn without_a_channel_the_failure_is_visible() {
     let (_, tasks) = world.start(&Config::default());
     world.say(&sos(world.elder, 0)).await;
     let alarm = world.alarm_when("both failures", |alarm| states(alarm).starts_with(&[PageState::PermFailed; 2])).await;
-    assert_eq!(alarm.pages[0].attempts[0].detail, "no webhook is configured");
+    assert_eq!(alarm.pages[0].attempts[0].detail, "the channel webhook is not configured");
     stop(tasks).await;
 }
 

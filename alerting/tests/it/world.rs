@@ -11,7 +11,7 @@ use model::{DeviceId, ElderId, Event, EventKind, GatewayId, Metric, PersonId, Qu
 use runtime::{Clock, Tasks};
 use store::records::{AlarmDetail, AlarmFilter, NewElder, NewPerson, Records};
 use tempfile::TempDir;
-use vigil_alerting::{Alerting, Config, Deps, Secret, start, webhook};
+use vigil_alerting::{Alerting, ChannelConfigs, Config, Deps, Secret, start, webhook};
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +34,11 @@ pub(crate) fn at(seconds: i64) -> Time {
 
 pub(crate) fn webhook(url: &str) -> webhook::Config {
     webhook::Config { url: url.to_owned(), secret: Secret::new(KEY_TEXT), allow_private: true, timeout_s: 1 }
+}
+
+/// Pages go to this address.
+pub(crate) fn by_webhook(webhook: webhook::Config) -> Config {
+    Config { channels: ChannelConfigs { webhook: Some(webhook), ..ChannelConfigs::default() }, ..Config::default() }
 }
 
 pub(crate) fn frame(elder: ElderId, received: i64) -> Frame {
