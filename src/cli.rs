@@ -36,6 +36,9 @@ pub enum Command {
     Simulate(Simulate),
     /// Runs a recording through the alarm engine; one JSON line an alarm.
     Judge(Judge),
+    /// Computes a clinical score from measurements: one JSON object, or the reason why not (exit status 1).
+    #[command(subcommand)]
+    Score(Score),
     /// Copies a data directory while the server runs.
     Backup(Backup),
     /// Measures a server and a load generator, end to end.
@@ -327,6 +330,17 @@ pub struct Judge {
     /// The elder's age in years: chooses the age band of the default rules.
     #[arg(long, default_value_t = 60)]
     pub age: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Score {
+    /// National Early Warning Score 2. What is left out makes an interval.
+    News2 {
+        /// Keys: respiratory_rate, spo2, spo2_scale (1 or 2), on_oxygen, systolic, heart_rate (or pulse), consciousness
+        /// (A, C, V, P or U), temperature. Each may be left out or null.
+        #[arg(long, value_name = "OBJECT")]
+        json: String,
+    },
 }
 
 #[derive(Debug, Args)]

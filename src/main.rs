@@ -30,6 +30,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
     let _second = rustls::crypto::ring::default_provider().install_default();
     match command {
         Command::Decode(args) => return commands::decode(&args),
+        Command::Score(what) => return Ok(commands::score(&what)),
         Command::CheckConfig { file } => commands::check_config(&file)?,
         Command::Add(what) => commands::add(&what)?,
         Command::Push(what) => commands::push(&what)?,

@@ -16,6 +16,7 @@ pub mod judge;
 mod late;
 mod layers;
 mod live;
+pub mod news2;
 mod plan;
 mod saved;
 mod sounded;

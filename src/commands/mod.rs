@@ -7,6 +7,7 @@ mod gateway;
 mod judge;
 mod push;
 mod replay;
+mod score;
 mod simulate;
 
 pub use add::add;
@@ -16,6 +17,7 @@ pub use gateway::{gateway, gateway_command};
 pub use judge::judge;
 pub use push::push;
 pub use replay::replay;
+pub use score::score;
 pub use simulate::simulate;
 
 use std::path::Path;

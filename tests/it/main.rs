@@ -24,6 +24,7 @@ mod outage;
 mod power_cut;
 mod replay;
 mod restart;
+mod score;
 mod store_down;
 mod strangers;
 mod waveform;

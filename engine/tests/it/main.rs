@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod day;
+mod news2;
 mod persist;
 mod properties;
 mod recording;
