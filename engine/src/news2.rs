@@ -175,11 +175,10 @@ impl Parts {
 /// What a missing parameter can add to the certain total.
 fn open(inputs: &Inputs, parts: &Parts, parameter: Parameter) -> u8 {
     match (parameter, parts.get(parameter), inputs.spo2) {
-        (_, Some(_), _) => 0,
+        (_, Some(_), _) | (Parameter::Spo2, None, Some(_)) => 0,
         // On scale 2 oxygen opens the points of a known SpO2, 0 on air: the two are told together.
         (Parameter::OnOxygen, None, Some(spo2)) if parts.spo2.is_none() => OXYGEN + spo2_scale2(spo2, true),
         (Parameter::OnOxygen, None, _) => OXYGEN,
-        (Parameter::Spo2, None, Some(_)) => 0,
         (_, None, _) => 3,
     }
 }
@@ -245,15 +244,11 @@ const fn spo2_scale1(percent: u16) -> u8 {
 }
 
 const fn spo2_scale2(percent: u16, on_oxygen: bool) -> u8 {
-    match percent {
-        ..=83 => 3,
-        84..=85 => 2,
-        86..=87 => 1,
-        93.. if !on_oxygen => 0,
-        88..=92 => 0,
-        93..=94 => 1,
-        95..=96 => 2,
-        97.. => 3,
+    match (percent, on_oxygen) {
+        (..=83, _) | (97.., true) => 3,
+        (84..=85, _) | (95..=96, true) => 2,
+        (86..=87, _) | (93..=94, true) => 1,
+        (88..=92, _) | (93.., false) => 0,
     }
 }
 
