@@ -32,7 +32,9 @@ use store::records::Records;
 use tokio::sync::watch;
 
 pub use channel::{
-    Channel, Configs as ChannelConfigs, Limit, Quota, Reach, Window, channel_names, demo, is_channel, webhook,
+    Channel, Channels, Configs as ChannelConfigs, Fate, Limit, Message, Quota, Reach, Recipient, Sent, Window, Word,
+    aliyun_sms, aliyun_voice, channel_names, demo, dingtalk, feishu, is_channel, tencent_sms, tencent_voice, webhook,
+    wecom_app, wecom_robot,
 };
 pub use checkpoint::copy_state;
 pub use config::Config;

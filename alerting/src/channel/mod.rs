@@ -2,11 +2,25 @@
 //! records are the pager's.
 
 mod address;
+mod aliyun;
+pub mod aliyun_sms;
+pub mod aliyun_voice;
 pub mod demo;
-#[allow(dead_code, reason = "for the providers' channels")]
+pub mod dingtalk;
+pub mod feishu;
 mod http;
+mod settings;
+mod sign;
 mod table;
+mod tencent;
+pub mod tencent_sms;
+pub mod tencent_voice;
+mod text;
+mod token;
+mod verdict;
 pub mod webhook;
+pub mod wecom_app;
+pub mod wecom_robot;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +32,7 @@ use crate::{Config, Error};
 use table::{channels, per_day, per_s};
 
 pub use table::{Limit, Reach, Window};
+pub use text::Word;
 
 /// The channel of every page that no policy says otherwise of.
 pub(crate) const FIRST: &str = Channel::Webhook.name();
@@ -31,21 +46,21 @@ channels! {
     /// A signed POST to an address of the site's own.
     Webhook = "webhook", "网络回调", "Webhook", Reach::Site, [] => webhook::Webhook;
     /// A message of the site's own 企业微信 application to one member. More is dropped by the provider without a word.
-    WecomApp = "wecom_app", "企业微信应用", "WeCom app", Reach::Address, [per_s(30, MINUTE), per_s(1_000, HOUR)];
+    WecomApp = "wecom_app", "企业微信应用", "WeCom app", Reach::Address, [per_s(30, MINUTE), per_s(1_000, HOUR)] => wecom_app::WecomApp;
     /// A message of a robot into a 企业微信 group.
-    WecomRobot = "wecom_robot", "企业微信群机器人", "WeCom robot", Reach::Group, [per_s(20, MINUTE)];
+    WecomRobot = "wecom_robot", "企业微信群机器人", "WeCom robot", Reach::Group, [per_s(20, MINUTE)] => wecom_robot::WecomRobot;
     /// A message of a robot into a 钉钉 group. Above its limit it is silent for ten minutes.
-    Dingtalk = "dingtalk", "钉钉群机器人", "DingTalk robot", Reach::Group, [per_s(20, MINUTE)];
+    Dingtalk = "dingtalk", "钉钉群机器人", "DingTalk robot", Reach::Group, [per_s(20, MINUTE)] => dingtalk::Dingtalk;
     /// A message of a robot into a 飞书 group.
-    Feishu = "feishu", "飞书群机器人", "Feishu robot", Reach::Group, [per_s(5, 1), per_s(100, MINUTE)];
+    Feishu = "feishu", "飞书群机器人", "Feishu robot", Reach::Group, [per_s(5, 1), per_s(100, MINUTE)] => feishu::Feishu;
     /// SMS by Aliyun.
-    AliyunSms = "aliyun_sms", "阿里云短信", "Aliyun SMS", Reach::Phone, [per_s(40, DAY)];
+    AliyunSms = "aliyun_sms", "阿里云短信", "Aliyun SMS", Reach::Phone, [per_s(40, DAY)] => aliyun_sms::AliyunSms;
     /// A call by Aliyun.
-    AliyunVoice = "aliyun_voice", "阿里云语音", "Aliyun voice", Reach::Phone, [per_s(1, MINUTE), per_s(5, HOUR), per_s(20, DAY)];
+    AliyunVoice = "aliyun_voice", "阿里云语音", "Aliyun voice", Reach::Phone, [per_s(1, MINUTE), per_s(5, HOUR), per_s(20, DAY)] => aliyun_voice::AliyunVoice;
     /// SMS by Tencent. Two a day and number until the site has the limit raised there.
-    TencentSms = "tencent_sms", "腾讯云短信", "Tencent SMS", Reach::Phone, [per_s(1, 30), per_day(2)];
+    TencentSms = "tencent_sms", "腾讯云短信", "Tencent SMS", Reach::Phone, [per_s(1, 30), per_day(2)] => tencent_sms::TencentSms;
     /// A call by Tencent. Its limits are not published: ours is not to ring twice in a minute.
-    TencentVoice = "tencent_voice", "腾讯云语音", "Tencent voice", Reach::Phone, [per_s(1, MINUTE)];
+    TencentVoice = "tencent_voice", "腾讯云语音", "Tencent voice", Reach::Phone, [per_s(1, MINUTE)] => tencent_voice::TencentVoice;
     /// E-mail. Never the only way of an urgent page.
     Smtp = "smtp", "电子邮件", "E-mail", Reach::Address, [];
     /// A program on this machine.
@@ -106,54 +121,53 @@ pub(crate) fn limits(channel: Channel, quotas: &BTreeMap<Channel, Quota>) -> Vec
 
 /// What a channel may know of a page: nothing that identifies the elder to a stranger, and no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) page: PageId,
-    pub(crate) alarm: AlarmId,
+pub struct Message {
+    pub page: PageId,
+    pub alarm: AlarmId,
     /// 1 for the first.
-    pub(crate) attempt: u32,
-    pub(crate) priority: Priority,
+    pub attempt: u32,
+    pub priority: Priority,
     /// Slug of the rule: `sos`, `spo2_low`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// The rule's labels: 紧急呼叫, SOS.
-    pub(crate) title_zh: String,
-    pub(crate) title_en: String,
+    pub title_zh: String,
+    pub title_en: String,
     /// Masked name.
-    pub(crate) elder: String,
+    pub elder: String,
     /// When the condition began.
-    pub(crate) at: Time,
-    pub(crate) ack_url: String,
+    pub at: Time,
+    pub ack_url: String,
     /// Digits by which the person, or a dispatcher for them, says "I have it" where no link is possible.
-    pub(crate) code: Option<String>,
+    pub code: Option<String>,
     /// Opens without signing in and accepts once: only for channels whose texts may hold a link.
-    pub(crate) tap_url: Option<String>,
+    pub tap_url: Option<String>,
     /// A test of the channel: it says so, and nobody has to answer.
-    pub(crate) test: bool,
+    pub test: bool,
 }
 
 /// Whom one page goes to. One recipient a request: a partial success never has to be untangled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Recipient {
-    pub(crate) person: PersonId,
+pub struct Recipient {
+    pub person: PersonId,
     /// Mobile number as registered; empty when unknown. Never in a log.
-    pub(crate) phone: String,
+    pub phone: String,
     /// The person's address in this channel (a WeCom user id, an e-mail address), when the channel needs one.
-    pub(crate) address: Option<String>,
+    pub address: Option<String>,
     /// `zh` or `en`.
-    pub(crate) language: String,
+    pub language: String,
 }
 
 /// What became of one attempt. `detail` is for the operator; no personal data, no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) fate: Fate,
-    pub(crate) detail: String,
+pub struct Sent {
+    pub fate: Fate,
+    pub detail: String,
     /// The provider's name for this message, by which its receipts and replies come.
-    pub(crate) provider_ref: Option<String>,
+    pub provider_ref: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the webhook never refuses a person")]
-pub(crate) enum Fate {
+pub enum Fate {
     /// The provider has it. Not: the person.
     Accepted,
     /// Try again; not before `after`, when the provider said so.
@@ -167,25 +181,25 @@ pub(crate) enum Fate {
 }
 
 impl Sent {
-    pub(crate) fn new(fate: Fate, detail: impl Into<String>) -> Self {
+    pub fn new(fate: Fate, detail: impl Into<String>) -> Self {
         Self { fate, detail: detail.into(), provider_ref: None }
     }
 }
 
 /// The channels that are configured.
 #[derive(Debug)]
-pub(crate) struct Channels {
+pub struct Channels {
     senders: Senders,
 }
 
 impl Channels {
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    pub fn new(config: &Config) -> Result<Self, Error> {
         config.validate()?;
         Ok(Self { senders: Senders::new(&config.channels)? })
     }
 
     /// Sends once. The recipient of a group robot or a webhook is who is meant, not an address.
-    pub(crate) async fn send(&self, channel: &str, to: &Recipient, message: &Message, now: Time) -> Sent {
+    pub async fn send(&self, channel: &str, to: &Recipient, message: &Message, now: Time) -> Sent {
         match Channel::parse(channel) {
             Some(channel) => self.senders.send(channel, to, message, now).await,
             None => Sent::new(Fate::Misconfigured, "no such channel"),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alarms;
+mod channels;
 mod exactly_once;
 mod pages;
 mod receiver;
