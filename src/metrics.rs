@@ -106,12 +106,16 @@ impl Meters {
             ("pages_refused", stats.pages_refused),
             ("pages_in_doubt", stats.pages_in_doubt),
             ("page_rounds", stats.rounds),
+            ("steps_passed_over", stats.steps_passed_over),
+            ("audits", stats.audits),
+            ("audit_findings", stats.audit_findings),
         ] {
             counter(out, &format!("vigil_alerting_{name}_total"), value);
         }
         gauge(out, "vigil_alerting_position", stats.position as f64);
         gauge(out, "vigil_alerting_subjects", stats.subjects as f64);
         gauge(out, "vigil_alerting_present", stats.present as f64);
+        gauge(out, "vigil_alerting_unattended", stats.unattended as f64);
     }
 
     fn journal(&self, out: &mut String) {
@@ -152,6 +156,10 @@ impl Meters {
             (_, 1..) => (false, format!("{} journal entries were damaged on disk", alerting.damaged)),
             _ => (behind < ENGINE_LAG_MAX, format!("{behind} entries not judged yet")),
         };
+        let paging = match alerting.unattended {
+            0 => (true, "every alarm that waits for people has its next step".to_owned()),
+            n => (false, format!("{n} alarms wait for people and nothing will remind anybody: the log names them")),
+        };
         vec![
             Check { name: "journal".into(), ok: journal.0, detail: journal.1 },
             Check {
@@ -160,6 +168,7 @@ impl Meters {
                 detail: format!("{writer} entries not stored yet"),
             },
             Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
+            Check { name: "paging".into(), ok: paging.0, detail: paging.1 },
             Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
         ]
     }

@@ -3,8 +3,11 @@
 
 mod alarms;
 mod channels;
+mod crash;
+mod escalation;
 mod exactly_once;
 mod pages;
 mod receiver;
 mod roster;
+mod story;
 mod world;

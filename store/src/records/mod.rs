@@ -17,6 +17,7 @@ mod custody;
 mod elders;
 mod error;
 mod keys;
+mod life;
 mod measurements;
 mod migrate;
 mod numbers;
@@ -125,6 +126,7 @@ struct Inner {
     pages: Arc<Notify>,
     /// Frames that the full quarantine gave up.
     quarantine_dropped: AtomicU64,
+    life: life::Life,
     /// Hash checked when the login is unknown, so that the answer takes as long as for a known one.
     decoy_password: String,
 }
@@ -165,6 +167,7 @@ impl Records {
             alarm_events: watch::Sender::new(last_event),
             pages: Arc::new(Notify::new()),
             quarantine_dropped: AtomicU64::new(0),
+            life: life::Life::default(),
             decoy_password: people::hash_password("decoy: nobody's password")?,
             path,
         })))
@@ -240,11 +243,15 @@ impl Records {
     /// Runs `work` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
     fn write<T, E: From<rusqlite::Error>>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         let mut conn = lock(&self.0.writer);
+        let ends = self.0.life.before_commit()?;
         let sql = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut tx = Tx { sql, now: self.0.clock.now(), timers: self.0.timers, last_event: None, pages: false };
         let answer = work(&mut tx)?;
         let Tx { sql, last_event, pages, .. } = tx;
         sql.commit()?;
+        if ends {
+            return Err(life::broken().into());
+        }
         // Still under the lock: events are announced in their order.
         if let Some(last) = last_event {
             self.0.alarm_events.send_replace(last);
