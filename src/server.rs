@@ -34,6 +34,7 @@ pub struct Server {
     pub mqtt_tls_addr: Option<SocketAddr>,
     pub parts: Parts,
     identity_key: Option<model::identity::IdentityKey>,
+    channels: Arc<[console::ChannelName]>,
     outer: Tasks,
     inner: Tasks,
     _lock: File,
@@ -118,6 +119,7 @@ impl Server {
             mqtt_addr: door.local_addr(),
             mqtt_tls_addr: door.tls_addr(),
             identity_key,
+            channels: channel_names(&config.alerting.channels),
             outer,
             inner,
             _lock: lock,
@@ -141,6 +143,7 @@ impl Server {
         let (records, journal) = (self.parts.records.clone(), self.parts.journal.clone());
         let (ingest, rules_clock) = (self.parts.ingest.clone(), clock.clone());
         let asker = self.parts.ingest.clone();
+        let pager = self.parts.records.clone();
         let (health, decider) = (Arc::clone(&meters), self.parts.ingest.clone());
         console::Deps {
             records: self.parts.records.clone(),
@@ -150,6 +153,8 @@ impl Server {
             replay_quarantine: Arc::new(move |id| ingest.replay_quarantined(id)),
             ask_again: Arc::new(move |gap| asker.ask_again(gap).map_err(|error| error.to_string())),
             decide: Arc::new(move |decision| decider.decide(decision)),
+            next_pages: Arc::new(move |alarm| alerting::next_step(&pager, alarm)),
+            channels: self.channels.clone(),
             identity_key: self.identity_key.clone(),
             health: Arc::new(move || health.checks()),
             metrics: Arc::new(move || meters.text()),
@@ -186,6 +191,18 @@ impl Server {
             tracing::error!("the journal did not close cleanly; it will be repaired at the next start");
         }
     }
+}
+
+/// All channels, and which of them are set up.
+fn channel_names(configs: &alerting::ChannelConfigs) -> Arc<[console::ChannelName]> {
+    let configured = configs.configured();
+    let name = |channel: &alerting::Channel| console::ChannelName {
+        name: channel.name().to_owned(),
+        zh: channel.zh().to_owned(),
+        en: channel.en().to_owned(),
+        configured: configured.contains(channel),
+    };
+    alerting::Channel::ALL.iter().map(name).collect()
 }
 
 /// Records first, then the journal, where the engine finds it. If the process ends between the two, alerting publishes what

@@ -3,9 +3,9 @@
 
 use std::sync::LazyLock;
 
-use model::policy::{Policy, Step};
+use model::policy::{NextStep, Policy, Step};
 use model::{PersonId, Priority, Time};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::records::{AlarmView, NewPage, Records, StepDue};
 
 use crate::{Config, channel, roster};
@@ -96,19 +96,6 @@ pub(crate) fn policy_of(records: &Records, alarm: &AlarmView) -> Option<Policy> 
         tracing::error!(%error, alarm = %alarm.id, "cannot read the alarm's escalation policy");
         None
     })
-}
-
-/// Who will be paged next for an alarm, and when, as things are now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NextStep {
-    pub policy: String,
-    pub policy_version: u32,
-    /// From 1.
-    pub step: u32,
-    pub steps: u32,
-    pub due: Time,
-    pub people: Vec<PersonId>,
-    pub channels: Vec<String>,
 }
 
 /// The step that is due next. `None`: a person has the alarm, or it pages nobody.

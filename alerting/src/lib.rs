@@ -39,7 +39,7 @@ pub use channel::{
 pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;
-pub use escalation::{NextStep, next_step, shipped_policies};
+pub use escalation::{next_step, shipped_policies};
 pub use rules::{publish_rules, publish_rules_wait};
 pub use secret::Secret;
 pub use stats::Stats;

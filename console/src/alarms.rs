@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use model::policy::NextStep;
 use model::{AlarmId, ElderId, Handling, Outcome, Priority, TeamId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use store::records::{ActionError, AlarmFilter, AlarmView, Records};
 
 use crate::App;
 use crate::access::{Sight, Signed};
+use crate::deps::NextPages;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Params, Sent};
 use crate::pages::is_paged_for;
@@ -90,11 +92,11 @@ fn team_of(alarm: &AlarmView) -> Option<TeamId> {
 
 /// `GET /api/alarms/{id}`: opens the elder's card, so it is written to the audit.
 pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<AlarmId>) -> Answer<Json<Value>> {
-    let records = app.deps.records.clone();
-    app.calls.run("alarm", move || read_detail(&records, &signed, id)).await?.map(Json)
+    let (records, next) = (app.deps.records.clone(), app.deps.next_pages.clone());
+    app.calls.run("alarm", move || read_detail(&records, &*next, &signed, id)).await?.map(Json)
 }
 
-fn read_detail(records: &Records, signed: &Signed, id: AlarmId) -> Answer<Value> {
+fn read_detail(records: &Records, next: &NextPages, signed: &Signed, id: AlarmId) -> Answer<Value> {
     let failed = |error| ApiError::internal("alarm", &error);
     let found = records.alarm(id).map_err(failed)?.ok_or_else(ApiError::not_found)?;
     signed.check_elder(records, found.view.elder_id, team_of(&found.view))?;
@@ -109,7 +111,7 @@ fn read_detail(records: &Records, signed: &Signed, id: AlarmId) -> Answer<Value>
         json!({
             "id": page.id, "person": page.person.name, "channel": page.channel, "state": page.state,
             "state_zh": page.state.zh(), "state_en": page.state.en(), "queued_at": page.queued_at,
-            "attempts": page.attempts,
+            "attempts": page.attempts, "step": page.step + 1,
         })
     });
     Ok(json!({
@@ -117,7 +119,16 @@ fn read_detail(records: &Records, signed: &Signed, id: AlarmId) -> Answer<Value>
         "elder": elder.map(|elder| view::elder(&elder, sight)),
         "events": found.events.iter().map(|event| view::event(event, sight)).collect::<Vec<_>>(),
         "pages": pages.collect::<Vec<_>>(),
+        "next": next(&found.view).map(|step| next_json(records, &step)).transpose()?,
     }))
+}
+
+/// The next step with the names of those it pages.
+fn next_json(records: &Records, step: &NextStep) -> Answer<Value> {
+    let names: Vec<_> = step.people.iter().filter_map(|person| view::person_name(records, Some(*person))).collect();
+    let mut shown = to_value(step)?;
+    shown["people"] = json!(names);
+    Ok(shown)
 }
 
 /// `POST /api/alarms/{id}/claim`

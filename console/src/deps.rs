@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use model::identity::IdentityKey;
+use model::policy::NextStep;
 use model::rule::{BadRule, RuleSet};
 use model::{ElderId, PersonId};
 use runtime::Clock;
 use serde::Serialize;
 use store::readings::Readings;
-use store::records::{NewMove, Records};
+use store::records::{AlarmView, NewMove, Records};
 
 /// A rule set somebody wants in force.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub type ReplayQuarantine = dyn Fn(i64) -> Result<(), String> + Send + Sync;
 pub type AskAgain = dyn Fn(i64) -> Result<(), String> + Send + Sync;
 /// Carries out what a person decided about measurements; answers how many moved. Blocks.
 pub type Decide = dyn Fn(&NewMove) -> Result<usize, store::records::Error> + Send + Sync;
+/// Whom an alarm pages next, and when, as things are now. `None`: nobody. Blocks.
+pub type NextPages = dyn Fn(&AlarmView) -> Option<NextStep> + Send + Sync;
 /// State of every part. Must answer at once.
 pub type Health = dyn Fn() -> Vec<Check> + Send + Sync;
 /// All figures as Prometheus text. Must answer at once.
@@ -50,6 +53,16 @@ pub struct Check {
     pub name: String,
     pub ok: bool,
     pub detail: String,
+}
+
+/// A channel that a policy may name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelName {
+    pub name: String,
+    pub zh: String,
+    pub en: String,
+    /// Set up here: without that every page by it fails.
+    pub configured: bool,
 }
 
 /// The demo's stand-in for a doctor's phone: takes webhooks at `POST /demo/phone`.
@@ -75,6 +88,9 @@ pub struct Deps {
     pub replay_quarantine: Arc<ReplayQuarantine>,
     pub ask_again: Arc<AskAgain>,
     pub decide: Arc<Decide>,
+    pub next_pages: Arc<NextPages>,
+    /// All that exist, in their order.
+    pub channels: Arc<[ChannelName]>,
     /// The site's secret for cards and codes. `None`: they cannot be registered here.
     pub identity_key: Option<IdentityKey>,
     pub health: Arc<Health>,

@@ -25,6 +25,7 @@ mod measurements;
 mod numbers;
 mod operations;
 mod pages;
+mod policies;
 mod ring;
 mod routes;
 mod rules;
@@ -47,7 +48,8 @@ use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use deps::{
-    AskAgain, Check, Decide, Demo, Deps, Health, MetricsText, ReplayQuarantine, RuleChange, RuleChangeError, SaveRules,
+    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, ReplayQuarantine, RuleChange,
+    RuleChangeError, SaveRules,
 };
 pub use error::Error;
 pub use routes::routes;

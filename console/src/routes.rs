@@ -9,8 +9,8 @@ use model::people::Role;
 use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, LEADERS, RULE_MAKERS, admit};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, gateways, guard, judge, measurements, numbers, operations, pages, rules,
-    session, stream, trend, waveforms, web,
+    App, alarms, custody, demo, elders, gateways, guard, judge, measurements, numbers, operations, pages, policies,
+    rules, session, stream, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -54,6 +54,9 @@ fn table() -> Vec<Route> {
         route("POST", "/api/elders/{id}/keys/remove", ATTRIBUTORS, post(measurements::remove_key)),
         route("GET", "/api/measurements", ATTRIBUTORS, get(measurements::queue)),
         route("POST", "/api/measurements/attribute", ATTRIBUTORS, post(measurements::attribute)),
+        route("GET", "/api/policies", ADMINISTRATOR, get(policies::list)),
+        route("PUT", "/api/policies", ADMINISTRATOR, put(policies::put)),
+        route("GET", "/api/policies/{id}", ADMINISTRATOR, get(policies::versions)),
         route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
         route("GET", "/api/gateways", ADMINISTRATOR, get(gateways::list)),
         route("POST", "/api/gateways/{id}/push", ADMINISTRATOR, post(gateways::push)),

@@ -38,6 +38,11 @@ pub(crate) struct Alarm<'a> {
     accepted_by: Option<&'a Accepted>,
     outcome: Option<Outcome>,
     page_state: Option<model::page::PageState>,
+    /// The step of the policy that began last, and the highest that ever did: from 1. `None`: it pages nobody.
+    step: Option<u32>,
+    level: Option<u32>,
+    /// When the next step begins.
+    next_due: Option<Time>,
     seq: i64,
 }
 
@@ -85,6 +90,9 @@ impl<'a> Alarm<'a> {
             accepted_by: view.accepted_by.as_ref(),
             outcome: view.outcome,
             page_state: view.page_state,
+            step: view.policy_version.map(|_| view.step + 1),
+            level: view.policy_version.map(|_| view.level + 1),
+            next_due: view.page_due_at,
             seq: view.seq,
         }
     }

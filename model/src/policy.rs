@@ -85,6 +85,19 @@ pub enum StopOn {
     Outcome,
 }
 
+/// Who will be paged next for an alarm, and when, as things are now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NextStep {
+    pub policy: String,
+    pub policy_version: u32,
+    /// From 1.
+    pub step: u32,
+    pub steps: u32,
+    pub due: Time,
+    pub people: Vec<PersonId>,
+    pub channels: Vec<String>,
+}
+
 /// Why a policy is refused, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy {policy:?}, {place}: {reason}")]

@@ -9,11 +9,11 @@ use model::PersonId;
 use model::page::PageState;
 use runtime::{Clock, Tasks};
 use store::records::{FILE, PageView, Records};
-use vigil_alerting::{Config, start};
+use vigil_alerting::start;
 
 use crate::receiver::Receiver;
 use crate::story::Story;
-use crate::world::{PATIENCE, World, at, sos, stop, webhook};
+use crate::world::{PATIENCE, World, at, by_webhook, sos, stop, webhook};
 
 /// Times of the story, in seconds, with who is paged then for the first time in which step.
 const PAGES: [(i64, Who, u32); 6] = [
@@ -82,7 +82,7 @@ impl Telling<'_> {
     async fn start(&mut self) {
         loop {
             let tasks = Tasks::new();
-            let config = Config { webhook: Some(webhook(&self.receiver.url)), ..Config::default() };
+            let config = by_webhook(webhook(&self.receiver.url));
             if start(&config, &self.world.deps(), &tasks).is_ok() {
                 self.tasks = Some(tasks);
                 return;

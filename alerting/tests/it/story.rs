@@ -13,7 +13,7 @@ use store::records::{AlarmDetail, NewPerson, PageView, StepWork};
 use vigil_alerting::{Alerting, Config};
 
 use crate::receiver::{Answer, Receiver};
-use crate::world::{PATIENCE, World, at, kinds, sos, stop, webhook};
+use crate::world::{PATIENCE, World, at, by_webhook, kinds, sos, stop, webhook};
 
 pub(crate) struct Story {
     pub(crate) world: World,
@@ -58,18 +58,16 @@ impl Story {
 
     /// The policy of P1 is this, from now on.
     pub(crate) fn policy(&self, steps: Vec<Step>) {
-        let policy = Policy { name: "p1".into(), version: 1, priorities: vec![Priority::P1], steps, repeat_s: 120 };
         // The shipped ones first: a policy is never saved into nothing.
-        self.world.records.ensure_policies(&vigil_alerting::shipped_policies(&Config::default())).unwrap();
-        self.world.records.save_policy(policy, &|_| true, None, "test").unwrap();
-        // Not the shipped one any more: the start must leave it alone.
-        let author = Some(self.world.doctors[0]);
-        let saved = self.world.records.policy_for(Priority::P1).unwrap().unwrap();
-        self.world.records.save_policy(saved, &|_| true, author, "test").unwrap();
+        let records = &self.world.records;
+        records.ensure_policies(&vigil_alerting::shipped_policies(&Config::default())).unwrap();
+        let version = records.policy_for(Priority::P1).unwrap().unwrap().version;
+        let policy = Policy { name: "p1".into(), version, priorities: vec![Priority::P1], steps, repeat_s: 120 };
+        records.save_policy(policy, &|_| true, Some(self.world.doctors[0]), "test").unwrap();
     }
 
     pub(crate) fn start(&mut self) {
-        let config = Config { webhook: Some(webhook(&self.receiver.url)), ..Config::default() };
+        let config = by_webhook(webhook(&self.receiver.url));
         self.running = Some(self.world.start(&config));
     }
 

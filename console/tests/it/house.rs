@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use console::{Check, Config, Demo, Deps, RuleChange, RuleChangeError};
+use console::{ChannelName, Check, Config, Demo, Deps, RuleChange, RuleChangeError};
 use model::alarm::{Change, Transition};
 use model::entry::{Entry, Flags, Frame};
 use model::people::{Role, Sex};
+use model::policy::NextStep;
 use model::rule::{Level, Rule, RuleSet, Side, Test, Threshold};
 use model::{
     AlarmId, AlarmKind, DeviceId, ElderId, EventKind, GatewayId, Lane, Metric, Name, PageId, PersonId, Priority,
@@ -268,6 +269,25 @@ fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
             let records = records.clone();
             Arc::new(move |decision| records.move_measurements(decision))
         },
+        next_pages: Arc::new(|alarm| {
+            alarm.page_due_at.map(|due| NextStep {
+                policy: "p1".to_owned(),
+                policy_version: 1,
+                step: 2,
+                steps: 6,
+                due,
+                people: vec![],
+                channels: vec!["webhook".to_owned()],
+            })
+        }),
+        channels: [("webhook", true), ("smtp", false)]
+            .map(|(name, configured)| ChannelName {
+                name: name.to_owned(),
+                zh: name.to_owned(),
+                en: name.to_owned(),
+                configured,
+            })
+            .into(),
         identity_key: Some(model::identity::IdentityKey::new([7; 32])),
         replay_quarantine: Arc::new(move |id| {
             replayer.quarantine_mark_replayed(id, replay_clock.now()).map_err(|error| error.to_string())

@@ -13,6 +13,7 @@ mod house;
 mod judge;
 mod measurements;
 mod numbers;
+mod policies;
 mod roles;
 mod security;
 mod sessions;

@@ -34,6 +34,8 @@ pub enum Error {
     /// An escalation policy that must not be saved: where, and why.
     #[error(transparent)]
     Policy(#[from] model::policy::BadPolicy),
+    #[error("the policy was changed meanwhile: it is at version {version}")]
+    PolicyChanged { version: u32 },
     #[error("a limit of {limit} {what} is reached")]
     TooMany { what: &'static str, limit: usize },
     #[error("the database answered: {0}")]

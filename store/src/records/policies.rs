@@ -66,6 +66,7 @@ impl Records {
 
     /// Saves the next version of a policy and answers its number. Refused when it could end without paging anyone
     /// ([`Error::Policy`]), also when after it no policy would be left for P1 or for P2. `is_channel`: there is such a channel.
+    /// Its `version` says which one was changed (0: a new policy); another one in force is [`Error::PolicyChanged`].
     pub fn save_policy(
         &self,
         policy: Policy,
@@ -76,6 +77,10 @@ impl Records {
         policy.check(is_channel)?;
         bounded("reason", reason, REASON_CHARS_MAX)?;
         self.write(|tx| {
+            let known = newest(tx, &policy.name)?.map_or(0, |known| known.policy.version);
+            if known != policy.version {
+                return Err(Error::PolicyChanged { version: known });
+            }
             let others: Vec<_> = in_force(tx)?.into_iter().filter(|other| other.policy.name != policy.name).collect();
             if others.len() >= POLICIES_MAX {
                 return Err(Error::TooMany { what: "policies", limit: POLICIES_MAX });
