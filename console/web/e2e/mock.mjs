@@ -294,6 +294,11 @@ async function doctor() {
     await page.getByTestId("rules-error").getByText("界限超出合理范围").waitFor();
     await axe(page, "rules form");
     await page.getByTestId("limit-systolic_high-P1").fill("190");
+    await page.getByTestId("rules-try").tap();
+    await page.getByTestId("rules-preview").getByText("现行规则 5 条,改后 3 条").waitFor();
+    await page.getByTestId("rules-preview").getByText("曾被确认属实").waitFor();
+    await axe(page, "rules preview", "[data-testid=rules-preview]");
+    await shot(page, "phone-rules-preview");
     await page.getByTestId("rules-save").tap();
     await page.getByTestId("rules").getByText("个人规则").waitFor();
     await shot(page, "phone-elder");
@@ -314,6 +319,13 @@ async function admin() {
     await page.getByTestId("quarantine").getByText("已重放").first().waitFor();
     await axe(page, "admin");
     await shot(page, "admin");
+    await page.getByRole("link", { name: "统计" }).click();
+    await page.getByTestId("numbers-answer").getByText("未达标").first().waitFor();
+    await page.getByTestId("numbers-days").selectOption("30");
+    await page.getByTestId("numbers-noise").waitFor();
+    await axe(page, "numbers");
+    await shot(page, "numbers");
+    await page.getByRole("link", { name: "管理" }).click();
     await page.getByTestId("language").click();
     await page.getByRole("heading", { name: "Administration" }).waitFor();
     await page.reload();

@@ -1,4 +1,5 @@
 // The endpoints of the mock, one function a group, as in the console's contract.
+import { judgement, numbers } from "./figures.mjs";
 import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
 import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
@@ -40,6 +41,7 @@ export async function api(world, request, response, url, body) {
   if (path === "/api/custody") return say(response, 200, { gaps: state.gaps, losses: state.losses, lost_frames: 120, thinned_readings: 5400 });
   if (parts[0] === "custody" && parts[2] === "ask") { const gap = state.gaps.find((one) => one.id === Number(parts[1])); gap.asks += 1; gap.state = "asked"; return say(response, 200, { id: gap.id }); }
   if (path === "/api/gateways") return say(response, 200, { gateways: state.gateways, all: state.gateways.length });
+  if (path === "/api/numbers") return say(response, 200, numbers(url.searchParams.get("from"), url.searchParams.get("to")));
   if (path === "/api/quarantine") return say(response, 200, { frames: state.frames });
   if (parts[0] === "quarantine" && parts[2] === "replay") { state.frames.find((one) => one.id === Number(parts[1])).replayed_at = iso(); return say(response, 200, {}); }
   return refuse(response, 404, "not_found", "没有找到", "Not found");
@@ -114,6 +116,7 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
     return say(response, 200, trend(url.searchParams.get("metrics").split(","), at("from"), at("to"), Number(url.searchParams.get("buckets") ?? 600)));
   }
   if (request.method === "GET") return say(response, 200, state.rules);
+  if (what === "judge") return say(response, 200, judgement((await body(request)).set));
   const { set, reason } = await body(request);
   if (Object.keys(set).some((key) => !["name", "version", "source", "rules"].includes(key))) return refuse(response, 400, "bad_request", "多余的字段", "Unknown field");
   const bad = set.rules.find((rule) => rule.test.threshold?.levels.some((level) => level.limit < 1 || level.limit > 300));

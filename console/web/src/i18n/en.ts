@@ -1,4 +1,5 @@
 /** Every English string of the app. The type makes a missing or misspelt key an error of `npm run check`. */
+import { numbersEn } from "./numbers";
 import type { Strings } from "./zh";
 
 export const en: Strings = {
@@ -58,6 +59,7 @@ export const en: Strings = {
   nav_cabin: "Cabin queue", cabin_title: "Measurements without a person", cabin_text: "Measured at shared devices by somebody unknown. The values are kept; given to an elder they go to the record and are judged again.", cabin_empty: "No measurement waits", cabin_empty_text: "Every measurement at a shared device has its person.",
   cabin_choose: "Choose", cabin_choose_one: (place, at) => `Choose ${place} ${at}`, cabin_values: "Values", cabin_waveform: "(with a waveform)", cabin_before: (name, at) => `handled before by ${name}, ${at}`,
   cabin_give: (n) => (n === 1 ? "Give 1 measurement" : `Give ${n} measurements`), cabin_find: "Find the elder by name or number", cabin_elder_needed: "Choose an elder", cabin_reasons: ["Confirmed in person", "Forgot to sign in", "Another's card was used"], cabin_remember: "From now on this card or code means this elder", cabin_go: "Give", cabin_moved: (n) => (n === 1 ? "1 measurement given" : `${n} measurements given`),
+  numbers: numbersEn,
   // Words of the model
   hooks: { command: "Local program", gpio: "Siren or lamp", http: "Device in the same network" },
   sex: { male: "male", female: "female", unknown: "unknown" },

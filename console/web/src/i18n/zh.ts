@@ -1,4 +1,5 @@
 /** Every Chinese string of the app. en.ts must have the same keys: its type is taken from here. */
+import { numbersZh } from "./numbers";
 
 export const zh = {
   // The house
@@ -58,6 +59,7 @@ export const zh = {
   nav_cabin: "待归属", cabin_title: "待归属测量", cabin_text: "公共设备上未能确定本人的测量。数值已保存,归属后进入老人档案并按规则重新判断。", cabin_empty: "没有待归属的测量", cabin_empty_text: "公共设备上的测量都已归属到人。",
   cabin_choose: "选择", cabin_choose_one: (place: string, at: string) => `选择 ${place} ${at}`, cabin_values: "数值", cabin_waveform: "(含波形)", cabin_before: (name: string, at: string) => `${name} ${at} 已处理过`,
   cabin_give: (n: number) => `归属 ${n} 条测量`, cabin_find: "按姓名或编号查找老人", cabin_elder_needed: "请选择老人", cabin_reasons: ["本人在场确认", "登记遗漏", "误用他人证件"], cabin_remember: "以后此证件或二维码即为该老人", cabin_go: "确认归属", cabin_moved: (n: number) => `已归属 ${n} 条测量`,
+  numbers: numbersZh,
   // Words of the model
   hooks: { command: "本地程序", gpio: "警灯/警笛", http: "局域网设备" } as Record<string, string>,
   sex: { male: "男", female: "女", unknown: "未知" } as Record<string, string>,

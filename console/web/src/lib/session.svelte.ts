@@ -55,6 +55,10 @@ class Session {
   get mayClaim(): boolean {
     return this.me?.role === "dispatcher";
   }
+  /** Answers for the service: sees its figures. */
+  get mayLead(): boolean {
+    return this.me?.role === "administrator" || this.me?.role === "supervisor";
+  }
   get mayResolve(): boolean {
     return this.me !== null && this.me !== undefined && this.me.role !== "administrator";
   }

@@ -4,7 +4,7 @@ export type Priority = "P1" | "P2" | "P3" | "T";
 export type Condition = "present" | "cleared" | "unknown";
 export type Handling = "open" | "claimed" | "engaged" | "resolved" | "closed";
 export type Outcome = "true_emergency" | "true_handled" | "referred" | "false_alarm" | "test" | "no_answer";
-export type Role = "dispatcher" | "doctor" | "nurse" | "administrator";
+export type Role = "dispatcher" | "doctor" | "nurse" | "administrator" | "supervisor" | "responder";
 export type Language = "zh" | "en";
 export type Sex = "male" | "female" | "unknown";
 

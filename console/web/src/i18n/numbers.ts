@@ -1,0 +1,16 @@
+/** Words of the figures page and of the preview of rules. */
+export const numbersZh = {
+  nav: "统计", title: "报警统计", text: "从报警台账重新计算,可随时复核。应答指最早的接单或医生接手。", period: "时段", days: (n: number) => `近 ${n} 天`, csv: "下载 CSV",
+  none: "这段时间没有报警", seats: (n: string) => `平均在岗 ${n} 席`, alarms: "报警数", late: "补传", answer: "应答", accept: "医生接手", arrive: "到达", resolve: "处置", p50: "中位", p95: "95 分位", within: (s: number) => `${s} 秒内`,
+  target: (share: string) => `目标 ${share}`, below: "未达标", met: "达标", never: "尚无", by_hour: "每小时报警与在岗坐席", hour: "时间", seat_hour: "每席", rules: "按规则", kinds: "按设备型号", teams: "按团队", name: "名称", labelled: "已标注", predictive: "属实率", elders: "报警最多的老人",
+  open_elder: "打开", noise: "噪声", top_tenth: (share: string) => `报警最多的一成老人占 ${share}`, chattering: (n: number) => `反复抖动 ${n} 组(一分钟内 3 次及以上)`, standing: (n: number) => `超过 24 小时未结 ${n} 条`, floods: "报警潮(每席 10 分钟超过 10 条)", flood_none: "没有报警潮", from: "开始", to: "结束", seconds: (n: number) => (n < 120 ? `${n} 秒` : `${Math.round(n / 60)} 分钟`),
+  preview: "试算近 30 天", previewing: "正在试算…", would: (now: number, then: number) => `现行规则 ${now} 条,改后 ${then} 条`, per_day: (n: string) => `每天 ${n} 条`, gained: (n: number) => `多出 ${n} 条`, lost: (n: number) => `少了 ${n} 条`, lost_true: (n: number) => `其中 ${n} 条曾被确认属实,请慎重`, no_readings: "这段时间没有读数,无法试算", started: "开始时间", worst: "最差值", outcome: "处置结论", events_kept: "呼救与跌倒不随阈值变化,不在试算之内。", more: (n: number) => `只列出前 ${n} 条`,
+};
+
+export const numbersEn: typeof numbersZh = {
+  nav: "Figures", title: "Figures about alarms", text: "Computed from the ledger, and the same whenever it is computed again. Answered is the first claim or acceptance.", period: "Period", days: (n) => `Last ${n} days`, csv: "Download CSV",
+  none: "No alarm in this time", seats: (n) => `${n} seats at work on average`, alarms: "Alarms", late: "Late data", answer: "Answered", accept: "Doctor accepted", arrive: "Arrived", resolve: "Resolved", p50: "Median", p95: "P95", within: (s) => `Within ${s} s`,
+  target: (share) => `target ${share}`, below: "below target", met: "met", never: "none yet", by_hour: "Alarms an hour and seats at work", hour: "Hour", seat_hour: "Per seat", rules: "By rule", kinds: "By device model", teams: "By team", name: "Name", labelled: "Labelled", predictive: "True", elders: "Elders with most alarms",
+  open_elder: "Open", noise: "Noise", top_tenth: (share) => `A tenth of the elders makes ${share} of the alarms`, chattering: (n) => `${n} chattering (3 or more within a minute)`, standing: (n) => `${n} not finished for over 24 hours`, floods: "Floods (more than 10 in 10 minutes a seat)", flood_none: "No flood", from: "From", to: "To", seconds: (n) => (n < 120 ? `${n} s` : `${Math.round(n / 60)} min`),
+  preview: "Try on the last 30 days", previewing: "Trying…", would: (now, then) => `Rules in force: ${now} alarms; changed: ${then}`, per_day: (n) => `${n} a day`, gained: (n) => `${n} more`, lost: (n) => `${n} fewer`, lost_true: (n) => `${n} of these were found true: take care`, no_readings: "No readings in this time: nothing to try on", started: "Began", worst: "Worst value", outcome: "Outcome", events_kept: "Calls for help and falls do not depend on limits and are not in this preview.", more: (n) => `Only the first ${n} are listed`,
+};
