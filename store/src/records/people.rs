@@ -2,7 +2,7 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc};
-use model::people::Role;
+use model::people::{Duty, Role};
 use model::{ElderId, PersonId, TeamId};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
@@ -23,6 +23,8 @@ const ON_CALL_MAX: i64 = 16;
 pub struct Team {
     pub id: TeamId,
     pub name: String,
+    /// The unit above it, to which holes in its rota fall through.
+    pub parent: Option<TeamId>,
 }
 
 /// A person to be written.
@@ -60,11 +62,23 @@ pub struct Person {
     pub on_call_order: Option<u32>,
     /// May not sign in and is never paged.
     pub disabled: bool,
+    /// Place in the team, when another than what goes with the role.
+    pub duty: Option<Duty>,
 }
 
 impl Person {
     pub fn team_id(&self) -> Option<TeamId> {
         self.team.as_ref().map(|team| TeamId(team.id))
+    }
+
+    /// As what this person works in the team: as was said, else as goes with the role.
+    pub fn works_as(&self) -> Option<Duty> {
+        let by_role = match self.role {
+            Role::Doctor => Some(Duty::Doctor),
+            Role::Nurse => Some(Duty::Nurse),
+            _ => None,
+        };
+        self.duty.or(by_role)
     }
 }
 
@@ -81,8 +95,11 @@ impl Records {
 
     pub fn teams(&self) -> Result<Vec<Team>> {
         self.read(|conn| {
-            let mut query = conn.prepare_cached("SELECT id, name FROM team ORDER BY id LIMIT ?1")?;
-            rows(query.query([limit_of(usize::MAX)])?, |row| Ok(Team { id: TeamId(row.get(0)?), name: row.get(1)? }))
+            let mut query = conn.prepare_cached("SELECT id, name, parent FROM team ORDER BY id LIMIT ?1")?;
+            rows(query.query([limit_of(usize::MAX)])?, |row| {
+                let parent = row.get::<_, Option<u32>>(2)?.map(TeamId);
+                Ok(Team { id: TeamId(row.get(0)?), name: row.get(1)?, parent })
+            })
         })
     }
 
@@ -175,7 +192,7 @@ impl Records {
 }
 
 pub(super) const PERSON_SELECT: &str = "SELECT p.id, p.name, p.phone, p.role, p.login, t.id, t.name, p.language, \
-     p.on_call_order, p.disabled FROM person p LEFT JOIN team t ON t.id = p.team";
+     p.on_call_order, p.disabled, p.duty FROM person p LEFT JOIN team t ON t.id = p.team";
 
 pub(super) fn read_person(row: &Row<'_>) -> Result<Person> {
     Ok(Person {
@@ -188,6 +205,7 @@ pub(super) fn read_person(row: &Row<'_>) -> Result<Person> {
         language: row.get(7)?,
         on_call_order: row.get(8)?,
         disabled: row.get(9)?,
+        duty: row.get::<_, Option<String>>(10)?.map(|duty| word("duty", Duty::parse, duty)).transpose()?,
     })
 }
 

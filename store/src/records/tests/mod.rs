@@ -10,6 +10,7 @@ mod measurements;
 mod pages;
 mod people;
 mod registry;
+mod rota;
 mod sounded;
 mod store;
 
