@@ -154,6 +154,11 @@ impl Records {
         self.read(|conn| on_call(conn, team))
     }
 
+    /// The people of one team with a place in its order, in this order; of other teams nobody.
+    pub fn order_of(&self, team: TeamId) -> Result<Vec<PersonId>> {
+        self.read(|conn| order(conn, Some(team)))
+    }
+
     /// As [`Records::on_call`], for the team of this elder.
     pub fn on_call_for(&self, elder: Option<ElderId>) -> Result<Vec<PersonId>> {
         self.read(|conn| {
@@ -214,12 +219,16 @@ pub(super) fn person(conn: &Connection, id: PersonId) -> Result<Option<Person>> 
     Ok(rows(query.query([id.0])?, read_person)?.pop())
 }
 
-pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<PersonId>> {
+fn order(conn: &Connection, team: Option<TeamId>) -> Result<Vec<PersonId>> {
     let mut query = conn.prepare_cached(
         "SELECT id FROM person WHERE (team = ?1 OR ?1 IS NULL) AND role IN ('doctor', 'nurse') \
          AND on_call_order IS NOT NULL AND disabled = FALSE ORDER BY on_call_order, id LIMIT ?2",
     )?;
-    let found = rows(query.query(params![team.map(|team| team.0), ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))?;
+    rows(query.query(params![team.map(|team| team.0), ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))
+}
+
+pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<PersonId>> {
+    let found = order(conn, team)?;
     if !found.is_empty() {
         return Ok(found);
     }

@@ -134,6 +134,16 @@ impl Records {
         })
     }
 
+    /// What says who is on call at `at`, for paging them: whoever is disabled by now is away.
+    pub fn rota_plan_to_page(&self, team: TeamId, at: Time) -> Result<Plan> {
+        self.read(|conn| {
+            let mut plan = plan(conn, team, at, at.plus_us(1))?;
+            let people = people(&plan);
+            plan.leave.extend(disabled(conn, Time::MIN)?.into_iter().filter(|leave| people.contains(&leave.person)));
+            Ok(plan)
+        })
+    }
+
     /// The unit above a team.
     pub fn parent_of(&self, team: TeamId) -> Result<Option<TeamId>> {
         self.read(|conn| parent_of(conn, team))
@@ -283,9 +293,9 @@ pub(super) fn leave(conn: &Connection, from: Time, until: Time) -> Result<Vec<Le
     })
 }
 
-fn disabled(conn: &Connection, now: Time) -> Result<Vec<Leave>> {
+fn disabled(conn: &Connection, since: Time) -> Result<Vec<Leave>> {
     let mut query = conn.prepare_cached("SELECT id FROM person WHERE disabled = TRUE LIMIT ?1")?;
     rows(query.query([limit_of(usize::MAX)])?, |row| {
-        Ok(Leave { id: 0, person: PersonId(row.get(0)?), from: now, until: Time::MAX })
+        Ok(Leave { id: 0, person: PersonId(row.get(0)?), from: since, until: Time::MAX })
     })
 }
