@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::http::{Answer, Http};
-use super::text::{self, Word};
 use super::verdict::{self, Class, Codes, refused};
+use super::words::{self, Word};
 use super::{Fate, Message, Recipient, Sent, settings, sign};
 use crate::{Error, Secret};
 
@@ -125,7 +125,7 @@ fn nonce() -> Result<String, Sent> {
 /// The variables of an approved template, as JSON.
 pub(super) fn parameters(words: &BTreeMap<String, Word>, message: &Message, to: &Recipient) -> String {
     let filled: BTreeMap<&str, String> =
-        words.iter().map(|(name, word)| (name.as_str(), text::variable(message, to, *word))).collect();
+        words.iter().map(|(name, word)| (name.as_str(), words::variable(message, to, *word))).collect();
     // A map of texts: writing it cannot fail.
     serde_json::to_string(&filled).unwrap_or_default()
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::aliyun::{self, Aliyun};
 use super::http::Http;
-use super::text::{self, Word};
 use super::verdict::accepted;
+use super::words::{self, Word};
 use super::{Fate, Message, Recipient, Sent, settings};
 use crate::{Error, Secret};
 
@@ -103,7 +103,7 @@ impl AliyunSms {
     }
 
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let Some(number) = text::mobile(&to.phone) else {
+        let Some(number) = words::mobile(&to.phone) else {
             return Sent::new(Fate::RefusedPerson { until: None }, "the person has no mobile number");
         };
         if message.attempt > 1 && self.went_out(&number, message, now).await {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::aliyun::{self, Aliyun};
 use super::http::Http;
-use super::text::{self, Word};
 use super::verdict::accepted;
+use super::words::{self, Word};
 use super::{Fate, Message, Recipient, Sent, settings};
 use crate::{Error, Secret};
 
@@ -116,7 +116,7 @@ impl AliyunVoice {
     }
 
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let Some(number) = text::callable(&to.phone) else {
+        let Some(number) = words::callable(&to.phone) else {
             return Sent::new(Fate::RefusedPerson { until: None }, "the person has no number that can be called");
         };
         let config = &self.config;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::http::{Answer, Http};
 use super::verdict::{self, Class, Codes, accepted, refused};
-use super::{Fate, Message, Recipient, Sent, settings, sign, text};
+use super::{Fate, Message, Recipient, Sent, settings, sign, words};
 use crate::{Error, Secret};
 
 const NAME: &str = "channels.dingtalk";
@@ -39,7 +39,7 @@ const SECURITY: [(&str, &str); 3] = [
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `access_token` of the robot's webhook address.
-    pub token: Secret,
+    pub access_token: Secret,
     /// 加签 secret (`SEC...`). Without it the robot must be set to the keyword 守望 or to this server's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Secret>,
@@ -56,7 +56,7 @@ fn base_url() -> String {
 
 impl Config {
     pub fn validate(&self) -> Result<(), Error> {
-        settings::filled(NAME, &[("token", self.token.expose())])?;
+        settings::filled(NAME, &[("access_token", self.access_token.expose())])?;
         if let Some(secret) = &self.secret {
             settings::filled(NAME, &[("secret", secret.expose())])?;
         }
@@ -85,14 +85,14 @@ impl Dingtalk {
         config.validate()?;
         let within = settings::timeout(NAME, config.timeout_s)?;
         let http = Http::new("channels.dingtalk.base_url", &config.base_url, within)?;
-        Ok(Self { token: config.token.clone(), secret: config.secret.clone(), http })
+        Ok(Self { token: config.access_token.clone(), secret: config.secret.clone(), http })
     }
 
     /// The person is mentioned by id; without one the text stands alone, for a mention by number would print the number.
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let id = text::chat_id(to);
+        let id = words::chat_id(to);
         let mention = id.map(|id| format!(" @{id}")).unwrap_or_default();
-        let content = format!("{}{mention}", text::cut(&text::group(message, to), TEXT_BYTES_MAX));
+        let content = format!("{}{mention}", words::cut(&words::group(message, to), TEXT_BYTES_MAX));
         let body = json!({
             "msgtype": "text",
             "text": { "content": content },

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::http::{Answer, Http};
 use super::verdict::{self, Class, Codes, accepted, refused};
-use super::{Fate, Message, Recipient, Sent, settings, sign, text};
+use super::{Fate, Message, Recipient, Sent, settings, sign, words};
 use crate::{Error, Secret};
 
 const NAME: &str = "channels.feishu";
@@ -84,8 +84,8 @@ impl Feishu {
 
     /// The person is mentioned by open id, when there is one.
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let mention = text::chat_id(to).map(|id| format!(" <at user_id=\"{id}\"></at>")).unwrap_or_default();
-        let content = format!("{}{mention}", text::cut(&text::group(message, to), TEXT_BYTES_MAX));
+        let mention = words::chat_id(to).map(|id| format!(" <at user_id=\"{id}\"></at>")).unwrap_or_default();
+        let content = format!("{}{mention}", words::cut(&words::group(message, to), TEXT_BYTES_MAX));
         let mut body = json!({ "msg_type": "text", "content": { "text": content } });
         if let Some(secret) = &self.secret {
             body["timestamp"] = now.secs().to_string().into();

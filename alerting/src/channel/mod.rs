@@ -15,12 +15,13 @@ mod table;
 mod tencent;
 pub mod tencent_sms;
 pub mod tencent_voice;
-mod text;
+
 mod token;
 mod verdict;
 pub mod webhook;
 pub mod wecom_app;
 pub mod wecom_robot;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +33,7 @@ use crate::{Config, Error};
 use table::{channels, per_day, per_s};
 
 pub use table::{Limit, Reach, Window};
-pub use text::Word;
+pub use words::Word;
 
 /// The channel of every page that no policy says otherwise of.
 pub(crate) const FIRST: &str = Channel::Webhook.name();

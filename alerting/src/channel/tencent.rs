@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::aliyun::host;
 use super::http::{Answer, Http};
-use super::text::Word;
 use super::verdict::{self, Class, Codes, refused};
+use super::words::Word;
 use super::{Fate, Sent, sign};
 use crate::{Error, Secret};
 

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::http::Http;
 use super::tencent::{self, CODES, Tencent};
-use super::text::{self, Word};
 use super::verdict::{accepted, refused};
+use super::words::{self, Word};
 use super::{Fate, Message, Recipient, Sent, settings};
 use crate::{Error, Secret};
 
@@ -93,12 +93,12 @@ impl TencentSms {
     }
 
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let Some(number) = text::mobile(&to.phone) else {
+        let Some(number) = words::mobile(&to.phone) else {
             return Sent::new(Fate::RefusedPerson { until: None }, "the person has no mobile number");
         };
-        let params: Vec<_> = self.config.params.iter().map(|word| text::variable(message, to, *word)).collect();
+        let params: Vec<_> = self.config.params.iter().map(|word| words::variable(message, to, *word)).collect();
         let body = json!({
-            "PhoneNumberSet": [text::e164(&number)],
+            "PhoneNumberSet": [words::e164(&number)],
             "SmsSdkAppId": self.config.sdk_app_id,
             "SignName": self.config.sign_name,
             "TemplateId": self.config.template_id,

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::http::Http;
 use super::tencent::{self, Tencent};
-use super::text::{self, Word};
 use super::verdict::accepted;
+use super::words::{self, Word};
 use super::{Fate, Message, Recipient, Sent, settings};
 use crate::{Error, Secret};
 
@@ -98,12 +98,12 @@ impl TencentVoice {
     }
 
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let Some(number) = text::callable(&to.phone) else {
+        let Some(number) = words::callable(&to.phone) else {
             return Sent::new(Fate::RefusedPerson { until: None }, "the person has no number that can be called");
         };
-        let params: Vec<_> = self.config.params.iter().map(|word| text::variable(message, to, *word)).collect();
+        let params: Vec<_> = self.config.params.iter().map(|word| words::variable(message, to, *word)).collect();
         let body = json!({
-            "CalledNumber": text::e164(&number),
+            "CalledNumber": words::e164(&number),
             "VoiceSdkAppid": self.config.voice_app_id,
             "TemplateId": self.config.template_id,
             "TemplateParamSet": params,

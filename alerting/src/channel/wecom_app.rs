@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::http::{Answer, Http};
 use super::token::{Token, Tokens};
 use super::verdict::{self, Class, Codes, accepted, refused};
-use super::{Fate, Message, Recipient, Sent, settings, text};
+use super::{Fate, Message, Recipient, Sent, settings, words};
 use crate::{Error, Secret};
 
 const NAME: &str = "channels.wecom_app";
@@ -103,7 +103,7 @@ impl WecomApp {
     }
 
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let Some(user) = text::chat_id(to) else {
+        let Some(user) = words::chat_id(to) else {
             return Sent::new(Fate::RefusedPerson { until: None }, "the person has no usable 企业微信 id");
         };
         let body = self.card(user, to, message);
@@ -155,11 +155,11 @@ impl WecomApp {
     }
 
     fn card(&self, user: &str, to: &Recipient, message: &Message) -> Value {
-        let title = text::title(message, to);
-        let words = [Some(text::body(message, to)), text::code(message, to)].map(Option::unwrap_or_default).join(" ");
-        let (title, words) = (text::cut(&title, TITLE_BYTES_MAX), text::cut(words.trim(), TEXT_BYTES_MAX));
+        let title = words::title(message, to);
+        let words = [Some(words::body(message, to)), words::code(message, to)].map(Option::unwrap_or_default).join(" ");
+        let (title, words) = (words::cut(&title, TITLE_BYTES_MAX), words::cut(words.trim(), TEXT_BYTES_MAX));
         let url = message.tap_url.as_ref().unwrap_or(&message.ack_url);
-        let english = text::is_english(to);
+        let english = words::is_english(to);
         let [open, accept, decline] =
             if english { ["Open", "I take over", "I cannot"] } else { ["打开", "接手", "无法接手"] };
         let mut body = json!({

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::http::Http;
 use super::verdict::{self, Class, Codes, accepted, refused};
-use super::{Message, Recipient, Sent, settings, text};
+use super::{Message, Recipient, Sent, settings, words};
 use crate::{Error, Secret};
 
 const NAME: &str = "channels.wecom_robot";
@@ -63,11 +63,11 @@ impl WecomRobot {
 
     /// The person is mentioned by id, else by number.
     pub(crate) async fn send(&self, to: &Recipient, message: &Message, now: Time) -> Sent {
-        let content = text::group(message, to);
-        let mut body = json!({ "msgtype": "text", "text": { "content": text::cut(&content, TEXT_BYTES_MAX) } });
-        if let Some(id) = text::chat_id(to) {
+        let content = words::group(message, to);
+        let mut body = json!({ "msgtype": "text", "text": { "content": words::cut(&content, TEXT_BYTES_MAX) } });
+        if let Some(id) = words::chat_id(to) {
             body["text"]["mentioned_list"] = json!([id]);
-        } else if let Some(phone) = text::mobile(&to.phone) {
+        } else if let Some(phone) = words::mobile(&to.phone) {
             body["text"]["mentioned_mobile_list"] = json!([phone]);
         }
         let mut url = self.http.url("/cgi-bin/webhook/send");

@@ -134,3 +134,27 @@ fn a_wrong_setting_is_refused_with_its_place() {
         assert!(serde_json::from_value::<ChannelConfigs>(serde_json::json!({ "aliyun_sms": table })).is_err(), "{key}");
     }
 }
+
+/// The examples in the shipped configuration file, without their comment signs.
+#[test]
+fn the_shipped_examples_are_true() {
+    let file = include_str!("../../../../config/server.toml");
+    let examples = file.split("\n\n").filter_map(|block| block.find("# [alerting.channels.").map(|at| &block[at..]));
+    let lines = examples.flat_map(str::lines).map(|line| line.strip_prefix("# ").unwrap_or_default());
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let table: toml::Table = text.parse().unwrap();
+    let all: ChannelConfigs = table["alerting"]["channels"].clone().try_into().unwrap();
+    let providers = ChannelConfigs {
+        wecom_app: all.wecom_app,
+        wecom_robot: all.wecom_robot,
+        dingtalk: all.dingtalk,
+        feishu: all.feishu,
+        aliyun_sms: all.aliyun_sms,
+        aliyun_voice: all.aliyun_voice,
+        tencent_sms: all.tencent_sms,
+        tencent_voice: all.tencent_voice,
+        ..ChannelConfigs::default()
+    };
+    assert_eq!(providers.configured().len(), 8);
+    providers.validate().unwrap();
+}

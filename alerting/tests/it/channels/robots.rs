@@ -12,7 +12,7 @@ const DING: &str = "dingtalk";
 const LARK: &str = "feishu";
 
 pub(super) fn ding(base: &str) -> Value {
-    json!({"token": TOKEN, "secret": SECRET, "base_url": base})
+    json!({"access_token": TOKEN, "secret": SECRET, "base_url": base})
 }
 
 pub(super) fn lark(base: &str) -> Value {
@@ -67,7 +67,7 @@ async fn dingtalk_says_what_is_wrong() {
     for (wrong, code, words) in [
         (table("secret", "SECother".into()), "310000", "clock"),
         (table("secret", Value::Null), "310000", "clock"),
-        (table("token", "other".into()), "300005", "token"),
+        (table("access_token", "other".into()), "300005", "token"),
     ] {
         let sent = send(&wrong, DING, &doctor(), &message(), at(0)).await;
         assert_eq!(sent.fate, Fate::Misconfigured);
