@@ -319,11 +319,22 @@ pub struct Simulate {
 }
 
 #[derive(Debug, Args)]
+#[group(skip)]
 pub struct Judge {
-    #[arg(long)]
-    pub csv: PathBuf,
-    #[arg(long = "map", value_name = "NAME=SLUG")]
+    /// A recording.
+    #[arg(long, required_unless_present = "data_dir", conflicts_with = "data_dir")]
+    pub csv: Option<PathBuf>,
+    #[arg(long = "map", value_name = "NAME=SLUG", requires = "csv")]
     pub map: Vec<String>,
+    /// The stored readings of an elder: a backup's folder, or the data directory of a server that does not run (of one that
+    /// runs, ask the console). With --rules: one JSON object that compares them with the rules in force.
+    #[arg(long, value_name = "DIR", requires = "elder")]
+    pub data_dir: Option<PathBuf>,
+    #[arg(long, value_name = "NUMBER", requires = "data_dir")]
+    pub elder: Option<u32>,
+    /// Days before the elder's newest reading.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=90))]
+    pub days: u16,
     /// A rule set as TOML; default: the shipped `cn-basic-v3`.
     #[arg(long)]
     pub rules: Option<PathBuf>,

@@ -3,15 +3,16 @@
 //! The same engine as the server's judges stored readings as if each had been received when it was taken. Events (SOS, falls) are
 //! not stored as readings and do not depend on limits: they are not in the answer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
+use engine::compare::{Count, without};
 use engine::judge::{Judged, judge_elder};
 use model::metric::Shape;
 use model::rule::RuleSet;
-use model::{AlarmId, DeviceId, ElderId, Metric, Outcome, Priority, Sample, Subject, TeamId, Time};
-use serde::{Deserialize, Serialize};
+use model::{AlarmId, DeviceId, ElderId, Metric, Outcome, Sample, Subject, TeamId, Time};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use store::readings::Readings;
 use store::records::{AlarmFilter, Records};
@@ -34,8 +35,6 @@ const READINGS_MAX: usize = 1_000_000;
 const LISTED_MAX: usize = 200;
 /// Elders of a team judged in one request; the answer says where to go on.
 const TEAM_ELDERS_MAX: usize = 50;
-/// Alarms of the same rule so near to each other are about the same thing (10 minutes).
-const SAME_US: i64 = 600_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,15 +44,6 @@ pub(crate) struct Proposal {
     /// Of a team: the elder after whom to go on.
     #[serde(default)]
     after: Option<ElderId>,
-}
-
-/// Alarms that one set of rules raises.
-#[derive(Debug, Default, Serialize)]
-struct Count {
-    alarms: usize,
-    per_day: f64,
-    by_priority: BTreeMap<Priority, usize>,
-    by_rule: BTreeMap<String, usize>,
 }
 
 /// The proposed rules against those in force.
@@ -189,31 +179,6 @@ impl Comparison {
             "gained": self.gained, "lost": self.lost, "lost_true": self.lost_true, "listed_max": LISTED_MAX,
         })
     }
-}
-
-impl Count {
-    fn add(&mut self, alarms: &[Judged]) {
-        self.alarms += alarms.len();
-        for alarm in alarms {
-            *self.by_priority.entry(alarm.priority).or_default() += 1;
-            *self.by_rule.entry(alarm.rule.clone()).or_default() += 1;
-        }
-    }
-}
-
-/// Alarms to which the other side has nothing of the same rule, at least as urgent, at about the same time.
-fn without<'a>(of: &'a [Judged], other: &'a [Judged]) -> impl Iterator<Item = &'a Judged> {
-    let mut by_rule: HashMap<&str, Vec<&Judged>> = HashMap::new();
-    for alarm in other {
-        by_rule.entry(alarm.rule.as_str()).or_default().push(alarm);
-    }
-    of.iter().filter(move |alarm| {
-        let end = |alarm: &Judged| alarm.cleared_at.map_or(Time::MAX, |at| at.plus_us(SAME_US));
-        let meets = |found: &&&Judged| {
-            found.priority <= alarm.priority && found.started_at <= end(alarm) && alarm.started_at <= end(found)
-        };
-        !by_rule.get(alarm.rule.as_str()).is_some_and(|found| found.iter().any(|found| meets(&found)))
-    })
 }
 
 fn line(elder: ElderId, alarm: &Judged, outcome: Option<Outcome>) -> Value {

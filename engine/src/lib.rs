@@ -7,6 +7,7 @@
 
 mod adopt;
 pub mod bench;
+pub mod compare;
 mod counters;
 mod defaults;
 mod engine;

@@ -37,6 +37,53 @@ fn judge_finds_no_low_oxygen_in_absent_values_of_a_real_patient() {
 }
 
 #[test]
+fn judge_compares_rules_over_an_elders_stored_readings() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let run = |more: &[&str]| vigil(&[&["judge", "--data-dir", path, "--elder", "1"], more].concat()).output().unwrap();
+    {
+        let clock = runtime::Clock::system();
+        let records = store::records::Records::open(dir.path(), clock).unwrap();
+        records.ensure_default_rules(&engine::default_rules()).unwrap();
+        let elder = store::records::NewElder {
+            name: "王秀英".into(),
+            sex: model::people::Sex::Female,
+            birth_date: None,
+            phone: String::new(),
+            address: String::new(),
+            notes: String::new(),
+            team: None,
+        };
+        assert_eq!(records.create_elder(&elder).unwrap(), model::ElderId(1));
+    }
+    let empty = run(&[]);
+    assert!(!empty.status.success() && String::from_utf8_lossy(&empty.stderr).contains("nothing was ever measured"));
+    {
+        let readings = store::readings::Readings::open(dir.path(), &store::readings::Config::default()).unwrap();
+        let rows = (0..30).map(|minute| {
+            let at = model::Time::from_secs(1_795_312_800 + minute * 60);
+            let value = if (10..20).contains(&minute) { 190.0 } else { 130.0 };
+            let sample = model::Sample::new(model::Metric::Systolic, at, value, model::Quality::Ok);
+            let subject = model::Subject::Elder(model::ElderId(1));
+            model::Reading { subject, device: model::DeviceId(1), sample }
+        });
+        readings.write(&rows.collect::<Vec<_>>(), model::Seq(1)).unwrap();
+    }
+    let in_force = run(&[]);
+    assert_eq!(String::from_utf8_lossy(&in_force.stdout).lines().count(), 1, "{in_force:?}");
+    let mut wider = engine::default_rules();
+    wider.rules.retain(|rule| rule.slug != "systolic_high");
+    let file = dir.path().join("wider.toml");
+    std::fs::write(&file, toml::to_string(&wider).unwrap()).unwrap();
+    let compared = run(&["--rules", file.to_str().unwrap()]);
+    let answer: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!((&answer["now"]["alarms"], &answer["proposed"]["alarms"]), (&1.into(), &0.into()), "{answer}");
+    assert_eq!(answer["lost"][0]["rule"], "systolic_high");
+    let nobody = vigil(&["judge", "--data-dir", path, "--elder", "9"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no elder 9"), "{nobody:?}");
+}
+
+#[test]
 fn decode_answers_json_and_says_why_not() {
     let frame = br#"{"heartRate":71,"spo2":null,"sos":true}"#;
     let mut hex = String::new();
