@@ -56,9 +56,14 @@ pub fn judge(args: &cli::Judge) -> anyhow::Result<()> {
 
 /// The elder's readings of the last days before the newest one, by the rules in force and by those of `--rules`.
 fn stored(args: &cli::Judge, dir: &Path, elder: ElderId) -> anyhow::Result<()> {
+    if !dir.join(store::records::FILE).exists() {
+        bail!("{} is not a data directory or a backup of one: it has no {}", dir.display(), store::records::FILE);
+    }
     let records = Records::open(dir, runtime::Clock::system())?;
-    let in_force =
-        records.rules_for(elder).with_context(|| format!("there is no elder {elder} in {}", dir.display()))?.set;
+    if records.elder(elder)?.is_none() {
+        bail!("there is no elder {elder} in {}", dir.display());
+    }
+    let in_force = records.rules_for(elder)?.set;
     let readings = Readings::open(dir, &store::readings::Config::default())
         .context("the readings cannot be opened; while the server runs, use the console or a backup")?;
     let newest = readings.latest(Subject::Elder(elder)).iter().map(|reading| reading.sample.taken_at).max();

@@ -79,6 +79,8 @@ fn judge_compares_rules_over_an_elders_stored_readings() {
     let answer: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
     assert_eq!((&answer["now"]["alarms"], &answer["proposed"]["alarms"]), (&1.into(), &0.into()), "{answer}");
     assert_eq!(answer["lost"][0]["rule"], "systolic_high");
+    let elsewhere = vigil(&["judge", "--data-dir", "/", "--elder", "1"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("not a data directory"), "{elsewhere:?}");
     let nobody = vigil(&["judge", "--data-dir", path, "--elder", "9"]).output().unwrap();
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no elder 9"), "{nobody:?}");
 }
