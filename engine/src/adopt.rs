@@ -6,6 +6,7 @@ use model::alarm::{Change, Transition};
 use model::rule::RuleSet;
 use model::{ElderId, Subject, Time};
 
+use crate::calm::Calm;
 use crate::engine::{Engine, Sink};
 use crate::plan::Plan;
 use crate::state::{Person, State};
@@ -65,11 +66,12 @@ impl Engine {
         }
         let Person { elder, plan: old, state } = person;
         let subject = Subject::from_u32(*elder);
-        let counters = &mut self.counters;
-        let mut sink = Sink { out, counters, subject, received_at: at, now: self.now, rewind: false };
+        let (counters, now) = (&mut self.counters, self.now);
+        let calm = Calm::of_elder(&self.calm, *elder);
+        let mut sink = Sink::new(out, counters, subject, (at, now), calm);
         state.adopt(old, plan, at, &mut sink);
         person.plan = Arc::clone(plan);
-        *due = person.state.deadline(plan);
+        *due = person.state.deadline(plan, calm, now);
     }
 }
 
@@ -81,8 +83,10 @@ impl State {
         let same_test = |rule: u8| -> Option<(u8, bool)> {
             let (index, before) = (new.index_of(old.slug(rule))?, old.limit_of(rule)?);
             let after = new.limit_of(index)?;
-            let same = after.test.metric == before.test.metric && after.test.side == before.test.side;
-            same.then(|| (index, after.test == before.test))
+            let same = after.score.is_some() == before.score.is_some()
+                && after.test.metric == before.test.metric
+                && after.test.side == before.test.side;
+            same.then(|| (index, after.test == before.test && after.score == before.score))
         };
         for tracks in [&mut self.tracks, &mut self.late] {
             tracks.retain_mut(|track| {
@@ -113,6 +117,12 @@ impl State {
             new.index_of(old.slug(happening.rule)).map(|index| happening.rule = index).is_some()
         });
         // A metric without a rule is no longer followed; it starts anew when a rule comes back.
-        self.series.retain(|series| !new.limits(series.metric).is_empty());
+        self.series.retain(|series| new.looks_at(series.metric));
+        if let Some(more) = &mut self.more {
+            more.adopt(old, new, at, sink);
+            if more.is_empty() {
+                self.more = None;
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct Counters {
     pub unattributed: u64,
     /// Samples and events of frames marked as a test.
     pub test: u64,
+    /// Samples of an elder in hospital, samples and technical events of a device under maintenance.
+    pub quiet: u64,
 
     /// Samples and events with a time ahead of the server's; judged as taken when received.
     pub future: u64,
@@ -34,6 +36,10 @@ pub struct Counters {
     pub fleeting: u64,
     /// Hold times broken off because the sensor came off.
     pub interrupted: u64,
+    /// Conditions, values and events that would have raised outside the hours of their rule.
+    pub asleep: u64,
+    /// Quiet periods refused by `Quiet::check`.
+    pub quiet_refused: u64,
     /// Rule sets refused by `RuleSet::check`.
     pub rules_refused: u64,
     /// Entries at or before the last one stepped; ignored.

@@ -9,6 +9,7 @@ use model::rule::{Level, RuleSet, Test};
 use model::{AlarmId, AlarmKind, ElderId, EventKind, Lane, Priority, Seq, Subject, Time};
 
 use crate::Counters;
+use crate::calm::{Calm, Spans};
 use crate::hash::ElderMap;
 use crate::plan::Plan;
 use crate::state::{NEVER, Person, State};
@@ -36,7 +37,10 @@ const PLANS_SWEEP: usize = 64;
 /// - One alarm per episode: worse is `Worsened`, the same level again after ten minutes of relief is `Repeated`.
 /// - Frames marked as a test count as a sign of life and are otherwise not judged; frames of a device under maintenance
 ///   are judged for events only (an SOS is an SOS).
-/// - Timers (silence, data lost) run on [`Entry::Tick`] only, in log time.
+/// - A quiet period ([`Entry::Quiet`]) mutes silences of a traveller, silences and values of an elder in hospital, values and
+///   technical events of a device under maintenance; never a call for help or a fall. It ends by itself.
+/// - Outside the hours of its rule nothing is raised; what stands goes on, and a silence that comes due waits for them.
+/// - Timers (silence, data lost, a second measurement that does not come) run on [`Entry::Tick`] only, in log time.
 #[derive(Debug)]
 pub struct Engine {
     /// The last entry stepped.
@@ -55,6 +59,8 @@ pub struct Engine {
     pub(crate) people: Vec<Person>,
     /// Per person: log time before which no timer can be due. Apart from `people`, so that a tick reads one array.
     pub(crate) due: Vec<Time>,
+    /// Quiet periods.
+    pub(crate) calm: Spans,
     pub(crate) counters: Counters,
 }
 
@@ -67,11 +73,24 @@ pub(crate) struct Sink<'a> {
     pub(crate) received_at: Time,
     /// Log time.
     pub(crate) now: Time,
+    pub(crate) calm: Calm<'a>,
     /// A timer was started or came nearer.
     pub(crate) rewind: bool,
+    /// An input of a score is new.
+    pub(crate) scored: bool,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
+    pub(crate) fn new(
+        out: &'a mut Vec<Transition>,
+        counters: &'a mut Counters,
+        subject: Subject,
+        (received_at, now): (Time, Time),
+        calm: Calm<'a>,
+    ) -> Self {
+        Self { out, counters, subject, received_at, now, calm, rewind: false, scored: false }
+    }
+
     pub(crate) fn put(&mut self, plan: &Plan, rule: u8, alarm: AlarmId, at: Time, change: model::alarm::Change) {
         self.say(plan, plan.slug(rule), alarm, at, change);
     }
@@ -105,6 +124,7 @@ impl Engine {
             index: ElderMap::default(),
             people: Vec::new(),
             due: Vec::new(),
+            calm: Spans::default(),
             counters: Counters::default(),
         }
     }
@@ -138,7 +158,8 @@ impl Engine {
             Entry::Rules { elders, at, set } => self.rules(elders, *at, set, out),
             Entry::Aged { aged, at, elders } => self.ages(*aged, *at, elders, out),
             Entry::Sounded(sounded) => self.sounded(sounded, out),
-            Entry::Link { .. } | Entry::Quiet(_) => {}
+            Entry::Quiet(quiet) => self.quiet(quiet),
+            Entry::Link { .. } => {}
         }
     }
 
@@ -157,9 +178,17 @@ impl Engine {
         self.people.iter().map(|person| person.state.tracks.iter().filter(|track| track.is_pending()).count()).sum()
     }
 
+    /// What is remembered of people, bytes: heap and all, rules not. For capacity plans and a test of the bound.
+    pub fn state_bytes(&self) -> usize {
+        let person = |person: &Person| person.state.bytes() + size_of::<Person>() - size_of::<State>();
+        self.people.iter().map(person).sum::<usize>() + self.due.len() * size_of::<Time>()
+    }
+
     /// Live conditions and silences that stand.
     pub fn present(&self) -> usize {
-        let of = |state: &State| state.tracks.iter().filter(|track| !track.is_pending()).count() + state.silent.len();
+        let more = |state: &State| state.more.as_ref().map_or(0, |more| more.stands.len());
+        let tracks = |state: &State| state.tracks.iter().filter(|track| !track.is_pending()).count();
+        let of = |state: &State| tracks(state) + state.silent.len() + more(state);
         self.people.iter().map(|person| of(&person.state)).sum()
     }
 
@@ -173,7 +202,9 @@ impl Engine {
         let present = state.tracks.iter().filter_map(|track| track.present).find(|present| present.alarm == alarm);
         let events = state.happenings.iter().flat_map(|happening| [happening.live, happening.late]).flatten();
         let event = || events.into_iter().find(|event| event.alarm == alarm).map(|event| event.first_at);
-        present.map(|present| present.started_at).or_else(event)
+        let mut stands = state.more.iter().flat_map(|more| &more.stands);
+        let stand = || stands.find(|stand| stand.alarm == alarm).map(|stand| stand.started_at);
+        present.map(|present| present.started_at).or_else(event).or_else(stand)
     }
 
     /// The priority of the level or event that this kind is about, by the rules of the subject.
@@ -234,15 +265,10 @@ impl Engine {
         let slot = self.slot(frame.subject.to_u32());
         let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
         let Person { plan, state, .. } = person;
-        let counters = &mut self.counters;
-        let mut sink = Sink {
-            out,
-            counters,
-            subject: frame.subject,
-            received_at: frame.received_at,
-            now: self.now,
-            rewind: *due == Time(i64::MAX),
-        };
+        let (counters, now) = (&mut self.counters, self.now);
+        let calm = Calm::of(&self.calm, frame.subject, frame.device);
+        let mut sink = Sink::new(out, counters, frame.subject, (frame.received_at, now), calm);
+        sink.rewind = *due == Time(i64::MAX);
         if !stranger && matches!(frame.lane, Lane::Sos | Lane::Evt | Lane::Vit) {
             state.heard(plan, &mut sink);
         }
@@ -261,8 +287,11 @@ impl Engine {
                 state.sample(plan, frame.device, sample, &mut sink);
             }
         }
+        if sink.scored {
+            state.score(plan, &mut sink);
+        }
         if sink.rewind {
-            *due = state.deadline(plan);
+            *due = state.deadline(plan, calm, now);
         }
     }
 

@@ -8,7 +8,7 @@ use model::{AlarmId, AlarmKind, DeviceId, Event, EventKind, Time};
 
 use crate::engine::Sink;
 use crate::plan::Plan;
-use crate::state::{EVENTS_RECENT_MAX, EventAlarm, Happening, State};
+use crate::state::{EVENTS_RECENT_MAX, EventAlarm, Happening, State, add};
 use crate::{LATE_US, SECOND_US};
 
 /// A cancel at the device is about a call for help not older than this (1 hour).
@@ -24,7 +24,7 @@ impl State {
         if self.recent.len() == EVENTS_RECENT_MAX {
             self.recent.remove(0);
         }
-        self.recent.push(key);
+        add(&mut self.recent, key);
         let mut at = event.at;
         if at > sink.received_at {
             sink.counters.future += 1;
@@ -32,6 +32,11 @@ impl State {
         }
         if event.kind == EventKind::Cancelled {
             self.cancelled(plan, at, sink);
+        }
+        // A call for help is never quiet.
+        if event.kind.is_technical() && sink.calm.covers_technical(at) {
+            sink.counters.quiet += 1;
+            return;
         }
         let mut judged = false;
         for (rule, test) in plan.event(judged_as(plan, event.kind)) {
@@ -59,7 +64,7 @@ impl State {
         let kind = AlarmKind::Event { kind: test.event };
         let happening = match self.happenings.iter_mut().find(|happening| happening.rule == rule) {
             Some(happening) => happening,
-            None => self.happenings.push_mut(Happening { rule, live: None, late: None }),
+            None => add(&mut self.happenings, Happening { rule, live: None, late: None }),
         };
         for known in [&mut happening.live, &mut happening.late].into_iter().flatten() {
             if at >= known.first_at.plus_us(-within_us) && at <= known.last_at.plus_us(within_us) {
@@ -68,6 +73,10 @@ impl State {
                 sink.put(plan, rule, known.alarm, at, Change::Repeated { kind });
                 return;
             }
+        }
+        if !plan.is_awake(rule, at) {
+            sink.counters.asleep += 1;
+            return;
         }
         let alarm = AlarmId::of(sink.subject, plan.slug(rule), at);
         let slot = if late { &mut happening.late } else { &mut happening.live };

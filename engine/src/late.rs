@@ -5,8 +5,9 @@ use model::alarm::Change;
 use model::{AlarmId, Priority, Time};
 
 use crate::engine::Sink;
-use crate::plan::{Limit, Plan};
-use crate::state::{Episode, State};
+use crate::limit::{Limit, Seen};
+use crate::plan::Plan;
+use crate::state::{Episode, State, add};
 use crate::track::{Track, Verdict};
 
 impl State {
@@ -16,7 +17,7 @@ impl State {
         }
     }
 
-    fn late_one(&mut self, plan: &Plan, limit: &Limit, at: Time, value: f64, sink: &mut Sink<'_>) {
+    fn late_one(&mut self, plan: &Plan, limit: &Limit, at: Time, seen: Seen, sink: &mut Sink<'_>) {
         if self.is_known(limit.rule, at) {
             return;
         }
@@ -34,8 +35,8 @@ impl State {
         let urgent = limit.test.levels.get(limit.urgent - 1).map_or(f64::NAN, |level| level.limit);
         let index = match index {
             Some(index) => index,
-            None if limit.test.side.is_beyond(value, urgent) => {
-                self.late.push(Track::new(limit.rule, 0));
+            None if limit.test.side.is_beyond(seen.value, urgent) => {
+                add(&mut self.late, Track::new(limit.rule, 0));
                 self.late.len() - 1
             }
             None => return,
@@ -44,11 +45,11 @@ impl State {
         track.heard = sink.now;
         sink.rewind = true;
         let started = track.present.map(|present| present.alarm);
-        match (track.judge(limit, limit.urgent, at, value), started) {
-            (Verdict::Raise { level, started_at }, _) => {
+        match (track.judge(limit, limit.urgent, at, seen), started) {
+            (Verdict::Raise { level, started_at }, _) if plan.is_awake(limit.rule, at) => {
                 let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
                 track.raised(alarm, started_at, limit.priority(level), at);
-                let kind = limit.kind(value, level);
+                let kind = limit.kind(seen, level);
                 let change = Change::Raised { priority: Priority::P3, kind, started_at, late: true };
                 sink.put(plan, limit.rule, alarm, at, change);
             }

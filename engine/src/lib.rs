@@ -7,7 +7,10 @@
 
 mod adopt;
 pub mod bench;
+mod calm;
 pub mod compare;
+mod confirm;
+mod count;
 mod counters;
 mod defaults;
 mod engine;
@@ -16,14 +19,18 @@ mod hash;
 pub mod judge;
 mod late;
 mod layers;
+mod limit;
 mod live;
+mod more;
 pub mod news2;
 mod plan;
 mod saved;
+mod score;
 mod sounded;
 mod state;
 mod timers;
 mod track;
+mod trend;
 
 pub use counters::Counters;
 pub use defaults::{default_rules, for_age};

@@ -8,8 +8,9 @@ use model::{AlarmId, DeviceId, Priority, Quality, Sample, Time, metric::Shape};
 
 use crate::LATE_US;
 use crate::engine::Sink;
-use crate::plan::{Limit, Plan};
-use crate::state::{Episode, SERIES_MAX, Series, State};
+use crate::limit::{Limit, Seen};
+use crate::plan::Plan;
+use crate::state::{Episode, SERIES_MAX, Series, State, add};
 use crate::track::{Present, Track, Verdict};
 
 /// What an elder's other devices find by a rule.
@@ -36,20 +37,27 @@ impl State {
                 sink.counters.not_judged += 1;
                 if matches!(sample.quality, Quality::SensorOff | Quality::LeadOff) {
                     self.sensor_off(limits, source, late, sink);
+                    if let (Some(more), false) = (&mut self.more, late) {
+                        more.inputs.forget(sample.metric);
+                    }
                 }
                 return;
             }
         };
-        if late {
-            sink.counters.late += 1;
-            self.late_value(plan, limits, sample.taken_at, value, sink);
+        let mut at = sample.taken_at;
+        if sink.calm.covers_values(at.min(sink.received_at)) {
+            sink.counters.quiet += 1;
             return;
         }
-        if limits.is_empty() {
+        if late {
+            sink.counters.late += 1;
+            self.late_value(plan, limits, at, value, sink);
+            return self.watched(plan, sample.metric, at, value, true, sink);
+        }
+        if !plan.looks_at(sample.metric) {
             sink.counters.no_rule += 1;
             return;
         }
-        let mut at = sample.taken_at;
         if at > sink.received_at {
             sink.counters.future += 1;
             at = sink.received_at;
@@ -60,7 +68,9 @@ impl State {
             series.last_at = at;
             sink.counters.judged += 1;
             for limit in limits {
-                self.in_order(plan, limit, source, at, value, sink);
+                let seen = limit.as_shown(value);
+                self.in_order(plan, limit, source, at, seen, sink);
+                self.ask(plan, limit, at, seen, sink);
             }
         } else {
             *(if at == last_at { &mut sink.counters.duplicate } else { &mut sink.counters.out_of_order }) += 1;
@@ -68,6 +78,7 @@ impl State {
                 self.out_of_order(plan, limit, source, (at, last_at), value, sink);
             }
         }
+        self.watched(plan, sample.metric, at, value, false, sink);
     }
 
     fn series_of(&mut self, metric: model::Metric, source: u32) -> &mut Series {
@@ -80,7 +91,7 @@ impl State {
         {
             self.series.swap_remove(oldest);
         }
-        self.series.push_mut(Series { metric, source, last_at: Time(i64::MIN) })
+        add(&mut self.series, Series { metric, source, last_at: Time(i64::MIN) })
     }
 
     /// What is not worn is not low: running hold times are broken off, present conditions stay.
@@ -99,25 +110,35 @@ impl State {
         });
     }
 
-    fn in_order(&mut self, plan: &Plan, limit: &Limit, source: u32, at: Time, value: f64, sink: &mut Sink<'_>) {
-        let value = limit.as_shown(value);
+    pub(crate) fn in_order(
+        &mut self,
+        plan: &Plan,
+        limit: &Limit,
+        source: u32,
+        at: Time,
+        seen: Seen,
+        sink: &mut Sink<'_>,
+    ) {
         let index = match self.tracks.iter().position(|track| track.rule == limit.rule && track.source == source) {
             Some(index) => index,
-            None if limit.is_beyond(value) => {
+            None if limit.is_beyond(seen) => {
                 self.forget_pending(limit, at);
-                self.tracks.push(Track::new(limit.rule, source));
+                add(&mut self.tracks, Track::new(limit.rule, source));
+                // A score that waits is looked at by the clock.
+                sink.rewind |= limit.score.is_some();
                 self.tracks.len() - 1
             }
-            None => return self.end_unseen(plan, limit, at, value, sink),
+            None => return self.end_unseen(plan, limit, at, seen, sink),
         };
         let others = self.others(limit.rule, source);
         let Some(track) = self.tracks.get_mut(index) else { return };
-        if at <= track.last_at {
+        // A score has no series of its own: its inputs may share a time.
+        if at < track.last_at || (at == track.last_at && limit.score.is_none()) {
             // A gateway sounded later than this was measured: the condition stood then.
             return;
         }
         track.heard = sink.now;
-        let verdict = track.judge(limit, limit.test.levels.len(), at, value);
+        let verdict = track.judge(limit, limit.test.levels.len(), at, seen);
         let before = track.present;
         if let Some(present) = &mut track.present
             && std::mem::take(&mut present.unknown)
@@ -129,33 +150,19 @@ impl State {
         }
         match (verdict, before) {
             (Verdict::Raise { level, started_at }, _) => {
-                sink.rewind = true;
-                if let Some(shared) = others.present {
-                    track.raised(shared.alarm, shared.started_at, shared.priority, shared.told_at);
-                    return self.join(plan, limit, level, (shared, others.known), (at, value), sink);
-                }
-                let mut started_at = started_at;
-                // An episode that another device began at the very same time, and that is over, has this name.
-                while self.episodes.iter().any(|past| past.rule == limit.rule && past.from == started_at) {
-                    started_at = started_at.plus_us(1);
-                }
-                let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
-                let priority = limit.priority(level);
-                track.raised(alarm, started_at, priority, at);
-                let kind = limit.kind(value, level);
-                sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at, late: false });
+                self.raise(plan, limit, (index, level, started_at), &others, (at, seen), sink);
             }
             (Verdict::Worsen { level }, Some(present)) => {
                 let priority = limit.priority(level);
                 self.told(limit.rule, priority, at);
                 // A more urgent level may wait less long for data.
                 sink.rewind = true;
-                let change = Change::Worsened { priority, kind: limit.kind(value, level) };
+                let change = Change::Worsened { priority, kind: limit.kind(seen, level) };
                 sink.put(plan, limit.rule, present.alarm, at, change);
             }
             (Verdict::Repeat { level }, Some(present)) => {
                 self.told(limit.rule, limit.priority(level), at);
-                let kind = limit.kind(value, level);
+                let kind = limit.kind(seen, level);
                 sink.put(plan, limit.rule, present.alarm, at, Change::Repeated { kind });
             }
             (Verdict::Clear, Some(present)) => {
@@ -167,10 +174,42 @@ impl State {
             (Verdict::Fleeting, _) => {
                 self.tracks.swap_remove(index);
                 sink.counters.fleeting += 1;
-                self.end_unseen(plan, limit, at, value, sink);
+                self.end_unseen(plan, limit, at, seen, sink);
             }
             _ => {}
         }
+    }
+
+    /// A hold time is through on the track at `index`.
+    fn raise(
+        &mut self,
+        plan: &Plan,
+        limit: &Limit,
+        (index, level, started_at): (usize, usize, Time),
+        others: &Others,
+        (at, seen): (Time, Seen),
+        sink: &mut Sink<'_>,
+    ) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        sink.rewind = true;
+        if let Some(shared) = others.present {
+            track.raised(shared.alarm, shared.started_at, shared.priority, shared.told_at);
+            return self.join(plan, limit, level, (shared, others.known), (at, seen), sink);
+        }
+        if !plan.is_awake(limit.rule, at) {
+            sink.counters.asleep += 1;
+            return;
+        }
+        let mut started_at = started_at;
+        // An episode that another device began at the very same time, and that is over, has this name.
+        while self.episodes.iter().any(|past| past.rule == limit.rule && past.from == started_at) {
+            started_at = started_at.plus_us(1);
+        }
+        let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
+        let priority = limit.priority(level);
+        track.raised(alarm, started_at, priority, at);
+        let kind = limit.kind(seen, level);
+        sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at, late: false });
     }
 
     /// A device finds a condition in which another one stands already.
@@ -180,7 +219,7 @@ impl State {
         limit: &Limit,
         level: usize,
         (shared, known): (Present, bool),
-        (at, value): (Time, f64),
+        (at, seen): (Time, Seen),
         sink: &mut Sink<'_>,
     ) {
         if !known {
@@ -189,7 +228,7 @@ impl State {
         let priority = limit.priority(level);
         if priority < shared.priority {
             self.told(limit.rule, priority, at);
-            let change = Change::Worsened { priority, kind: limit.kind(value, level) };
+            let change = Change::Worsened { priority, kind: limit.kind(seen, level) };
             sink.put(plan, limit.rule, shared.alarm, at, change);
         }
     }
@@ -221,8 +260,8 @@ impl State {
     }
 
     /// A good value ends what only devices found that are not heard any more: the band was changed.
-    fn end_unseen(&mut self, plan: &Plan, limit: &Limit, at: Time, value: f64, sink: &mut Sink<'_>) {
-        if self.tracks.is_empty() || !limit.test.is_clear(value) {
+    fn end_unseen(&mut self, plan: &Plan, limit: &Limit, at: Time, seen: Seen, sink: &mut Sink<'_>) {
+        if self.tracks.is_empty() || !limit.test.is_clear(seen.value) {
             return;
         }
         // No device has this number.
@@ -250,11 +289,12 @@ impl State {
         value: f64,
         sink: &mut Sink<'_>,
     ) {
-        let value = limit.as_shown(value);
-        let beyond = |level: &model::rule::Level| level.hold_s == 0 && limit.test.side.is_beyond(value, level.limit);
+        let seen = limit.as_shown(value);
+        let beyond =
+            |level: &model::rule::Level| level.hold_s == 0 && limit.test.side.is_beyond(seen.value, level.limit);
         let Some(level) = limit.test.levels.iter().position(beyond) else { return };
         let priority = limit.priority(level);
-        let kind = limit.kind(value, level);
+        let kind = limit.kind(seen, level);
         if self.is_past(limit.rule, at) {
             return;
         }
@@ -265,6 +305,10 @@ impl State {
                 sink.rewind = true;
                 sink.put(plan, limit.rule, present.alarm, at, Change::Worsened { priority, kind });
             }
+            return;
+        }
+        if !plan.is_awake(limit.rule, at) {
+            sink.counters.asleep += 1;
             return;
         }
         let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), at);

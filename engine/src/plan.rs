@@ -1,18 +1,13 @@
-//! A rule set made ready: per metric the thresholds to look at, lists of event and silence rules.
+//! A rule set made ready: per metric the thresholds to look at, lists of the rules of every other kind.
 
-use model::rule::{EventTest, Rule, RuleSet, Silence, Test, Threshold};
-use model::{AlarmKind, EventKind, Metric, Priority, metric::Shape};
+use model::rule::{Count, EventTest, Rule, RuleSet, Silence, Test, Trend};
+use model::{EventKind, Metric, Time};
 
-use crate::SECOND_US;
+use crate::limit::Limit;
+use crate::score::INPUTS;
 
-/// Levels a ladder can have: one per [`Priority`].
-pub(crate) const LEVELS_MAX: usize = 4;
 /// Slots of the per-metric table: metric ids are below this (checked by a test).
 const METRIC_IDS: usize = 64;
-/// A stream without a judged value for this long is broken off (10 minutes) ...
-const STREAM_GAP_US: i64 = 600 * SECOND_US;
-/// ... and a measurement made now and then (a cuff) only after a day and a half: "every morning" is not always 24 hours.
-const SPOT_GAP_US: i64 = 36 * 3_600 * SECOND_US;
 
 /// A compiled rule set. Shared by all elders who have an equal one.
 #[derive(Clone, Debug)]
@@ -21,49 +16,87 @@ pub(crate) struct Plan {
     /// Sorted by metric; `by_metric` points into it.
     limits: Vec<Limit>,
     by_metric: [(u8, u8); METRIC_IDS],
+    watched: [Watched; METRIC_IDS],
+    scores: Vec<Limit>,
     events: Vec<(u8, EventTest)>,
     silences: Vec<(u8, Silence)>,
+    trends: Vec<(u8, Trend)>,
+    counts: Vec<(u8, Count)>,
 }
 
-/// One threshold rule.
-#[derive(Clone, Debug)]
-pub(crate) struct Limit {
-    /// Index in `set.rules`.
-    pub(crate) rule: u8,
-    pub(crate) test: Threshold,
-    /// How many of the levels, from the top, are P1 or P2: only these count in late data.
-    pub(crate) urgent: usize,
-    /// Per level: longest time between two judged values of one stretch, in event time for holds, in log time for loss.
-    gaps_us: [i64; LEVELS_MAX],
-    /// Limit of the least urgent level: a value inside it needs no further look.
-    outermost: f64,
-    /// Ten to the number of decimals shown.
-    scale: f64,
+/// What beside thresholds looks at a metric: a set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watched(u8);
+
+impl Watched {
+    pub(crate) const SCORE: u8 = 1;
+    pub(crate) const TREND: u8 = 2;
+    pub(crate) const COUNT: u8 = 4;
+    pub(crate) const SILENCE: u8 = 8;
+
+    pub(crate) const fn has(self, kind: u8) -> bool {
+        self.0 & kind != 0
+    }
 }
 
 impl Plan {
-    /// Rules beyond [`RuleSet::RULES_MAX`] and levels beyond [`LEVELS_MAX`] are cut off; `RuleSet::check` refuses both.
+    /// Rules beyond [`RuleSet::RULES_MAX`] and levels beyond [`crate::limit::LEVELS_MAX`] are cut off; `RuleSet::check` refuses
+    /// both.
     pub(crate) fn new(set: RuleSet) -> Self {
-        let mut limits = Vec::new();
-        let mut events = Vec::new();
-        let mut silences = Vec::new();
-        for (index, rule) in (0_u8..).zip(set.rules.iter().take(RuleSet::RULES_MAX)) {
-            match &rule.test {
-                Test::Threshold(test) => limits.push(Limit::new(index, test)),
-                Test::Event(test) => events.push((index, test.clone())),
-                Test::Silence(test) => silences.push((index, test.clone())),
-                Test::Trend(_) | Test::Score(_) | Test::Count(_) => {}
-            }
+        let mut plan = Self {
+            set,
+            limits: Vec::new(),
+            by_metric: [(0, 0); METRIC_IDS],
+            watched: [Watched::default(); METRIC_IDS],
+            scores: Vec::new(),
+            events: Vec::new(),
+            silences: Vec::new(),
+            trends: Vec::new(),
+            counts: Vec::new(),
+        };
+        let tests: Vec<Test> = plan.set.rules.iter().take(RuleSet::RULES_MAX).map(|rule| rule.test.clone()).collect();
+        for (index, test) in (0_u8..).zip(tests) {
+            plan.add(index, test);
         }
-        limits.sort_by_key(|limit| limit.test.metric);
-        let mut by_metric = [(0, 0); METRIC_IDS];
-        for (slot, limit) in (0_u8..).zip(&limits) {
-            if let Some(range) = by_metric.get_mut(usize::from(limit.test.metric.id())) {
+        plan.limits.sort_by_key(|limit| limit.test.metric);
+        for (slot, limit) in (0_u8..).zip(&plan.limits) {
+            if let Some(range) = plan.by_metric.get_mut(usize::from(limit.test.metric.id())) {
                 let from = if range.1 == 0 { slot } else { range.0 };
                 *range = (from, slot + 1);
             }
         }
-        Self { set, limits, by_metric, events, silences }
+        plan
+    }
+
+    fn add(&mut self, index: u8, test: Test) {
+        match test {
+            Test::Threshold(test) => self.limits.push(Limit::new(index, &test)),
+            Test::Event(test) => self.events.push((index, test)),
+            Test::Silence(test) => {
+                test.metric.into_iter().for_each(|metric| self.watch(metric, Watched::SILENCE));
+                self.silences.push((index, test));
+            }
+            Test::Trend(test) => {
+                self.watch(test.metric, Watched::TREND);
+                self.trends.push((index, test));
+            }
+            Test::Score(test) => {
+                for metric in INPUTS {
+                    self.watch(metric, Watched::SCORE);
+                }
+                self.scores.push(Limit::of_score(index, &test));
+            }
+            Test::Count(test) => {
+                self.watch(test.metric, Watched::COUNT);
+                self.counts.push((index, test));
+            }
+        }
+    }
+
+    fn watch(&mut self, metric: Metric, kind: u8) {
+        if let Some(watched) = self.watched.get_mut(usize::from(metric.id())) {
+            watched.0 |= kind;
+        }
     }
 
     pub(crate) fn limits(&self, metric: Metric) -> &[Limit] {
@@ -72,7 +105,47 @@ impl Plan {
     }
 
     pub(crate) fn limit_of(&self, rule: u8) -> Option<&Limit> {
-        self.limits.iter().find(|limit| limit.rule == rule)
+        self.limits.iter().chain(&self.scores).find(|limit| limit.rule == rule)
+    }
+
+    pub(crate) fn watched(&self, metric: Metric) -> Watched {
+        self.watched.get(usize::from(metric.id())).copied().unwrap_or_default()
+    }
+
+    /// A rule judges values of this metric.
+    pub(crate) fn looks_at(&self, metric: Metric) -> bool {
+        !self.limits(metric).is_empty() || self.watched(metric) != Watched::default()
+    }
+
+    pub(crate) fn scores(&self) -> &[Limit] {
+        &self.scores
+    }
+
+    pub(crate) fn trends(&self, metric: Metric) -> impl Iterator<Item = &(u8, Trend)> {
+        self.trends.iter().filter(move |(_, test)| test.metric == metric)
+    }
+
+    pub(crate) fn trend(&self, rule: u8) -> Option<&Trend> {
+        self.trends.iter().find(|(index, _)| *index == rule).map(|(_, test)| test)
+    }
+
+    pub(crate) fn counts(&self, metric: Metric) -> impl Iterator<Item = &(u8, Count)> {
+        self.counts.iter().filter(move |(_, test)| test.metric == metric)
+    }
+
+    pub(crate) fn count(&self, rule: u8) -> Option<&Count> {
+        self.counts.iter().find(|(index, _)| *index == rule).map(|(_, test)| test)
+    }
+
+    /// The rule may raise at `at`.
+    pub(crate) fn is_awake(&self, rule: u8, at: Time) -> bool {
+        self.rule(rule).and_then(|rule| rule.hours).is_none_or(|hours| hours.contains(at))
+    }
+
+    /// The rule may raise at `at`, or when it may next.
+    pub(crate) fn awake_from(&self, rule: u8, at: Time) -> Time {
+        let hours = self.rule(rule).and_then(|rule| rule.hours);
+        hours.filter(|hours| !hours.contains(at)).map_or(at, |hours| hours.next_start(at))
     }
 
     pub(crate) fn event(&self, kind: EventKind) -> impl Iterator<Item = &(u8, EventTest)> {
@@ -85,6 +158,10 @@ impl Plan {
 
     pub(crate) fn silences(&self) -> &[(u8, Silence)] {
         &self.silences
+    }
+
+    pub(crate) fn silence(&self, rule: u8) -> Option<&Silence> {
+        self.silences.iter().find(|(index, _)| *index == rule).map(|(_, test)| test)
     }
 
     pub(crate) fn rule(&self, index: u8) -> Option<&Rule> {
@@ -101,58 +178,6 @@ impl Plan {
     }
 }
 
-impl Limit {
-    fn new(rule: u8, test: &Threshold) -> Self {
-        let mut test = test.clone();
-        test.levels.truncate(LEVELS_MAX);
-        let urgent = test.levels.iter().filter(|level| level.priority <= Priority::P2).count();
-        let info = test.metric.info();
-        let least_us = match info.shape {
-            Shape::Stream | Shape::Waveform => STREAM_GAP_US,
-            Shape::Spot => SPOT_GAP_US,
-        };
-        let mut gaps_us = [least_us; LEVELS_MAX];
-        for (gap_us, level) in gaps_us.iter_mut().zip(&test.levels) {
-            *gap_us = least_us.max(3 * i64::from(level.hold_s) * SECOND_US);
-        }
-        Self { rule, urgent, gaps_us, outermost: test.outermost(), scale: 10_f64.powi(i32::from(info.decimals)), test }
-    }
-
-    /// The value as screens show it, rounded half up. Judging what is shown leaves no value between two bands, and no
-    /// "180" on the screen beside a silent limit of 180.
-    pub(crate) fn as_shown(&self, value: f64) -> f64 {
-        // The small addend undoes binary fractions: 39.05 is stored a hair below 39.05.
-        (value * self.scale + 0.5 + 1e-6).floor() / self.scale
-    }
-
-    pub(crate) fn is_beyond(&self, value: f64) -> bool {
-        self.test.side.is_beyond(value, self.outermost)
-    }
-
-    /// Without a judged value for longer, nobody knows what was between.
-    pub(crate) fn gap_us(&self, level: usize) -> i64 {
-        self.gaps_us.get(level).copied().unwrap_or(STREAM_GAP_US)
-    }
-
-    /// The gap that makes a condition of this priority unknown.
-    pub(crate) fn loss_us(&self, priority: Priority) -> i64 {
-        self.gap_us(self.test.levels.iter().position(|level| level.priority == priority).unwrap_or(0))
-    }
-
-    pub(crate) fn kind(&self, value: f64, level: usize) -> AlarmKind {
-        AlarmKind::Threshold {
-            metric: self.test.metric,
-            high: self.test.side == model::rule::Side::High,
-            value,
-            limit: self.test.levels.get(level).map_or(self.outermost, |level| level.limit),
-        }
-    }
-
-    pub(crate) fn priority(&self, level: usize) -> Priority {
-        self.test.levels.get(level).map_or(Priority::P3, |level| level.priority)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,18 +187,5 @@ mod tests {
         for metric in Metric::ALL {
             assert!(usize::from(metric.id()) < METRIC_IDS, "{metric}: raise METRIC_IDS");
         }
-    }
-
-    #[test]
-    fn values_are_judged_as_shown() {
-        let set = crate::default_rules();
-        let plan = Plan::new(set);
-        let temperature = &plan.limits(Metric::BodyTemperature)[0];
-        for (raw, shown) in [(39.05, 39.1), (35.05, 35.1), (36.05, 36.1), (38.05, 38.1), (39.04, 39.0), (39.1, 39.1)] {
-            assert!((temperature.as_shown(raw) - shown).abs() < 1e-12, "{raw}");
-        }
-        let pressure = &plan.limits(Metric::Systolic)[0];
-        assert!((pressure.as_shown(179.5) - 180.0).abs() < f64::EPSILON);
-        assert!((pressure.as_shown(179.4) - 179.0).abs() < f64::EPSILON);
     }
 }

@@ -1,19 +1,21 @@
 //! The engine as bytes: magic, format version, body (postcard), checksum. A file that is damaged or of another version is
 //! refused whole; the caller then replays the log from its oldest entry.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::rule::RuleSet;
 use model::{Seq, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::calm::Span;
 use crate::plan::Plan;
 use crate::state::{Person, State};
 use crate::{Counters, Engine};
 
 const MAGIC: [u8; 4] = *b"VGEN";
 /// Raise when the meaning of any saved byte changes.
-const VERSION: u16 = 4;
+const VERSION: u16 = 5;
 /// Magic and version before the body.
 const HEAD_LEN: usize = 6;
 /// CRC-32C of everything before it.
@@ -42,6 +44,8 @@ struct Body<P> {
     own: Vec<(u32, u32)>,
     /// Judged by the default of the aged.
     aged: Vec<u32>,
+    /// Quiet periods, by elder or device.
+    calm: Vec<(u32, Vec<Span>)>,
     /// In order of first appearance.
     people: Vec<(u32, P)>,
 }
@@ -54,19 +58,25 @@ impl Engine {
         // Plain data with text keys: writing it to memory cannot fail.
         let text = |set: &RuleSet| serde_json::to_string(set).unwrap_or_default();
         let mut sets = vec![text(&self.default.set)];
-        let mut places = std::collections::HashMap::from([(Arc::as_ptr(&self.default), 0_u32)]);
+        // Each set once: most of the same plan, some equal without knowing of each other.
+        let mut of_plan = HashMap::from([(Arc::as_ptr(&self.default), 0_u32)]);
+        let mut of_text = HashMap::from([(text(&self.default.set), 0_u32)]);
         let mut own = Vec::with_capacity(elders.len());
         for elder in elders {
             let plan = self.plan_of(elder);
-            let place = *places.entry(Arc::as_ptr(plan)).or_insert_with(|| {
-                sets.push(text(&plan.set));
-                sets.len() as u32 - 1
+            let place = *of_plan.entry(Arc::as_ptr(plan)).or_insert_with(|| {
+                *of_text.entry(text(&plan.set)).or_insert_with_key(|text| {
+                    sets.push(text.clone());
+                    sets.len() as u32 - 1
+                })
             });
             own.push((elder, place));
         }
         let people = self.people.iter().map(|person| (person.elder, &person.state)).collect();
         let aged = self.aged.iter().copied().collect();
-        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, aged, people };
+        let mut calm: Vec<(u32, Vec<Span>)> = self.calm.iter().map(|(key, spans)| (*key, spans.clone())).collect();
+        calm.sort_unstable_by_key(|(key, _)| *key);
+        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, aged, calm, people };
         let mut bytes = Vec::with_capacity(HEAD_LEN + 64 * self.people.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -109,6 +119,7 @@ impl Engine {
             engine.own.insert(elder, Arc::clone(plan));
         }
         engine.aged.extend(body.aged);
+        engine.calm.extend(body.calm);
         for (elder, state) in body.people {
             let plan = Arc::clone(engine.plan_of(elder));
             engine.admit(Person { elder, plan, state });

@@ -5,11 +5,13 @@
 //! which are still on their way, are part of it, and the live ones go on from it.
 
 use model::alarm::Change;
-use model::{AlarmId, AlarmKind, Sounded, Time, metric::Shape};
+use model::{AlarmId, AlarmKind, Sounded, Time};
 
+use crate::calm::Calm;
 use crate::engine::{Engine, Sink};
-use crate::plan::{Limit, Plan};
-use crate::state::{EVENTS_RECENT_MAX, Episode, EventAlarm, Happening, State};
+use crate::limit::Limit;
+use crate::plan::Plan;
+use crate::state::{EVENTS_RECENT_MAX, Episode, EventAlarm, Happening, State, add};
 use crate::track::Track;
 use crate::{LATE_US, SECOND_US};
 
@@ -23,9 +25,10 @@ impl Engine {
         let slot = self.slot(said.subject.to_u32());
         let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
         let (subject, received_at, now) = (said.subject, said.at, self.now);
-        let mut sink = Sink { out, counters: &mut self.counters, subject, received_at, now, rewind: false };
+        let calm = Calm::of(&self.calm, subject, said.device);
+        let mut sink = Sink::new(out, &mut self.counters, subject, (received_at, now), calm);
         person.state.sounded(&person.plan, said, &mut sink);
-        *due = person.state.deadline(&person.plan);
+        *due = person.state.deadline(&person.plan, calm, now);
     }
 }
 
@@ -108,10 +111,10 @@ impl State {
         sink: &mut Sink<'_>,
     ) {
         let rule = limit.rule;
-        let stream = limit.test.metric.info().shape == Shape::Stream;
-        let source = if stream { said.device.0 } else { 0 };
+        let source = if limit.is_stream() { said.device.0 } else { 0 };
         let mine = self.tracks.iter().position(|track| track.rule == rule && track.source == source);
-        let same = |series: &&crate::state::Series| series.metric == limit.test.metric && series.source == source;
+        let of_metric = limit.score.is_none().then_some(limit.test.metric);
+        let same = |series: &&crate::state::Series| Some(series.metric) == of_metric && series.source == source;
         let newest = self.series.iter().find(same).map(|series| series.last_at).filter(|last_at| *last_at > to);
         let later = self.tracks.iter().find_map(|track| track.present.filter(|_| track.rule == rule));
         let over_at = later.map(|present| present.started_at).or(newest.filter(|_| mine.is_none()));
@@ -122,7 +125,7 @@ impl State {
         }
         let track = match mine.and_then(|index| self.tracks.get_mut(index)) {
             Some(track) => track,
-            None => self.tracks.push_mut(Track::new(rule, source)),
+            None => add(&mut self.tracks, Track::new(rule, source)),
         };
         track.last_at = track.last_at.max(to);
         track.heard = sink.now;
@@ -134,7 +137,7 @@ impl State {
         let within_us = i64::from(test.repeat_within_s) * SECOND_US;
         let happening = match self.happenings.iter_mut().find(|happening| happening.rule == rule) {
             Some(happening) => happening,
-            None => self.happenings.push_mut(Happening { rule, live: None, late: None }),
+            None => add(&mut self.happenings, Happening { rule, live: None, late: None }),
         };
         let near = |known: &&mut EventAlarm| {
             at >= known.first_at.plus_us(-within_us) && at <= known.last_at.plus_us(within_us)
@@ -150,7 +153,7 @@ impl State {
             if self.recent.len() == EVENTS_RECENT_MAX {
                 self.recent.remove(0);
             }
-            self.recent.push((said.device.0, kind.id(), said.started_at));
+            add(&mut self.recent, (said.device.0, kind.id(), said.started_at));
         }
         alarm
     }

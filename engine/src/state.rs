@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{AlarmId, Metric, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::more::More;
 use crate::plan::Plan;
 use crate::track::Track;
 
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) happenings: Vec<Happening>,
     /// Newest last.
     pub(crate) recent: Vec<(u32, u8, Time)>,
+    /// Only with rules of further kinds.
+    pub(crate) more: Option<Box<More>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +89,12 @@ pub(crate) struct EventAlarm {
     pub(crate) last_at: Time,
 }
 
+/// Adds without room to spare: most elders have one or two of a thing, for good, and there are many elders.
+pub(crate) fn add<T>(all: &mut Vec<T>, one: T) -> &mut T {
+    all.reserve_exact(1);
+    all.push_mut(one)
+}
+
 impl State {
     pub(crate) const fn new() -> Self {
         Self {
@@ -98,6 +107,7 @@ impl State {
             silent: Vec::new(),
             happenings: Vec::new(),
             recent: Vec::new(),
+            more: None,
         }
     }
 
@@ -112,10 +122,22 @@ impl State {
         self.is_past(rule, at) || self.tracks.iter().any(|track| track.rule == rule && stands(track))
     }
 
+    /// Heap and self, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.series.capacity() * size_of::<Series>()
+            + (self.tracks.capacity() + self.late.capacity()) * size_of::<Track>()
+            + self.episodes.capacity() * size_of::<Episode>()
+            + self.silent.capacity() * size_of::<Silent>()
+            + self.happenings.capacity() * size_of::<Happening>()
+            + self.recent.capacity() * size_of::<(u32, u8, Time)>()
+            + self.more.as_ref().map_or(0, |more| more.bytes())
+    }
+
     pub(crate) fn remember(&mut self, episode: Episode) {
         if self.episodes.len() == EPISODES_MAX {
             self.episodes.remove(0);
         }
-        self.episodes.push(episode);
+        add(&mut self.episodes, episode);
     }
 }

@@ -1,14 +1,15 @@
-//! What happens when nothing happens: silence of an elder, loss of a condition's data, the end of a late upload. All in log
-//! time, on ticks only.
+//! What happens when nothing happens: silence of an elder or of one metric, loss of a condition's data, the end of a late
+//! upload. All in log time, on ticks only.
 
 use model::alarm::{Change, Transition};
 use model::rule::Silence;
-use model::{AlarmId, AlarmKind, Subject, Time};
+use model::{AlarmId, AlarmKind, Metric, Subject, Time};
 
 use crate::SECOND_US;
+use crate::calm::Calm;
 use crate::engine::{Engine, Sink};
 use crate::plan::Plan;
-use crate::state::{NEVER, Person, Silent, State};
+use crate::state::{NEVER, Person, Silent, State, add};
 
 /// A late upload without a further value for this long (10 minutes of log time) has ended.
 const LATE_IDLE_US: i64 = 600 * SECOND_US;
@@ -17,6 +18,10 @@ const SPOT_SILENCE_S: u32 = 86_400;
 
 /// A tick this much before log time (5 minutes) means that the server's clock was ahead and has been set right.
 const SET_BACK_US: i64 = 300 * SECOND_US;
+
+const fn after_us(test: &Silence) -> i64 {
+    test.after_s as i64 * SECOND_US
+}
 
 impl Engine {
     pub(crate) fn tick(&mut self, at: Time, out: &mut Vec<Transition>) {
@@ -31,10 +36,10 @@ impl Engine {
             }
             let Some(Person { elder, plan, state }) = self.people.get_mut(slot) else { continue };
             let subject = Subject::from_u32(*elder);
-            let counters = &mut self.counters;
-            let mut sink = Sink { out: &mut *out, counters, subject, received_at: at, now, rewind: false };
+            let calm = Calm::of_elder(&self.calm, *elder);
+            let mut sink = Sink::new(&mut *out, &mut self.counters, subject, (at, now), calm);
             state.run_timers(plan, &mut sink);
-            *due = state.deadline(plan);
+            *due = state.deadline(plan, calm, now);
         }
     }
 }
@@ -57,27 +62,56 @@ impl Engine {
             for track in &mut state.tracks {
                 track.last_at = track.last_at.min(at);
             }
+            if let Some(more) = &mut state.more {
+                more.set_back(at, back_us);
+            }
         }
         self.due.fill(NEVER);
     }
 }
 
 impl State {
-    /// A frame came in a live lane: ends a silence.
+    /// A frame came in a live lane: ends a silence of everything.
     pub(crate) fn heard(&mut self, plan: &Plan, sink: &mut Sink<'_>) {
         self.heard = sink.now;
-        while let Some(silent) = self.silent.pop() {
+        self.silent.retain(|silent| {
+            if plan.silence(silent.rule).is_some_and(|test| test.metric.is_some()) {
+                return true;
+            }
             sink.rewind = true;
             sink.put(plan, silent.rule, silent.alarm, sink.received_at, Change::Cleared);
+            false
+        });
+    }
+
+    /// A value of a metric that a silence rule waits for, `at` in log time; of a late one, when it was taken.
+    pub(crate) fn heard_metric(&mut self, plan: &Plan, metric: Metric, at: Time, sink: &mut Sink<'_>) {
+        let all = &mut self.more().heard;
+        match all.iter_mut().find(|(known, _)| *known == metric) {
+            Some((_, heard)) if at <= *heard => return,
+            Some((_, heard)) => *heard = at,
+            None => _ = add(all, (metric, at)),
         }
+        sink.rewind = true;
+        self.silent.retain(|silent| {
+            let test = plan.silence(silent.rule).filter(|test| test.metric == Some(metric));
+            let over = test.is_some_and(|test| sink.now.since_us(at) < after_us(test));
+            if over {
+                sink.put(plan, silent.rule, silent.alarm, sink.received_at, Change::Cleared);
+            }
+            !over
+        });
     }
 
     /// Log time at which the next timer is due; the far future when none runs.
-    pub(crate) fn deadline(&self, plan: &Plan) -> Time {
-        let mut next = Time(i64::MAX);
+    pub(crate) fn deadline(&self, plan: &Plan, calm: Calm<'_>, now: Time) -> Time {
+        let mut next = self.more_deadline(plan);
+        if let Some(held) = self.score_deadline(plan, now) {
+            next = next.min(held);
+        }
         for (rule, test) in plan.silences() {
-            if self.watches(*rule, test) {
-                next = next.min(self.heard.plus_us(i64::from(test.after_s) * SECOND_US));
+            if let Some((_, due)) = self.silence_due(*rule, test, calm) {
+                next = next.min(plan.awake_from(*rule, due.max(now)));
             }
         }
         for track in &self.tracks {
@@ -93,26 +127,37 @@ impl State {
         next
     }
 
-    fn watches(&self, rule: u8, test: &Silence) -> bool {
-        self.heard != NEVER
-            && (self.streams || test.after_s >= SPOT_SILENCE_S)
-            && !self.silent.iter().any(|silent| silent.rule == rule)
+    /// Since when it is silent, and when that is too long. `None`: nobody waits.
+    fn silence_due(&self, rule: u8, test: &Silence, calm: Calm<'_>) -> Option<(Time, Time)> {
+        if self.silent.iter().any(|silent| silent.rule == rule) {
+            return None;
+        }
+        let heard = match test.metric {
+            Some(metric) => self.more.as_ref()?.heard.iter().find(|(known, _)| *known == metric)?.1,
+            None => Some(self.heard).filter(|_| self.streams || test.after_s >= SPOT_SILENCE_S)?,
+        };
+        (heard != NEVER).then(|| (heard, calm.silent_from(heard, after_us(test)).plus_us(after_us(test))))
     }
 
-    fn run_timers(&mut self, plan: &Plan, sink: &mut Sink<'_>) {
+    fn silences(&mut self, plan: &Plan, sink: &mut Sink<'_>) {
         for (rule, test) in plan.silences() {
-            let quiet_us = sink.now.since_us(self.heard);
-            if !self.watches(*rule, test) || quiet_us < i64::from(test.after_s) * SECOND_US {
+            let Some((started_at, due)) = self.silence_due(*rule, test, sink.calm) else { continue };
+            if sink.now < due || !plan.is_awake(*rule, sink.now) {
                 continue;
             }
-            let started_at = self.heard;
             let alarm = AlarmId::of(sink.subject, plan.slug(*rule), started_at);
-            self.silent.push(Silent { rule: *rule, alarm });
-            let silent_s = u32::try_from(quiet_us / SECOND_US).unwrap_or(u32::MAX);
+            add(&mut self.silent, Silent { rule: *rule, alarm });
+            let silent_s = u32::try_from(sink.now.since_us(started_at) / SECOND_US).unwrap_or(u32::MAX);
             let kind = AlarmKind::Silence { silent_s };
             let change = Change::Raised { priority: test.priority, kind, started_at, late: false };
             sink.put(plan, *rule, alarm, sink.now, change);
         }
+    }
+
+    fn run_timers(&mut self, plan: &Plan, sink: &mut Sink<'_>) {
+        self.silences(plan, sink);
+        self.hold_scores(plan, sink);
+        self.run_more(plan, sink);
         for index in 0..self.tracks.len() {
             let Some(track) = self.tracks.get_mut(index) else { continue };
             let (Some(present), Some(limit)) = (&mut track.present, plan.limit_of(track.rule)) else { continue };

@@ -5,13 +5,13 @@ use model::{AlarmId, Priority, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
-use crate::plan::{LEVELS_MAX, Limit};
+use crate::limit::{LEVELS_MAX, Limit, Seen};
 use crate::state::NEVER;
 
 /// Relief of this long (10 minutes) between two crossings of one level makes the second a repetition.
 const RELIEF_US: i64 = 600 * SECOND_US;
 /// A P1 or P2 level that is still reached so long (30 minutes) after it was told is told again.
-const TOLD_US: i64 = 1_800 * SECOND_US;
+pub(crate) const TOLD_US: i64 = 1_800 * SECOND_US;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Track {
@@ -20,6 +20,8 @@ pub(crate) struct Track {
     /// The device, for streams: what one band sees says nothing about the hold time of another. 0 for measurements made now
     /// and then: a second cuff confirms the first.
     pub(crate) source: u32,
+    /// Of scores: the parameters that made up the total when it was last beyond a level. Only with them it is less.
+    pub(crate) parts: u8,
     /// Per level: event time since which every judged value was beyond it.
     pub(crate) since: [Time; LEVELS_MAX],
     /// Event time of the newest value judged here.
@@ -69,7 +71,7 @@ pub(crate) enum Verdict {
 
 impl Track {
     pub(crate) const fn new(rule: u8, source: u32) -> Self {
-        Self { rule, source, since: [NEVER; LEVELS_MAX], last_at: NEVER, heard: NEVER, present: None }
+        Self { rule, source, parts: 0, since: [NEVER; LEVELS_MAX], last_at: NEVER, heard: NEVER, present: None }
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -83,7 +85,8 @@ impl Track {
 
     /// Judges a value that is newer than all before. `levels` are the first so many of the ladder that count.
     /// After [`Verdict::Raise`] the caller sets the alarm by [`Track::raised`].
-    pub(crate) fn judge(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Verdict {
+    pub(crate) fn judge(&mut self, limit: &Limit, levels: usize, at: Time, seen: Seen) -> Verdict {
+        let value = seen.value;
         let held = self.hold(limit, levels, at, value);
         self.last_at = at;
         let Some(present) = &mut self.present else {
@@ -128,6 +131,17 @@ impl Track {
             }
         }
         held
+    }
+
+    /// Event time until the next level is through, from the newest value on, if no value says otherwise. `None`: no level
+    /// waits.
+    pub(crate) fn waits_us(&self, limit: &Limit) -> Option<i64> {
+        let told = self.present.map(|present| present.priority);
+        let waits = self.since.iter().enumerate().filter_map(|(level, since)| {
+            let counts = *since != NEVER && told.is_none_or(|told| limit.priority(level) < told);
+            counts.then(|| limit.hold_us(level) - self.last_at.since_us(*since))
+        });
+        waits.filter(|wait| *wait > 0).min()
     }
 
     pub(crate) fn raised(&mut self, alarm: AlarmId, started_at: Time, priority: Priority, told_at: Time) {

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod day;
+mod every_kind;
+mod kinds;
 mod news2;
 mod persist;
 mod properties;
+mod quiet;
 mod recording;
 mod sounded;
 mod stories;

@@ -10,7 +10,7 @@ use crate::day::{Day, ELDER, NOTHING, at, frame};
 #[test]
 fn a_hypertensive_crisis_is_a_worklist_item_until_the_cuff_confirms_it() {
     let mut day = Day::new();
-    assert_eq!(day.reads(0, Metric::Systolic, 186.0), ["P3 systolic_high"]);
+    assert_eq!(day.reads(0, Metric::Systolic, 186.0), ["P3 systolic_high", "remeasure systolic_high"]);
     assert_eq!(day.reads(59, Metric::Systolic, 188.0), NOTHING, "a minute has not passed");
     assert_eq!(day.reads(90, Metric::Systolic, 190.0), ["worsened P1 systolic_high"]);
     assert_eq!(day.reads(900, Metric::Systolic, 150.0), NOTHING, "better, and still above the target");
@@ -315,7 +315,7 @@ fn a_new_band_takes_over_the_condition_of_the_old_one() {
 #[test]
 fn a_second_cuff_confirms_the_first() {
     let mut day = Day::new();
-    assert_eq!(of_device(&mut day, 3, 0, Metric::Systolic, 186.0), ["P3 systolic_high"]);
+    assert_eq!(of_device(&mut day, 3, 0, Metric::Systolic, 186.0), ["P3 systolic_high", "remeasure systolic_high"]);
     assert_eq!(of_device(&mut day, 4, 300, Metric::Systolic, 184.0), ["worsened P1 systolic_high"]);
 }
 

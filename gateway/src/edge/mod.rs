@@ -9,7 +9,8 @@
 //! - While a P1 stands the engine tells it again every half hour, a pressed button every press: these are owed anew.
 //! - The state is saved after every P1 and once a minute. What a crash takes of it are hold times of the last minute.
 //!
-//! What is deliberately absent: pages, claims, and every priority but P1.
+//! What is deliberately absent: pages, claims, every priority but P1, changes over days and counts, and quiet periods: those the
+//! server knows, and a gateway alone rather sounds once too often.
 
 mod config;
 mod hooks;
@@ -219,7 +220,8 @@ impl Inner {
         };
         let lately = |at: &Instant| at.elapsed() < QUIET;
         if priority != Priority::P1
-            || matches!(kind, AlarmKind::Silence { .. })
+            // What takes days to see is no matter of a minute without the server.
+            || matches!(kind, AlarmKind::Silence { .. } | AlarmKind::Trend { .. } | AlarmKind::Count { .. })
             || self.sounded.get(&transition.alarm).is_some_and(lately)
         {
             return None;

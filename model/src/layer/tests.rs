@@ -165,6 +165,7 @@ fn a_layer_alone_is_checked() {
         window_s: 900,
         spo2_scale2: true,
         single_three: None,
+        hold_s: 0,
         levels: vec![],
     };
     let bad = [

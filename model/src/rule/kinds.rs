@@ -11,13 +11,13 @@ use crate::{Metric, Priority};
 ///
 /// The first value beyond a level with a hold time asks the elder to measure again (`Change::RemeasureAsked`). A second value
 /// beyond it within `within_s` confirms, and the level is reached; one inside it ends the matter. When nothing comes in time
-/// the alarm is raised, or worsened, with priority `unconfirmed`: somebody has to call.
+/// the alarm is raised, or worsened: somebody has to call. It is then one class below the level, and at most `unconfirmed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Confirm {
     /// Seconds after the first value until the second one is missed. 60 to 3600.
     pub within_s: u32,
-    /// What an unconfirmed value is: P2 or P3.
+    /// What an unconfirmed value is at most: P2 or P3.
     pub unconfirmed: Priority,
 }
 
@@ -58,8 +58,17 @@ pub struct Score {
     /// A single parameter that scores 3 has at least this priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub single_three: Option<Priority>,
+    /// Seconds for which a level must be reached before it counts, by event time or, when nothing else is said, by the clock: one
+    /// noisy value of a band pages nobody, a set measured once in a cabin does. 0 to 600.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hold_s: u32,
     /// Most urgent first. Judged by the least total that is certain: missing inputs count 0 here and are told.
     pub levels: Vec<ScoreLevel>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde calls")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +147,9 @@ impl Score {
     pub(super) fn check(&self) -> Result<(), String> {
         if !(60..=14_400).contains(&self.window_s) {
             return Err("window_s must be 60 to 14400".into());
+        }
+        if self.hold_s > 600 {
+            return Err("hold_s must be 0 to 600".into());
         }
         if self.levels.is_empty() {
             return Err("a score needs at least one level".into());

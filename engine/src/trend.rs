@@ -1,0 +1,195 @@
+//! Change over days: the mean of a day of Asia/Shanghai against the days before it.
+//!
+//! Late values belong to the day on which they were taken, and decide nothing by themselves. Within a day a value that is
+//! not newer than the newest one counted is left out: so whatever is said twice counts once.
+
+use model::alarm::Change;
+use model::rule::{Against, Side, Trend};
+use model::{AlarmId, AlarmKind, Metric, Priority, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Sink;
+use crate::more::Stand;
+use crate::plan::Plan;
+use crate::state::{State, add};
+
+const DAY_US: i64 = 86_400_000_000;
+/// Asia/Shanghai is ahead of UTC by so much.
+const ZONE_US: i64 = 8 * 3_600_000_000;
+/// A trend that stands is unknown after so long (3 days of log time) without a value.
+pub(crate) const LOSS_US: i64 = 3 * DAY_US;
+
+/// The days of one metric, oldest first, none twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Days {
+    pub(crate) metric: Metric,
+    days: Vec<Day>,
+}
+
+/// The values of one day.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Day {
+    /// Days since 1970-01-01 in Asia/Shanghai.
+    number: u16,
+    count: u16,
+    mean: f32,
+    /// Milliseconds since midnight of the newest value in it.
+    last_ms: u32,
+}
+
+/// The day of an instant and the milliseconds since its midnight; `None` outside 1970 to 2149.
+fn day_of(at: Time) -> Option<(u16, u32)> {
+    let local = at.0.saturating_add(ZONE_US);
+    let day = u16::try_from(local.div_euclid(DAY_US)).ok()?;
+    Some((day, u32::try_from(local.rem_euclid(DAY_US) / 1_000).ok()?))
+}
+
+/// Days before today that a rule looks at.
+const fn days_back(test: &Trend) -> u16 {
+    match test.against {
+        Against::LastDays { days } | Against::Baseline { days, .. } => days,
+    }
+}
+
+/// Rounded as screens show it.
+fn shown(metric: Metric, value: f64) -> f64 {
+    let scale = 10_f64.powi(i32::from(metric.info().decimals));
+    // Means are kept in 32 bits: the addend is larger than what that may lose.
+    (value * scale + 0.5 + 1e-3).floor() / scale
+}
+
+impl Days {
+    /// Counts a value in. Returns its day; `None` when it is too old, or was counted before.
+    fn take(&mut self, at: Time, value: f64, keep: u16) -> Option<u16> {
+        let (day, ms) = day_of(at)?;
+        let newest = self.days.last().map_or(day, |last| last.number.max(day));
+        if day < newest.saturating_sub(keep) {
+            return None;
+        }
+        match self.days.binary_search_by_key(&day, |known| known.number) {
+            Ok(index) => {
+                let known = self.days.get_mut(index).filter(|known| ms > known.last_ms)?;
+                known.count = known.count.saturating_add(1);
+                known.mean += (value as f32 - known.mean) / f32::from(known.count);
+                known.last_ms = ms;
+            }
+            Err(index) => {
+                self.days.reserve_exact(1);
+                self.days.insert(index, Day { number: day, count: 1, mean: value as f32, last_ms: ms });
+            }
+        }
+        self.days.retain(|known| known.number >= newest.saturating_sub(keep));
+        Some(day)
+    }
+
+    /// Today's mean, and what it is compared with.
+    fn compared(&self, test: &Trend, today: u16) -> Option<(f64, f64)> {
+        let last = self.days.last().filter(|last| last.number == today)?;
+        let from = today.saturating_sub(days_back(test));
+        let before = || {
+            self.days.iter().filter(|known| (from..today).contains(&known.number)).map(|known| f64::from(known.mean))
+        };
+        let base = match test.against {
+            Against::LastDays { .. } => before().reduce(if test.side == Side::High { f64::min } else { f64::max })?,
+            Against::Baseline { at_least, .. } => {
+                let days = before().count();
+                if days < usize::from(at_least.max(1)) {
+                    return None;
+                }
+                before().sum::<f64>() / days as f64
+            }
+        };
+        Some((shown(self.metric, f64::from(last.mean)), shown(self.metric, base)))
+    }
+
+    /// Days that have not come yet by a clock that was set right.
+    pub(crate) fn set_back(&mut self, at: Time) {
+        let Some((today, ms)) = day_of(at) else { return };
+        self.days.retain(|known| known.number <= today);
+        if let Some(last) = self.days.last_mut().filter(|last| last.number == today) {
+            last.last_ms = last.last_ms.min(ms);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.days.capacity() * size_of::<Day>()
+    }
+}
+
+impl State {
+    pub(crate) fn trend_value(
+        &mut self,
+        plan: &Plan,
+        metric: Metric,
+        at: Time,
+        value: f64,
+        late: bool,
+        sink: &mut Sink<'_>,
+    ) {
+        let keep = plan.trends(metric).map(|(_, test)| days_back(test)).max().unwrap_or(0);
+        let all = &mut self.more().days;
+        let index = all.iter().position(|days| days.metric == metric).unwrap_or_else(|| {
+            add(all, Days { metric, days: Vec::new() });
+            all.len() - 1
+        });
+        let Some(today) = all.get_mut(index).and_then(|days| days.take(at, value, keep)) else { return };
+        if late {
+            return;
+        }
+        for (rule, test) in plan.trends(metric) {
+            let compared = self.more().days.get(index).and_then(|days| days.compared(test, today));
+            if let Some(compared) = compared {
+                self.trend(plan, *rule, test, (at, today), compared, sink);
+            }
+        }
+    }
+
+    fn trend(
+        &mut self,
+        plan: &Plan,
+        rule: u8,
+        test: &Trend,
+        (at, today): (Time, u16),
+        (value, base): (f64, f64),
+        sink: &mut Sink<'_>,
+    ) {
+        let scale = 10_f64.powi(i32::from(test.metric.info().decimals));
+        let change = ((value - base) * scale).round() / scale;
+        let high = test.side == Side::High;
+        let beyond = if high { change >= test.by } else { change <= -test.by };
+        let kind = AlarmKind::Trend { metric: test.metric, high, value, change, by: test.by, days: days_back(test) };
+        let subject = sink.subject;
+        let stands = &mut self.more().stands;
+        let Some(index) = stands.iter().position(|stand| stand.rule == rule) else {
+            if beyond && plan.is_awake(rule, at) {
+                let alarm = AlarmId::of(subject, plan.slug(rule), at);
+                let stand =
+                    Stand { rule, alarm, started_at: at, told_at: at, heard: sink.now, day: today, unknown: false };
+                add(stands, stand);
+                sink.rewind = true;
+                let change = Change::Raised { priority: test.priority, kind, started_at: at, late: false };
+                sink.put(plan, rule, alarm, at, change);
+            } else if beyond {
+                sink.counters.asleep += 1;
+            }
+            return;
+        };
+        let Some(stand) = stands.get_mut(index) else { return };
+        let (alarm, newer) = (stand.alarm, today > stand.day);
+        sink.rewind = true;
+        if beyond {
+            let was_unknown = std::mem::take(&mut stand.unknown);
+            (stand.heard, stand.day) = (sink.now, today);
+            if was_unknown {
+                sink.put(plan, rule, alarm, at, Change::StillPresent);
+            } else if newer && test.priority <= Priority::P2 {
+                stand.told_at = at;
+                sink.put(plan, rule, alarm, at, Change::Repeated { kind });
+            }
+        } else if newer {
+            // A second weighing of the same day does not end it: only another day does.
+            stands.swap_remove(index);
+            sink.put(plan, rule, alarm, at, Change::Cleared);
+        }
+    }
+}
