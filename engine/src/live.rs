@@ -124,8 +124,6 @@ impl State {
             None if limit.is_beyond(seen) => {
                 self.forget_pending(limit, at);
                 add(&mut self.tracks, Track::new(limit.rule, source));
-                // A score that waits is looked at by the clock.
-                sink.rewind |= limit.score.is_some();
                 self.tracks.len() - 1
             }
             None => return self.end_unseen(plan, limit, at, seen, sink),

@@ -27,6 +27,9 @@ pub(crate) const INPUTS: [Metric; 6] = [
     Metric::BodyTemperature,
 ];
 
+/// The parameters that devices measure, as bits by their place in `Parameter::ALL`: all but oxygen and consciousness.
+pub(crate) const MEASURED: u8 = 0b101_1011;
+
 /// The newest value of each of [`INPUTS`], from whatever device: whole numbers, the temperature in tenths.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Inputs {
@@ -122,6 +125,8 @@ impl State {
             }
         }
         self.in_order(plan, limit, 0, at, seen, sink);
+        // A level may wait from here on, and be through by the clock.
+        sink.rewind |= beyond;
         if beyond && let Some(track) = self.tracks.iter_mut().find(mine) {
             track.parts = bits(|points| points > 0);
         }

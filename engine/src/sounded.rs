@@ -129,6 +129,10 @@ impl State {
         };
         track.last_at = track.last_at.max(to);
         track.heard = sink.now;
+        if limit.score.is_some() && track.parts == 0 {
+            // The gateway does not say of what the total was made: only all of it is a recovery.
+            track.parts = crate::score::MEASURED;
+        }
         track.raised(alarm, from, said.priority, to);
     }
 

@@ -78,7 +78,10 @@ impl Days {
                 self.days.insert(index, Day { number: day, count: 1, mean: value as f32, last_ms: ms });
             }
         }
-        self.days.retain(|known| known.number >= newest.saturating_sub(keep));
+        let oldest = newest.saturating_sub(keep);
+        if self.days.first().is_some_and(|first| first.number < oldest) {
+            self.days.retain(|known| known.number >= oldest);
+        }
         Some(day)
     }
 

@@ -276,6 +276,24 @@ fn a_noisy_value_waits_and_a_set_that_is_measured_once_does_not_wait_for_ever() 
     assert_eq!(day.tick(60), ["P1 news2"], "nothing said otherwise for a minute");
     assert_eq!(day.tick(120), NOTHING);
     assert_eq!(reads(&mut day, 200, &WELL), ["cleared news2"]);
+    // A standing P2 that gets worse once is worse a minute later, whatever else is silent.
+    assert_eq!(reads(&mut day, 300, &[(Metric::RespiratoryRate, 26.0)]), NOTHING);
+    assert_eq!(day.tick(360), ["P2 news2"]);
+    assert_eq!(reads(&mut day, 400, &[(Metric::Systolic, 80.0), (Metric::Spo2, 93.0)]), NOTHING);
+    assert_eq!(day.tick(459), NOTHING);
+    assert_eq!(day.tick(460), ["worsened P1 news2"]);
+}
+
+#[test]
+fn a_score_that_a_gateway_sounded_is_over_only_when_all_of_it_is_well() {
+    let mut day = Day::with(only("news2", NEWS2));
+    day.tick(600);
+    let score = model::rule::ScoreName::News2;
+    let kind = AlarmKind::Score { score, min: 8, max: 13, at_least: 7, single_three: true };
+    let told = day.told(&Entry::Sounded(model::Sounded { kind, ..crate::day::word(600, "news2", 500, 520) }));
+    assert_eq!(told, ["P1 news2", "sounded news2"]);
+    assert_eq!(day.reads(610, Metric::HeartRate, 80.0), NOTHING, "one value is not a recovery");
+    assert_eq!(reads(&mut day, 620, &WELL), ["cleared news2"]);
 }
 
 #[test]
