@@ -14,14 +14,14 @@ const VOICE: &str = "aliyun_voice";
 pub(super) fn sms(base: &str) -> Value {
     json!({
         "access_key_id": KEY_ID, "access_key_secret": SECRET, "sign_name": "守望", "template_code": "SMS_1",
-        "params": {"name": "elder", "type": "kind", "time": "time", "code": "code"}, "base_url": base,
+        "params": {"name": "elder", "type": "kind", "time": "time", "code": "code"}, "base_url": base, "timeout_s": 30,
     })
 }
 
 pub(super) fn voice(base: &str) -> Value {
     json!({
         "access_key_id": KEY_ID, "access_key_secret": SECRET, "tts_code": "TTS_1",
-        "params": {"name": "elder", "type": "kind"}, "base_url": base,
+        "params": {"name": "elder", "type": "kind"}, "base_url": base, "timeout_s": 30,
     })
 }
 

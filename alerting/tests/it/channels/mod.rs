@@ -3,6 +3,7 @@
 mod aliyun;
 pub(crate) mod fake;
 mod oracle;
+mod paged;
 mod robots;
 mod tencent;
 mod trouble;

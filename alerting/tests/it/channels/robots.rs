@@ -12,11 +12,11 @@ const DING: &str = "dingtalk";
 const LARK: &str = "feishu";
 
 pub(super) fn ding(base: &str) -> Value {
-    json!({"access_token": TOKEN, "secret": SECRET, "base_url": base})
+    json!({"access_token": TOKEN, "secret": SECRET, "base_url": base, "timeout_s": 30})
 }
 
 pub(super) fn lark(base: &str) -> Value {
-    json!({"hook": HOOK, "secret": SECRET, "base_url": base})
+    json!({"hook": HOOK, "secret": SECRET, "base_url": base, "timeout_s": 30})
 }
 
 #[tokio::test]

@@ -17,14 +17,14 @@ const VOICE: &str = "tencent_voice";
 pub(super) fn sms(base: &str) -> Value {
     json!({
         "secret_id": SECRET_ID, "secret_key": SECRET_KEY, "sdk_app_id": "1400006666", "sign_name": "守望",
-        "template_id": "1110", "params": ["elder", "kind", "code"], "base_url": base,
+        "template_id": "1110", "params": ["elder", "kind", "code"], "base_url": base, "timeout_s": 30,
     })
 }
 
 pub(super) fn voice(base: &str) -> Value {
     json!({
         "secret_id": SECRET_ID, "secret_key": SECRET_KEY, "voice_app_id": "1400006666", "template_id": "1110",
-        "params": ["elder", "kind"], "base_url": base,
+        "params": ["elder", "kind"], "base_url": base, "timeout_s": 30,
     })
 }
 

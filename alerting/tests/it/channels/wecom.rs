@@ -14,11 +14,11 @@ const APP: &str = "wecom_app";
 const ROBOT: &str = "wecom_robot";
 
 pub(super) fn config(base: &str) -> Value {
-    json!({"corp_id": "ww1", "secret": SECRET, "agent_id": 1_000_002, "base_url": base})
+    json!({"corp_id": "ww1", "secret": SECRET, "agent_id": 1_000_002, "base_url": base, "timeout_s": 30})
 }
 
 pub(super) fn robot(base: &str) -> Value {
-    json!({"key": ROBOT_KEY, "base_url": base})
+    json!({"key": ROBOT_KEY, "base_url": base, "timeout_s": 30})
 }
 
 async fn world() -> (Fake<Wecom>, Channels) {
