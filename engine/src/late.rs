@@ -18,7 +18,9 @@ impl State {
     }
 
     fn late_one(&mut self, plan: &Plan, limit: &Limit, at: Time, seen: Seen, sink: &mut Sink<'_>) {
-        if self.is_known(limit.rule, at) {
+        let urgent = limit.test.levels.get(limit.urgent - 1).map_or(f64::NAN, |level| level.limit);
+        let beyond = limit.test.side.is_beyond(seen.value, urgent);
+        if self.is_known(limit.rule, at) || (beyond && self.begins_earlier(limit, at)) {
             return;
         }
         let mut index = self.late.iter().position(|track| track.rule == limit.rule);
@@ -32,10 +34,9 @@ impl State {
             self.end_late(plan, limit.rule, sink);
             index = None;
         }
-        let urgent = limit.test.levels.get(limit.urgent - 1).map_or(f64::NAN, |level| level.limit);
         let index = match index {
             Some(index) => index,
-            None if limit.test.side.is_beyond(seen.value, urgent) => {
+            None if beyond => {
                 add(&mut self.late, Track::new(limit.rule, 0));
                 self.late.len() - 1
             }
@@ -64,6 +65,22 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// A stream's bad value just before an episode that is known is its beginning: of a history that comes newest first the end
+    /// may have been young enough to be judged as live, and people were told.
+    fn begins_earlier(&mut self, limit: &Limit, at: Time) -> bool {
+        if !limit.is_stream() {
+            return false;
+        }
+        let gap_us = limit.gap_us(limit.urgent - 1);
+        let before = |from: Time| at < from && from.since_us(at) <= gap_us;
+        let past = self.episodes.iter_mut().find(|past| past.rule == limit.rule && before(past.from));
+        let found = past.is_some();
+        if let Some(past) = past {
+            past.from = at;
+        }
+        found
     }
 
     /// The upload ended or turned elsewhere: how the episode ended is not in it. Newer live values without the condition

@@ -173,7 +173,9 @@ impl State {
             }
         }
         let idle = |track: &&crate::track::Track| sink.now.since_us(track.heard) >= LATE_IDLE_US;
-        let ended: Vec<u8> = self.late.iter().filter(idle).map(|track| track.rule).collect();
+        let mut ended: Vec<u8> = self.late.iter().filter(idle).map(|track| track.rule).collect();
+        // In the order of the rules, not of what came twice.
+        ended.sort_unstable();
         for rule in ended {
             self.end_late(plan, rule, sink);
         }
