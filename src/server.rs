@@ -140,8 +140,7 @@ impl Server {
 
     fn console_deps(&self, clock: Clock, demo: Option<console::Demo>) -> console::Deps {
         let meters = Arc::new(Meters::new(self.parts.clone()));
-        let (records, journal) = (self.parts.records.clone(), self.parts.journal.clone());
-        let (ingest, rules_clock) = (self.parts.ingest.clone(), clock.clone());
+        let (ingest, alerting) = (self.parts.ingest.clone(), self.parts.alerting.clone());
         let asker = self.parts.ingest.clone();
         let pager = self.parts.records.clone();
         let (health, decider) = (Arc::clone(&meters), self.parts.ingest.clone());
@@ -149,7 +148,7 @@ impl Server {
             records: self.parts.records.clone(),
             readings: self.parts.readings.clone(),
             clock,
-            save_rules: Arc::new(move |change| save_rules(&records, &journal, rules_clock.now(), change)),
+            publish_rules: Arc::new(move || alerting.publish_rules()),
             replay_quarantine: Arc::new(move |id| ingest.replay_quarantined(id)),
             ask_again: Arc::new(move |gap| asker.ask_again(gap).map_err(|error| error.to_string())),
             decide: Arc::new(move |decision| decider.decide(decision)),
@@ -203,24 +202,6 @@ fn channel_names(configs: &alerting::ChannelConfigs) -> Arc<[console::ChannelNam
         configured: configured.contains(channel),
     };
     alerting::Channel::ALL.iter().map(name).collect()
-}
-
-/// Records first, then the journal, where the engine finds it. If the process ends between the two, alerting publishes what
-/// is missing at its next start.
-fn save_rules(
-    records: &Records,
-    journal: &Journal,
-    now: model::Time,
-    change: console::RuleChange,
-) -> Result<u32, console::RuleChangeError> {
-    let failed = |error: String| console::RuleChangeError::Failed(error);
-    let mut set = change.set;
-    set.check()?;
-    let saved = records.save_rules(change.elder, set.clone(), Some(change.author), &change.reason);
-    set.version = saved.map_err(|error| failed(error.to_string()))?;
-    let version = set.version;
-    alerting::publish_rules(journal, change.elder, set, now).map_err(|error| failed(error.to_string()))?;
-    Ok(version)
 }
 
 /// Runs a server until a signal, or until a part fails.

@@ -3,7 +3,6 @@
 //! The records hold the cursor, written in the transaction of the alarms it stands for. The engine's state on disk may be
 //! older (never newer): entries between the two are stepped again, and what they say is dropped, because it is recorded.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -18,6 +17,7 @@ use runtime::{Clock, Stop};
 use store::records::Records;
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::rules::Publisher;
 use crate::stats::Counts;
 use crate::{CURSOR, Config, Deps, Error, escalation, rules};
 
@@ -27,8 +27,6 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const READ_WAIT: Duration = Duration::from_millis(200);
 /// Transitions written in one transaction; more only when one entry has more.
 const TRANSITIONS_MAX: usize = 256;
-/// The elders' ages are looked at this often: somebody was registered, or had a birthday.
-const AGES_EVERY: Duration = Duration::from_mins(1);
 /// Without transitions the cursor is still written this often.
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
 /// Pause after the first failure, doubled up to the longest.
@@ -53,12 +51,6 @@ pub(crate) struct Follower {
     saved_at: Instant,
     save_every: Duration,
     save_entries: u64,
-    /// End of the journal at the start: from there on the engine knows what the log says of rules and ages.
-    head_at_start: Seq,
-    /// Saved rules that are not in force were looked for.
-    rules_checked: bool,
-    /// Whom the log knows as aged, and when that was compared with the records. `None`: not yet.
-    aged: Option<(BTreeSet<u32>, Instant)>,
 }
 
 impl Follower {
@@ -66,6 +58,8 @@ impl Follower {
     pub(crate) fn open(config: &Config, deps: &Deps, counts: Arc<Counts>) -> Result<Self, Error> {
         let Deps { journal, records, clock, dir } = deps.clone();
         journal.register_cursor(CURSOR)?;
+        let publisher = Publisher::new(&records, &journal, &clock);
+        publisher.ensure_shipped()?;
         let default = records.ensure_default_rules(&engine::default_rules())?.set;
         let (first, head) = (journal.first(), journal.head());
         let recorded = records.alerting_cursor()?;
@@ -73,10 +67,9 @@ impl Follower {
             return Err(Error::Ahead { records: recorded, journal: head });
         }
         if head == Seq(0) {
-            rules::publish_rules(&journal, None, default.clone(), clock.now())?;
-            rules::publish_ages(&BTreeSet::new(), &records, &journal, clock.now())?;
+            rules::forget_told(&records)?;
+            publisher.round()?;
         }
-        let head_at_start = journal.head();
         let fits = |at: Seq| at <= recorded && at.0 + 1 >= first.0;
         let engine = match checkpoint::load(&dir, fits) {
             Some(engine) => engine,
@@ -88,7 +81,7 @@ impl Follower {
                     first = first.0,
                     "no usable checkpoint: alarms are judged anew from the oldest entry kept"
                 );
-                Engine::with_rules(default, records.own_rules()?)
+                Engine::with_rules(default, rules::forget_told(&records)?)
             }
         };
         let saved = engine.position();
@@ -106,9 +99,6 @@ impl Follower {
             saved_at: Instant::now(),
             save_every: Duration::from_secs(config.checkpoint_s),
             save_entries: config.checkpoint_entries,
-            head_at_start,
-            rules_checked: false,
-            aged: None,
         })
     }
 
@@ -122,10 +112,6 @@ impl Follower {
                 Ok(batch) => {
                     pause = PAUSE_LEAST;
                     self.take(&batch, stop);
-                    if self.engine.position() >= self.head_at_start {
-                        self.check_rules();
-                        self.check_ages();
-                    }
                     self.save_if_due(files);
                 }
                 Err(error) => match self.recover(&mut reader, &error) {
@@ -214,38 +200,6 @@ impl Follower {
         }
         self.out.clear();
         Ok(())
-    }
-
-    /// Once the journal is read to its end: publishes saved rules that are not in force.
-    fn check_rules(&mut self) {
-        if self.rules_checked {
-            return;
-        }
-        match rules::publish_missing(&self.engine, &self.records, &self.journal, self.clock.now()) {
-            Ok(0) => self.rules_checked = true,
-            Ok(count) => {
-                tracing::info!(count, "saved rule sets were not in force; published");
-                self.rules_checked = true;
-            }
-            Err(error) => tracing::warn!(%error, "cannot compare the saved rules with those in force; tried again"),
-        }
-    }
-
-    /// Tells the log of birthdays and of newly registered elders.
-    fn check_ages(&mut self) {
-        let known = match &self.aged {
-            Some((_, looked)) if looked.elapsed() < AGES_EVERY => return,
-            Some((known, _)) => known,
-            None => self.engine.aged(),
-        };
-        match rules::publish_ages(known, &self.records, &self.journal, self.clock.now()) {
-            Ok(aged) => self.aged = Some((aged, Instant::now())),
-            Err(error) => {
-                tracing::warn!(%error, "cannot compare the elders' ages with those in the log; tried again");
-                let known = known.clone();
-                self.aged = Some((known, Instant::now()));
-            }
-        }
     }
 
     fn save_if_due(&mut self, files: &SyncSender<Checkpoint>) {

@@ -2,6 +2,7 @@
 //! human has accepted.
 //!
 //! - Thread `alerting.engine` ([`follow`]): journal entries -> engine -> one transaction of alarms, pages and cursor.
+//! - Thread `alerting.rules`: tells the journal which rules, ages and quiet periods are in force.
 //! - Thread `alerting.checkpoint`: writes the engine's state down now and then, so that a restart is short.
 //! - Task `alerting.pager`: sends what is due, records every attempt, runs the steps of policies until somebody takes the alarm.
 //! - Task `alerting.leases`: returns alarms whose claimant fell silent.
@@ -40,7 +41,6 @@ pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;
 pub use escalation::{next_step, shipped_policies};
-pub use rules::{publish_rules, publish_rules_wait};
 pub use secret::Secret;
 pub use stats::Stats;
 
@@ -61,12 +61,19 @@ pub struct Deps {
 #[derive(Clone, Debug)]
 pub struct Alerting {
     counts: Arc<stats::Counts>,
+    rounds: Arc<rules::Rounds>,
 }
 
 impl Alerting {
     /// Follows the last journal entry judged; what it said is in the records by then.
     pub fn watch_position(&self) -> watch::Receiver<Seq> {
         self.counts.position.subscribe()
+    }
+
+    /// Somebody saved rules, layers or a quiet period: has the journal told of it, and waits until it is. Blocks, at most some
+    /// seconds. `false`: not yet, it goes on being tried.
+    pub fn publish_rules(&self) -> bool {
+        self.rounds.publish()
     }
 
     pub fn stats(&self) -> Stats {
@@ -90,6 +97,9 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     let (files, written) = checkpoint::channel();
     tasks.spawn_thread("alerting.checkpoint", move |_| saver.run(&written)).map_err(Error::Thread)?;
     tasks.spawn_thread("alerting.engine", move |stop| follower.run(&files, &stop)).map_err(Error::Thread)?;
+    let (publisher, rounds) = (rules::Publisher::new(&deps.records, &deps.journal, &deps.clock), Arc::default());
+    let publishing: Arc<rules::Rounds> = Arc::clone(&rounds);
+    tasks.spawn_thread("alerting.rules", move |stop| publisher.run(&publishing, &stop)).map_err(Error::Thread)?;
     let pager = pager::Pager::new(config, deps, channels, Arc::clone(&counts));
     tasks.spawn("alerting.pager", |stop| pager.run(stop));
     let (records, clock) = (deps.records.clone(), deps.clock.clone());
@@ -97,5 +107,5 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     tasks.spawn("alerting.leases", |stop| pager::leases(records, clock, stop));
     let (records, clock, findings) = audited;
     tasks.spawn("alerting.auditor", |stop| auditor::run(records, clock, findings, stop));
-    Ok(Alerting { counts })
+    Ok(Alerting { counts, rounds })
 }

@@ -38,6 +38,9 @@ pub(crate) const CARE: Access = Access::Roles(&[Role::Doctor, Role::Nurse]);
 /// Those who handle alarms.
 pub(crate) const HANDLERS: Access = Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse]);
 pub(crate) const RULE_MAKERS: Access = Access::Roles(&[Role::Doctor, Role::Administrator]);
+/// Those who may say that somebody is away or something is being served.
+pub(crate) const QUIET_KEEPERS: Access =
+    Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse, Role::Administrator, Role::Supervisor]);
 /// Those who may say whose a measurement is: who treats elders, and who runs the cabins.
 pub(crate) const ATTRIBUTORS: Access = Access::Roles(&[Role::Doctor, Role::Nurse, Role::Administrator]);
 /// Those who answer for the service.

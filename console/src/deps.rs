@@ -5,35 +5,14 @@ use std::sync::Arc;
 
 use model::identity::IdentityKey;
 use model::policy::NextStep;
-use model::rule::{BadRule, RuleSet};
-use model::{ElderId, PersonId};
 use runtime::Clock;
 use serde::Serialize;
 use store::readings::Readings;
 use store::records::{AlarmView, NewMove, Records};
 
-/// A rule set somebody wants in force.
-#[derive(Clone, Debug)]
-pub struct RuleChange {
-    /// `None`: the default set.
-    pub elder: Option<ElderId>,
-    pub set: RuleSet,
-    pub author: PersonId,
-    pub reason: String,
-}
-
-/// Why a rule set was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleChangeError {
-    #[error(transparent)]
-    Bad(#[from] BadRule),
-    /// Try again later; the cause is for the log.
-    #[error("the rules could not be saved: {0}")]
-    Failed(String),
-}
-
-/// Stores a rule set and tells the engine (through the journal). Answers the version. Blocks.
-pub type SaveRules = dyn Fn(RuleChange) -> Result<u32, RuleChangeError> + Send + Sync;
+/// Rules, layers or a quiet period were saved: has the journal told of it, and waits until it is. `false`: not yet, it goes on
+/// being tried. Blocks, at most some seconds.
+pub type PublishRules = dyn Fn() -> bool + Send + Sync;
 /// Puts a quarantined frame through the front door again. Blocks. The error is one sentence for the operator.
 pub type ReplayQuarantine = dyn Fn(i64) -> Result<(), String> + Send + Sync;
 /// Asks a gateway again for the frames of a gap. Blocks. The error is one sentence for the operator.
@@ -84,7 +63,7 @@ pub struct Deps {
     pub records: Records,
     pub readings: Readings,
     pub clock: Clock,
-    pub save_rules: Arc<SaveRules>,
+    pub publish_rules: Arc<PublishRules>,
     pub replay_quarantine: Arc<ReplayQuarantine>,
     pub ask_again: Arc<AskAgain>,
     pub decide: Arc<Decide>,

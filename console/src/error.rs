@@ -23,7 +23,7 @@ pub(crate) struct ApiError {
     code: &'static str,
     zh: Cow<'static, str>,
     en: Cow<'static, str>,
-    extra: Option<(&'static str, String)>,
+    extra: Vec<(&'static str, String)>,
 }
 
 pub(crate) type Answer<T> = Result<T, ApiError>;
@@ -35,13 +35,13 @@ impl ApiError {
         zh: impl Into<Cow<'static, str>>,
         en: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, zh: zh.into(), en: en.into(), extra: None }
+        Self { status, code, zh: zh.into(), en: en.into(), extra: Vec::new() }
     }
 
     /// Adds one field to the error object (who claimed it, which rule is bad).
     #[must_use]
     pub(crate) fn with(mut self, key: &'static str, value: String) -> Self {
-        self.extra = Some((key, value));
+        self.extra.push((key, value));
         self
     }
 
@@ -127,7 +127,7 @@ impl IntoResponse for ApiError {
         error.insert("code".to_owned(), Value::from(self.code));
         error.insert("message_zh".to_owned(), Value::from(self.zh));
         error.insert("message_en".to_owned(), Value::from(self.en));
-        if let Some((key, value)) = self.extra {
+        for (key, value) in self.extra {
             error.insert(key.to_owned(), Value::from(value));
         }
         let mut body = Map::new();

@@ -19,11 +19,10 @@ use store::records::{AlarmFilter, Records};
 
 use crate::App;
 use crate::access::Signed;
-use crate::deps::RuleChangeError;
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Sent};
-use crate::rules::refused;
+use crate::rules::bad_rule;
 
 const DAY_US: i64 = 86_400_000_000;
 /// Days looked back, without a choice and at most.
@@ -118,7 +117,7 @@ pub(crate) async fn team(
 }
 
 fn check(app: &App, proposal: &Proposal) -> Answer<(Time, Time)> {
-    proposal.set.check().map_err(|bad| refused(RuleChangeError::Bad(bad)))?;
+    proposal.set.check().map_err(bad_rule)?;
     let days = proposal.days.unwrap_or(DAYS_DEFAULT);
     if !(1..=DAYS_MAX).contains(&days) {
         return Err(ApiError::bad_request(

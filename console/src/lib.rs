@@ -20,12 +20,14 @@ mod gateways;
 mod guard;
 mod input;
 mod judge;
+mod layers;
 mod looks;
 mod measurements;
 mod numbers;
 mod operations;
 mod pages;
 mod policies;
+mod quiet;
 mod ring;
 mod routes;
 mod rules;
@@ -48,8 +50,7 @@ use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use deps::{
-    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, ReplayQuarantine, RuleChange,
-    RuleChangeError, SaveRules,
+    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, PublishRules, ReplayQuarantine,
 };
 pub use error::Error;
 pub use routes::routes;

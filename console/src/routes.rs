@@ -6,11 +6,13 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post, put};
 use model::people::Role;
 
-use crate::access::{ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, LEADERS, RULE_MAKERS, admit};
+use crate::access::{
+    ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CARE, DISPATCHER, HANDLERS, LEADERS, QUIET_KEEPERS, RULE_MAKERS, admit,
+};
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, gateways, guard, judge, measurements, numbers, operations, pages, policies,
-    rules, session, stream, trend, waveforms, web,
+    App, alarms, custody, demo, elders, gateways, guard, judge, layers, measurements, numbers, operations, pages,
+    policies, quiet, rules, session, stream, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -42,6 +44,15 @@ fn table() -> Vec<Route> {
         route("GET", "/api/elders/{id}/strip", ALL, get(waveforms::strip)),
         route("GET", "/api/elders/{id}/rules", ALL, get(rules::get)),
         route("PUT", "/api/elders/{id}/rules", RULE_MAKERS, put(rules::put)),
+        route("GET", "/api/layers", ATTRIBUTORS, get(layers::list)),
+        route("GET", "/api/layers/{name}", ATTRIBUTORS, get(layers::versions)),
+        route("PUT", "/api/layers/{name}", RULE_MAKERS, put(layers::put)),
+        route("GET", "/api/assignments", ATTRIBUTORS, get(layers::assignments)),
+        route("POST", "/api/assignments", RULE_MAKERS, post(layers::assign)),
+        route("POST", "/api/assignments/{id}/end", RULE_MAKERS, post(layers::end)),
+        route("GET", "/api/quiet", ALL, get(quiet::list)),
+        route("POST", "/api/quiet", QUIET_KEEPERS, post(quiet::begin)),
+        route("POST", "/api/quiet/{id}/end", QUIET_KEEPERS, post(quiet::end)),
         route("POST", "/api/elders/{id}/judge", RULE_MAKERS, post(judge::elder)),
         route("POST", "/api/teams/{id}/judge", RULE_MAKERS, post(judge::team)),
         route("GET", "/api/pages", CARE, get(pages::list)),

@@ -22,6 +22,9 @@ pub struct Pushed<B> {
 pub struct EdgeRules {
     /// Of everybody without rules of their own.
     pub default: RuleSet,
+    /// Sets of elders with layers, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<RuleSet>,
     pub elders: Vec<EdgeElder>,
     /// Which device of this gateway belongs to whom.
     pub devices: Vec<EdgeDevice>,
@@ -33,7 +36,10 @@ pub struct EdgeElder {
     /// Judged by the default of the aged.
     #[serde(default)]
     pub aged: bool,
-    /// Rules of their own.
+    /// Place in [`EdgeRules::sets`]. `None`: the default judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<usize>,
+    /// The set itself, as servers of older versions pushed it. Read, never written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<RuleSet>,
 }
@@ -45,9 +51,31 @@ pub struct EdgeDevice {
 }
 
 impl EdgeRules {
+    /// Of a gateway without elders.
+    pub fn of(default: RuleSet) -> Self {
+        Self { default, sets: Vec::new(), elders: Vec::new(), devices: Vec::new() }
+    }
+
+    /// One more elder. `set`: of their layers.
+    pub fn push(&mut self, elder: ElderId, aged: bool, set: Option<&RuleSet>) {
+        let set = set.map(|set| {
+            self.sets.iter().position(|known| known.version == set.version).unwrap_or_else(|| {
+                self.sets.push(set.clone());
+                self.sets.len() - 1
+            })
+        });
+        self.elders.push(EdgeElder { elder, aged, set, rules: None });
+    }
+
+    /// The set of an elder's layers. `None`: the default judges.
+    pub fn set_of<'a>(&'a self, elder: &'a EdgeElder) -> Option<&'a RuleSet> {
+        elder.set.and_then(|place| self.sets.get(place)).or(elder.rules.as_ref())
+    }
+
     /// All sets pass their check.
     pub fn check(&self) -> Result<(), BadRule> {
         self.default.check()?;
+        self.sets.iter().try_for_each(RuleSet::check)?;
         self.elders.iter().filter_map(|elder| elder.rules.as_ref()).try_for_each(RuleSet::check)
     }
 }

@@ -4,7 +4,8 @@ use model::alarm::AlarmEventKind as Kind;
 use model::entry::Entry;
 use model::rule::Test;
 use model::{AlarmKind, Condition, Handling, Metric, Priority};
-use vigil_alerting::{Config, publish_rules_wait};
+use store::records::{NewAssignment, NewQuiet};
+use vigil_alerting::Config;
 
 use crate::world::{World, at, judged, kinds, reads, sos, stop};
 
@@ -55,8 +56,7 @@ async fn a_doctors_new_limits_judge_from_the_next_reading_on() {
         }
     }
     let version = world.records.save_rules(Some(world.elder), set.clone(), None, "心衰").unwrap();
-    set.version = version;
-    publish_rules_wait(&world.journal, Some(world.elder), set, at(0)).await.unwrap();
+    publish(&alerting).await;
     world.say(&reads(world.elder, 0, Metric::HeartRate, 125.0)).await;
     let last = world.say(&reads(world.elder, 60, Metric::HeartRate, 125.0)).await;
     let alarm = world.alarm_when("the alarm", |_| true).await;
@@ -70,24 +70,68 @@ async fn a_doctors_new_limits_judge_from_the_next_reading_on() {
 #[tokio::test]
 async fn rules_that_were_saved_and_not_published_come_into_force_at_the_next_start() {
     let world = World::new();
-    let mut set = engine::for_age(80);
-    set.version = world.records.save_rules(Some(world.elder), set.clone(), None, "年龄").unwrap();
+    world.records.ensure_default_rules(&engine::default_rules()).unwrap();
+    let mut set = world.records.rules_for(world.elder).unwrap().set;
+    set.rules.retain(|rule| rule.slug != "silence");
+    world.records.save_rules(Some(world.elder), set, None, "年龄").unwrap();
     let (_, tasks) = world.start(&Config::default());
-    let mut reader = world.journal.reader(model::Seq(0));
-    let mut heads = world.journal.watch();
-    heads.wait_for(|head| head.0 >= 3).await.unwrap();
-    let batch = reader.read(1 << 20, std::time::Duration::ZERO).unwrap();
-    let rules: Vec<_> = batch
-        .iter()
-        .filter_map(|(_, bytes)| match Entry::decode(bytes).unwrap() {
-            Entry::Rules { elders, set, .. } => Some((elders.first().copied(), set.name)),
-            Entry::Aged { aged: true, elders, .. } if elders == [world.elder] => None,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    let expected = [(None, "cn-basic-v3".to_owned()), (Some(world.elder), "cn-basic-v3-65".to_owned())];
-    assert_eq!(rules, expected, "the default came first, before any frame");
+    let rules = |entry| match entry {
+        Entry::Rules { elders, set, .. } => (elders, set.name),
+        Entry::Aged { elders, .. } => (elders, "aged".to_owned()),
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<_> = entries(&world).into_iter().map(rules).collect();
+    let (mine, default) = (vec![world.elder], (vec![], "cn-basic-v3".to_owned()));
+    let expected = [default, (mine.clone(), "aged".to_owned()), (mine, "cn-basic-v3-65+own".to_owned())];
+    assert_eq!(told, expected, "all of it before any frame, the default first");
     stop(tasks).await;
+    // Told once: the next start has nothing to say.
+    let (alerting, tasks) = world.start(&Config::default());
+    publish(&alerting).await;
+    assert_eq!(entries(&world).len(), 3);
+    stop(tasks).await;
+}
+
+/// A doctor gives the team a template; a nurse notes that she is in hospital; it ends, and the default judges again.
+#[tokio::test]
+async fn layers_and_quiet_periods_reach_the_journal_when_they_are_saved_and_when_they_end() {
+    let world = World::new();
+    let (alerting, tasks) = world.start(&Config::default());
+    let before = entries(&world).len();
+    let until = at(3_600);
+    let scope = model::layer::Scope::Elder(world.elder);
+    let layer = "cn-elder-htn-2019".to_owned();
+    let new = NewAssignment { layer, scope, from: None, until: Some(until), reason: "高血压".into() };
+    world.records.assign(&new, world.doctors[0]).unwrap();
+    let whose = model::Whose::Elder(world.elder);
+    let stay = NewQuiet { kind: model::QuietKind::Hospital, whose, from: None, until, reason: "住院".into() };
+    world.records.quiet_begin(&stay, world.doctors[0]).unwrap();
+    publish(&alerting).await;
+    let told = entries(&world).split_off(before);
+    let version = world.records.rules_for(world.elder).unwrap().set.version;
+    assert!(
+        matches!(&told[..], [Entry::Rules { elders, set, .. }, Entry::Quiet(quiet)]
+            if *elders == [world.elder] && set.version == version && quiet.until == until),
+        "{told:?}"
+    );
+    world.clock.set(until);
+    publish(&alerting).await;
+    let told = entries(&world).split_off(before + 2);
+    assert!(matches!(&told[..], [Entry::Rules { set, .. }] if set.name == "cn-basic-v3-65"), "{told:?}");
+    let last = world.say(&reads(world.elder, 3_600, Metric::Systolic, 148.0)).await;
+    judged(&alerting, last).await;
+    assert_eq!(world.alarms().len(), 0, "148 at 86 years, by the default of the aged");
+    stop(tasks).await;
+}
+
+async fn publish(alerting: &vigil_alerting::Alerting) {
+    let alerting = alerting.clone();
+    assert!(tokio::task::spawn_blocking(move || alerting.publish_rules()).await.unwrap());
+}
+
+fn entries(world: &World) -> Vec<Entry> {
+    let batch = world.journal.reader(model::Seq(0)).read(1 << 20, std::time::Duration::ZERO).unwrap();
+    batch.iter().map(|(_, bytes)| Entry::decode(bytes).unwrap()).collect()
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ async fn rules_are_read_changed_with_a_reason_and_refused_with_the_place() {
     assert_eq!(chen.get(&path).await.1["rules"][0]["test"]["threshold"]["levels"][0]["limit"], 170.0);
     let (status, refused) = put(json!({ "set": rules(900.0), "reason": "typing error" })).await;
     assert_eq!((status, &refused["error"]["code"]), (422, &json!("bad_rule")));
-    assert_eq!(refused["error"]["rule"], "systolic_high");
+    assert_eq!((&refused["error"]["rule"], &refused["error"]["level"]), (&json!("systolic_high"), &json!("P1")));
     assert_eq!(put(json!({ "set": rules(170.0), "reason": " " })).await.0, 422, "no reason");
     let other = format!("/api/elders/{}/rules", house.li);
     let body = json!({ "set": rules(170.0), "reason": "?" });

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use console::{ChannelName, Check, Config, Demo, Deps, RuleChange, RuleChangeError};
+use console::{ChannelName, Check, Config, Demo, Deps};
 use model::alarm::{Change, Transition};
 use model::entry::{Entry, Flags, Frame};
+use model::layer::{Layer, Scope};
 use model::people::{Role, Sex};
 use model::policy::NextStep;
 use model::rule::{Level, Rule, RuleSet, Side, Test, Threshold};
@@ -16,7 +17,9 @@ use model::{
 use runtime::{Clock, Stop};
 use serde_json::Value;
 use store::readings::Readings;
-use store::records::{Dialect, NewElder, NewMeasurement, NewPage, NewPerson, Records};
+use store::records::{
+    AssignmentFilter, Dialect, NewAssignment, NewElder, NewMeasurement, NewPage, NewPerson, NewQuiet, Records,
+};
 
 pub(crate) const PASSWORD: &str = "Correct-horse-7";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=";
@@ -165,6 +168,27 @@ impl House {
         self.records.measurement_put(&told).unwrap();
     }
 
+    /// 王秀英 has the template `htn`, newly assigned by her doctor.
+    pub(crate) fn assignment(&self) -> u32 {
+        self.end_assignments();
+        let (layer, scope, reason) = ("htn".to_owned(), Scope::Elder(self.wang), "高血压".to_owned());
+        self.records.assign(&NewAssignment { layer, scope, from: None, until: None, reason }, self.doctor).unwrap()
+    }
+
+    pub(crate) fn end_assignments(&self) {
+        for one in self.records.assignments(&AssignmentFilter::default(), 10).unwrap() {
+            self.records.end_assignment(one.id, self.doctor, "again").unwrap();
+        }
+    }
+
+    /// 王秀英 travels.
+    pub(crate) fn quiet(&self) -> u32 {
+        let until = self.clock.now().plus_us(86_400_000_000);
+        let (kind, whose) = (model::QuietKind::Travel, model::Whose::Elder(self.wang));
+        let new = NewQuiet { kind, whose, from: None, until, reason: "探亲".to_owned() };
+        self.records.quiet_begin(&new, self.doctor).unwrap()
+    }
+
     /// The page that went out for an alarm.
     pub(crate) fn page_of(&self, alarm: AlarmId) -> PageId {
         self.records.alarm(alarm).unwrap().unwrap().pages[0].id
@@ -231,7 +255,18 @@ fn seed(records: &Records, now: Time) -> Seeded {
     let loose = records.ensure_device(gateway, &Name::new("loose").unwrap()).unwrap();
     records.bind(band, wang, now, None).unwrap();
     records.ensure_default_rules(&rules(180.0)).unwrap();
+    records.ensure_layers(&[template(140.0)]).unwrap();
     Seeded { wang, li, band, loose, doctor }
+}
+
+/// A condition template `htn`: a worklist limit of systolic pressure.
+pub(crate) fn template(limit: f64) -> Layer {
+    serde_json::from_value(serde_json::json!({
+        "name": "htn", "tier": "condition", "zh": "高血压", "en": "Hypertension", "source": "test [P]", "year": 2024,
+        "patches": [{ "rule": "systolic_high", "why": "P3", "change":
+            { "levels": { "set": [{ "priority": "P3", "limit": limit, "hold_s": 0 }] } } }],
+    }))
+    .unwrap()
 }
 
 /// One rule: systolic pressure at or above `limit`.
@@ -256,15 +291,12 @@ pub(crate) fn rules(limit: f64) -> RuleSet {
 
 fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
     let asker = records.clone();
-    let (saver, replayer, replay_clock) = (records.clone(), records.clone(), clock.clone());
+    let (replayer, replay_clock) = (records.clone(), clock.clone());
     Deps {
         records: records.clone(),
         readings: readings.clone(),
         clock: clock.clone(),
-        save_rules: Arc::new(move |change: RuleChange| {
-            let saved = saver.save_rules(change.elder, change.set, Some(change.author), &change.reason);
-            saved.map_err(|error| RuleChangeError::Failed(error.to_string()))
-        }),
+        publish_rules: Arc::new(|| true),
         decide: {
             let records = records.clone();
             Arc::new(move |decision| records.move_measurements(decision))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::house::{House, answer, rules};
+use crate::house::{House, answer, rules, template};
 
 /// Who asks, in the order of the columns: nobody, dispatcher, doctor and nurse of the elder's team, doctor of another
 /// team, administrator.
@@ -32,6 +32,15 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/elders/{id}/strip", [401, 200, 200, 200, 403, 200]),
     Row("GET", "/api/elders/{id}/rules", [401, 200, 200, 200, 403, 200]),
     Row("PUT", "/api/elders/{id}/rules", [401, 403, 200, 403, 403, 200]),
+    Row("GET", "/api/layers", [401, 403, 200, 200, 200, 200]),
+    Row("GET", "/api/layers/{name}", [401, 403, 200, 200, 200, 200]),
+    Row("PUT", "/api/layers/{name}", [401, 403, 200, 403, 403, 200]),
+    Row("GET", "/api/assignments", [401, 403, 200, 200, 200, 200]),
+    Row("POST", "/api/assignments", [401, 403, 200, 403, 403, 200]),
+    Row("POST", "/api/assignments/{id}/end", [401, 403, 200, 403, 403, 200]),
+    Row("GET", "/api/quiet", [401, 200, 200, 200, 200, 200]),
+    Row("POST", "/api/quiet", [401, 200, 200, 200, 403, 200]),
+    Row("POST", "/api/quiet/{id}/end", [401, 200, 200, 200, 403, 200]),
     Row("GET", "/api/pages", [401, 403, 200, 200, 200, 403]),
     Row("GET", "/api/pages/{id}", [401, 403, 200, 403, 403, 403]),
     Row("POST", "/api/pages/{id}/accept", [401, 403, 200, 403, 403, 403]),
@@ -74,6 +83,10 @@ fn body_for(path: &str) -> Value {
         "/api/elders/{id}/rules" => json!({ "set": rules(170.0), "reason": "matrix" }),
         "/api/elders/{id}/judge" | "/api/teams/{id}/judge" => json!({ "set": rules(170.0), "days": 1 }),
         "/api/policies" => json!({ "policy": crate::policies::policy("matrix", 0), "reason": "matrix" }),
+        "/api/layers/{name}" => json!({ "layer": template(140.0), "reason": "matrix" }),
+        "/api/assignments" => json!({ "layer": "htn", "elder": 1, "reason": "matrix" }),
+        "/api/quiet" => json!({ "kind": "travel", "elder": 1, "until": "2026-11-23T00:00:00Z", "reason": "matrix" }),
+        "/api/assignments/{id}/end" | "/api/quiet/{id}/end" => json!({ "reason": "matrix" }),
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
         "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
@@ -86,7 +99,16 @@ fn concrete(house: &House, path: &str) -> String {
     if path == "/api/measurements/attribute" {
         house.measurement(1, None);
     }
-    let id = if path.starts_with("/api/alarms/") {
+    match path {
+        "/api/assignments" => house.end_assignments(),
+        "/api/layers/{name}" => drop(house.assignment()),
+        _ => {}
+    }
+    let id = if path.starts_with("/api/assignments/") {
+        house.assignment().to_string()
+    } else if path.starts_with("/api/quiet/") {
+        house.quiet().to_string()
+    } else if path.starts_with("/api/alarms/") {
         house.fall(house.wang).to_string()
     } else if path.starts_with("/api/pages/") {
         house.page_of(house.fall(house.wang)).to_string()
@@ -102,7 +124,7 @@ fn concrete(house: &House, path: &str) -> String {
     } else {
         house.wang.to_string()
     };
-    let path = path.replace("{id}", &id);
+    let path = path.replace("{id}", &id).replace("{name}", "htn");
     if path.ends_with("/trend") {
         return format!("{path}?metrics=spo2&from=2026-11-22T00:00:00Z&to=2026-11-22T04:00:00Z");
     }

@@ -42,7 +42,7 @@ impl Inner {
             let default = || if elder.aged { body.default.for_aged() } else { body.default.clone() };
             // Rules of their own that were taken back: an own set equal to the default.
             let had_own = self.engine.own_set(elder.elder).is_some();
-            let set = elder.rules.clone().or_else(|| had_own.then(default));
+            let set = body.set_of(elder).cloned().or_else(|| had_own.then(default));
             entries.extend(set.map(|set| Entry::Rules { elders: vec![elder.elder], at, set }));
         }
         for entry in entries {

@@ -20,6 +20,8 @@ pub struct Effective {
     /// One per rule of the set, in its order.
     pub rules: Vec<RuleOrigin>,
     pub off: Vec<SwitchedOff>,
+    /// Layers that a more specific one takes the place of.
+    pub superseded: Vec<Superseded>,
     /// Layers that do not fit together with the others and are not in force. Saving refuses what would lead here; it can
     /// only come of what nobody said (an elder moved to another team), and screens show it.
     pub left_out: Vec<Refused>,
@@ -72,12 +74,20 @@ pub struct SwitchedOff {
     pub origin: usize,
 }
 
+/// A layer that is assigned and has no say, because a more specific one may not stand beside it (`Layer::not_with`): what a doctor
+/// assigns to an elder goes before what the team has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Superseded {
+    pub layer: String,
+    pub by: String,
+}
+
 /// Puts the layers that cover `at` upon the default set, in order of tier, scope and beginning. `aged`: the elder has the age of
 /// [`RuleSet::AGED_FROM`]. If `default` passes its check, so does the result.
 pub fn effective(default: &RuleSet, aged: bool, layers: &[Assigned<'_>], at: Time) -> Effective {
     let mut base = Base::new(default, aged);
-    let mut inside: Vec<&Assigned<'_>> = layers.iter().filter(|assigned| assigned.covers(at)).collect();
-    inside.sort_by_key(|assigned| assigned.order());
+    let (inside, superseded) = in_order(layers, at);
+    base.superseded = superseded;
     if let Some(whole) = all_at_once(&base, &inside) {
         return whole;
     }
@@ -100,6 +110,27 @@ pub fn effective(default: &RuleSet, aged: bool, layers: &[Assigned<'_>], at: Tim
     base.finish(rules, left_out)
 }
 
+/// The layers that have a say at `at`, in the order in which they are put on. One that is assigned twice counts once, at its
+/// latest place.
+pub fn in_order<'a>(layers: &'a [Assigned<'a>], at: Time) -> (Vec<&'a Assigned<'a>>, Vec<Superseded>) {
+    let mut covering: Vec<&Assigned<'_>> = layers.iter().filter(|assigned| assigned.covers(at)).collect();
+    covering.sort_by_key(|assigned| std::cmp::Reverse(assigned.order()));
+    let mut inside: Vec<&Assigned<'_>> = Vec::with_capacity(covering.len());
+    let mut superseded = Vec::new();
+    for assigned in covering {
+        let layer = assigned.layer;
+        if inside.iter().any(|later| later.layer.name == layer.name) {
+            continue;
+        }
+        match inside.iter().find(|later| later.layer.excludes(layer)) {
+            Some(later) => superseded.push(Superseded { layer: layer.name.clone(), by: later.layer.name.clone() }),
+            None => inside.push(assigned),
+        }
+    }
+    inside.reverse();
+    (inside, superseded)
+}
+
 fn all_at_once(base: &Base, layers: &[&Assigned<'_>]) -> Option<Effective> {
     let mut base = base.clone();
     let mut rules = base.rules.clone();
@@ -118,6 +149,7 @@ struct Base {
     source: String,
     origins: Vec<Origin>,
     rules: Vec<Work>,
+    superseded: Vec<Superseded>,
 }
 
 impl Base {
@@ -136,7 +168,7 @@ impl Base {
                 name = wider.name;
             }
         }
-        Self { name, source: default.source.clone(), origins, rules }
+        Self { name, source: default.source.clone(), origins, rules, superseded: Vec::new() }
     }
 
     fn add(&mut self, assigned: &Assigned<'_>) {
@@ -185,7 +217,14 @@ impl Base {
             hours: work.hours,
             note: work.note,
         });
-        Effective { set, rules: on.collect(), off: off.collect(), origins: self.origins, left_out }
+        Effective {
+            set,
+            origins: self.origins,
+            rules: on.collect(),
+            off: off.collect(),
+            superseded: self.superseded,
+            left_out,
+        }
     }
 }
 

@@ -18,7 +18,9 @@ use crate::rule::{BadRule, Hours, Rule, Test};
 use crate::{PersonId, Priority, Time};
 
 pub use diff::{diff, own_layer};
-pub use effective::{AGE_BAND, Effective, LevelOrigin, Origin, RuleOrigin, SwitchedOff, effective};
+pub use effective::{
+    AGE_BAND, Effective, LevelOrigin, Origin, RuleOrigin, Superseded, SwitchedOff, effective, in_order,
+};
 
 words! {
     /// Where a layer stands. A later tier wins over an earlier one; within a tier what is assigned to a person wins over what
@@ -215,6 +217,11 @@ impl Layer {
             return bad("a layer has at most 128 patches");
         }
         self.patches.iter().try_for_each(|patch| self.check_patch(patch))
+    }
+
+    /// They may not stand beside each other.
+    pub fn excludes(&self, other: &Self) -> bool {
+        self.not_with.contains(&other.name) || other.not_with.contains(&self.name)
     }
 
     fn check_patch(&self, patch: &Patch) -> Result<(), Refused> {

@@ -157,6 +157,19 @@ fn low_above_high_between_two_layers_is_found_with_its_place() {
 }
 
 #[test]
+fn of_two_layers_that_exclude_each_other_the_more_specific_one_judges() {
+    use Priority::P3;
+    let team = layer("htn", Tier::Condition, &[("systolic_high", limit(P3, 130.0))]);
+    let mut hers = layer("frail", Tier::Condition, &[("systolic_high", limit(P3, 151.0))]);
+    hers.not_with = vec!["htn".into()];
+    let all = [assigned(&hers, ME, 0, None), assigned(&team, TEAM, 50, None), assigned(&hers, TEAM, 0, None)];
+    let found = effective(&default_set(), false, &all, Time(60));
+    assert_eq!(limits(&found, "systolic_high")[2], (P3, 151.0));
+    assert_eq!(found.superseded, [Superseded { layer: "htn".into(), by: "frail".into() }]);
+    assert_eq!(found.origins.len(), 2, "assigned twice, it counts once");
+}
+
+#[test]
 fn a_layer_alone_is_checked() {
     let good = layer("a", Tier::Team, &[("spo2_low", Change::Off)]);
     good.check().unwrap();

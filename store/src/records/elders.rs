@@ -113,8 +113,9 @@ impl Records {
         let (year, month, day) = super::view::shanghai_date(now);
         let born_by = format!("{:04}-{month:02}-{day:02}", year - i64::from(years));
         self.read(|conn| {
-            let mut query = conn.prepare_cached("SELECT id FROM elder WHERE birth_date <= ?1 LIMIT ?2")?;
-            let found = rows(query.query(params![born_by, limit_of(usize::MAX)])?, |row| Ok(ElderId(row.get(0)?)))?;
+            // Not limited: this is no list for a screen, and every elder is judged.
+            let mut query = conn.prepare_cached("SELECT id FROM elder WHERE birth_date <= ?1")?;
+            let found = rows(query.query([born_by])?, |row| Ok(ElderId(row.get(0)?)))?;
             Ok(found.into_iter().collect())
         })
     }

@@ -36,12 +36,21 @@ pub enum Error {
     Policy(#[from] model::policy::BadPolicy),
     #[error("the policy was changed meanwhile: it is at version {version}")]
     PolicyChanged { version: u32 },
+    /// Rules or layers that do not fit, with layer, rule and level.
+    #[error("{0}")]
+    Rules(model::layer::Refused),
     #[error("a limit of {limit} {what} is reached")]
     TooMany { what: &'static str, limit: usize },
     #[error("the database answered: {0}")]
     Database(rusqlite::Error),
     #[error("a stored {what} does not decode: {value:?}; check the database with `integrity_check`")]
     Corrupt { what: &'static str, value: String },
+}
+
+impl From<model::layer::Refused> for Error {
+    fn from(refused: model::layer::Refused) -> Self {
+        Self::Rules(refused)
+    }
 }
 
 impl From<rusqlite::Error> for Error {

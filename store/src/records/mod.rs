@@ -10,13 +10,16 @@ mod actions;
 mod alarms;
 mod answers;
 mod apply;
+mod assignments;
 mod audit;
 mod chain;
 mod clocks;
 mod custody;
 mod elders;
 mod error;
+mod inforce;
 mod keys;
+mod layers;
 mod life;
 mod measurements;
 mod migrate;
@@ -27,6 +30,7 @@ mod people;
 mod policies;
 mod push;
 mod quarantine;
+mod quiet;
 mod registry;
 mod responders;
 mod retained;
@@ -35,6 +39,7 @@ mod rules;
 mod sessions;
 mod steps;
 mod view;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -53,12 +58,15 @@ use tokio::sync::{Notify, watch};
 pub use actions::NOTE_CHARS_MAX;
 pub use alarms::{AlarmCounts, AlarmFilter};
 pub use apply::Applied;
+pub use assignments::{ASSIGNMENTS_MAX, Assignment, AssignmentCounts, AssignmentFilter, NewAssignment};
 pub use audit::AuditRow;
 pub use clocks::DeviceClock;
 pub use custody::{CUSTODY_ROWS_MAX, Gap, GapState, Loss, LossCounts};
 pub use elders::{Elder, NewElder};
 pub use error::{ActionError, Error, LoginError, Result};
+pub use inforce::{ForElders, RulesDue, Told};
 pub use keys::{ElderKey, KEYS_PER_ELDER_MAX};
+pub use layers::{LAYERS_MAX, StoredLayer};
 pub use measurements::{MOVES_MAX, Measurement, MoveView, NewMeasurement, NewMove, REASON_CHARS_MAX, WaitingMove};
 pub use numbers::{AlarmTimes, NUMBERS_ALARMS_MAX, SeatHour};
 pub use overrides::{LeaveRow, NewOverride, OverrideRow};
@@ -67,11 +75,12 @@ pub use people::{NewPerson, Person, Team};
 pub use policies::{POLICIES_MAX, StoredPolicy};
 pub use push::{CareMark, PushState, PushWanted};
 pub use quarantine::{QUARANTINE_ROWS_MAX, QuarantinedFrame};
+pub use quiet::{NewQuiet, QUIETS_MAX, QuietFilter, QuietView};
 pub use registry::{Binding, DEVICES_PER_GATEWAY_MAX, Device, Dialect, Gateway, RegistrySnapshot};
 pub use responders::Responder;
 pub use retained::{RETAINED_PER_GATEWAY_MAX, Retained};
 pub use rota::{RotaError, RotaVersion, Saved, UNITS_MAX};
-pub use rules::StoredRules;
+pub use rules::{ElderRules, StoredRules};
 pub use sessions::{SESSION_IDLE_US, SessionToken};
 pub use steps::{AuditFinding, StepDue, StepWork};
 pub use view::{Accepted, AlarmDetail, AlarmEventView, AlarmView, AttemptView, Named, PageView};
@@ -164,7 +173,7 @@ impl Records {
         writer.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(|e| explain(e.into()))?;
         let last_event: i64 = counter_value(&writer, "alarm_event").map_err(explain)?;
         let readers = (0..READERS).map(|_| connect(&path).map(Mutex::new)).collect::<Result<_>>().map_err(explain)?;
-        Ok(Self(Arc::new(Inner {
+        let records = Self(Arc::new(Inner {
             clock,
             timers,
             writer: Mutex::new(writer),
@@ -176,7 +185,11 @@ impl Records {
             life: life::Life::default(),
             decoy_password: people::hash_password("decoy: nobody's password")?,
             path,
-        })))
+        }));
+        if records.read(rules::has_older)? {
+            records.write(rules::adopt_older)?;
+        }
+        Ok(records)
     }
 
     /// Follows the number of the newest committed alarm event.

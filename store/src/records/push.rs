@@ -3,18 +3,20 @@
 //! The newest version of each kind is wanted. Rules are made from bindings and rule sets whenever they are sent: of them only
 //! the checksum is kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use model::note::Push;
-use model::push::{EdgeDevice, EdgeElder, EdgeRules, PUSH_BYTES_MAX};
+use model::push::{EdgeDevice, EdgeRules, PUSH_BYTES_MAX};
 use model::rule::RuleSet;
-use model::{ElderId, GatewayId, PersonId, Time};
+use model::{DeviceId, ElderId, GatewayId, PersonId, Time};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::error::{Error, Result};
+use super::inforce::{Sets, told_version};
+use super::registry::RegistrySnapshot;
 use super::view::word;
 use super::{Records, Tx, rows};
 
@@ -158,7 +160,7 @@ impl Records {
         self.read(|conn| {
             let number = |sql: &str| conn.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
             Ok(CareMark {
-                rules: number("SELECT COALESCE(MAX(version), 0) FROM rule_set")?,
+                rules: super::counter_value(conn, "rules_told")?,
                 bindings: number("SELECT COALESCE(MAX(id), 0) FROM binding")?,
                 open: number("SELECT COUNT(*) FROM binding WHERE bound_until IS NULL")?,
                 // Birthdays.
@@ -187,27 +189,46 @@ impl Records {
     /// The rules of these gateways as they are now.
     pub fn edge_rules(&self, gateways: &[GatewayId]) -> Result<Vec<(GatewayId, EdgeRules)>> {
         let Some(default) = self.default_rules()?.map(|stored| stored.set) else { return Ok(Vec::new()) };
-        let own: HashMap<ElderId, RuleSet> = self.own_rules()?.into_iter().collect();
         let aged = self.elders_aged(RuleSet::AGED_FROM, self.now())?;
         let registry = self.registry()?;
         let open = registry.bindings.iter().filter(|binding| binding.until.is_none());
         let worn: HashMap<_, _> = open.map(|binding| (binding.device, binding.elder)).collect();
-        let mut found: HashMap<GatewayId, EdgeRules> = gateways
-            .iter()
-            .map(|id| (*id, EdgeRules { default: default.clone(), elders: Vec::new(), devices: Vec::new() }))
-            .collect();
+        let mut found: HashMap<GatewayId, EdgeRules> =
+            gateways.iter().map(|id| (*id, EdgeRules::of(default.clone()))).collect();
+        let own = self.told_to(&registry, &worn, gateways)?;
         for device in &registry.devices {
             let (Some(rules), Some(elder)) = (found.get_mut(&device.gateway), worn.get(&device.id).copied()) else {
                 continue;
             };
             rules.devices.push(EdgeDevice { device: device.name.clone(), elder });
             if !rules.elders.iter().any(|known| known.elder == elder) {
-                rules.elders.push(EdgeElder { elder, aged: aged.contains(&elder), rules: own.get(&elder).cloned() });
+                rules.push(elder, aged.contains(&elder), own.get(&elder));
             }
         }
         let mut found: Vec<_> = found.into_iter().collect();
         found.sort_by_key(|(id, _)| *id);
         Ok(found)
+    }
+
+    /// The sets of those elders of these gateways who have layers, as the journal was told.
+    fn told_to(
+        &self,
+        registry: &RegistrySnapshot,
+        worn: &HashMap<DeviceId, ElderId>,
+        gateways: &[GatewayId],
+    ) -> Result<HashMap<ElderId, RuleSet>> {
+        let here = registry.devices.iter().filter(|device| gateways.contains(&device.gateway));
+        let elders: HashSet<ElderId> = here.filter_map(|device| worn.get(&device.id).copied()).collect();
+        self.read(|conn| {
+            let mut sets = Sets::default();
+            let mut own = HashMap::new();
+            for elder in elders {
+                if let Some(version) = told_version(conn, elder)? {
+                    own.insert(elder, sets.read(conn, version)?);
+                }
+            }
+            Ok(own)
+        })
     }
 
     /// Gateways to which rules were pushed: those that understand them.

@@ -77,13 +77,15 @@ fn rules_are_versioned_and_an_own_set_wins() {
     let newer = RuleSet { version: 4, ..changed.clone() };
     assert_eq!(records.ensure_default_rules(&changed).unwrap().set, newer, "the next program brings its own");
     assert_eq!(records.ensure_default_rules(&changed).unwrap().set, newer, "once");
-    let own = RuleSet { name: "own".into(), ..set.clone() };
+    let mut own = set.clone();
+    own.rules[0].en = "Help".into();
     let version = records.save_rules(Some(house.elder), own, Some(house.doctor), "高龄").unwrap();
     assert_eq!(version, 5);
     let found = records.rules_for(house.elder).unwrap();
     assert_eq!((found.own, found.set.version, found.author), (true, 5, Some(house.doctor)));
+    assert_eq!((found.set.name.as_str(), found.set.rules[0].en.as_str()), ("newer+own", "Help"));
     assert!(!records.rules_for(ElderId(99)).unwrap().own);
-    assert_eq!(records.own_rules().unwrap().len(), 1);
+    assert_eq!(records.own_rules().unwrap().len(), 0, "nothing was told yet");
     let county = records.save_rules(None, RuleSet { name: "county".into(), ..set.clone() }, Some(house.doctor), "本县");
     assert_eq!(county.unwrap(), 6);
     assert_eq!(

@@ -156,12 +156,19 @@ fn the_rules_of_a_gateway_are_those_of_the_elders_bound_there() {
     let rules = records.edge_rules(&[gateway, other]).unwrap();
     assert_eq!((rules[0].0, rules[0].1.devices.len(), rules[1].1.devices.len()), (gateway, 1, 0));
     let elder = &rules[0].1.elders[0];
-    assert_eq!((elder.elder, elder.aged, &elder.rules), (house.elder, true, &None));
+    assert_eq!((elder.elder, elder.aged, elder.set), (house.elder, true, None));
     let before = records.care_mark().unwrap();
-    let own = model::rule::RuleSet { name: "own".into(), ..set };
-    records.save_rules(Some(house.elder), own, Some(house.doctor), "高龄").unwrap();
+    let layer = "palliative-test";
+    records.ensure_layers(&[super::layers::off(layer, "none")]).unwrap();
+    let scope = model::layer::Scope::Elder(house.elder);
+    let new = NewAssignment { layer: layer.into(), scope, from: None, until: None, reason: "高龄".into() };
+    records.assign(&new, house.doctor).unwrap();
+    assert_eq!(records.care_mark().unwrap(), before, "gateways follow what the journal was told");
+    super::layers::tell(records);
     assert_ne!(records.care_mark().unwrap(), before);
     let rules = records.edge_rules(&[gateway]).unwrap();
-    assert_eq!(rules[0].1.elders[0].rules.as_ref().map(|set| set.name.as_str()), Some("own"));
+    let (elder, sets) = (&rules[0].1.elders[0], &rules[0].1.sets);
+    assert_eq!((sets.len(), elder.set, elder.rules.as_ref()), (1, Some(0), None));
+    assert_eq!(sets[0].name, "x+palliative-test@1");
     rules[0].1.check().unwrap();
 }
