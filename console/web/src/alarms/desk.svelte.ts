@@ -177,6 +177,19 @@ export class Desk {
     }
   }
 
+  /** What a person does with an alarm; the answer is the alarm as it is now. */
+  act = async (id: string, verb: string, body: unknown = {}): Promise<Alarm> => {
+    this.busy = new Set(this.busy).add(id);
+    try {
+      const alarm = await post<Alarm>(`/api/alarms/${id}/${verb}`, body);
+      this.book.merge(alarm);
+      return alarm;
+    } finally {
+      this.busy = new Set([...this.busy].filter((other) => other !== id));
+      this.redraw(true);
+    }
+  };
+
   /** Other open alarms of the same measurement: one incident, handled by one person. */
   others(id: string): Alarm[] {
     const alarm = this.book.alarms.get(id);
@@ -191,17 +204,6 @@ export class Desk {
   resolve = (id: string, outcome: Outcome, note: string): Promise<Alarm> => this.act(id, "resolve", { outcome, note });
   note = (id: string, note: string): Promise<Alarm> => this.act(id, "note", { note });
 
-  private async act(id: string, verb: string, body: unknown = {}): Promise<Alarm> {
-    this.busy = new Set(this.busy).add(id);
-    try {
-      const alarm = await post<Alarm>(`/api/alarms/${id}/${verb}`, body);
-      this.book.merge(alarm);
-      return alarm;
-    } finally {
-      this.busy = new Set([...this.busy].filter((other) => other !== id));
-      this.redraw(true);
-    }
-  }
   /** First open row below (or above) `id`, for the keyboard. */
   neighbour(id: string | null, step: 1 | -1): string | null {
     const at = this.rows.findIndex((alarm) => alarm.id === id);

@@ -5,7 +5,7 @@ import type { Alarm, Counts, Priority } from "../lib/types";
 const RANK: Record<Priority, number> = { P1: 0, P2: 1, P3: 2, T: 3 };
 
 /** People still have to do something. */
-export const isOpen = (alarm: Alarm): boolean => alarm.handling !== "resolved" && alarm.handling !== "closed";
+export const isOpen = (alarm: Alarm): boolean => alarm.handling !== "resolved" && alarm.handling !== "closed" && alarm.handling !== "void";
 export const isUnclaimed = (alarm: Alarm): boolean => alarm.handling === "open";
 
 /** Parsed once for each view: a sort of hundreds of rows in every frame must not parse thousands of dates. */

@@ -22,6 +22,14 @@ export function measured(alarm: Alarm): { what: string; limit: string } {
     const name = metric ? i18n.pick(metric) : kind.metric;
     return { what: `${name} ${number(kind.value, metric)} ${unit(metric, i18n.isZh)}`.trim(), limit: i18n.t.limit_of(limit(kind.limit)) };
   }
+  if (kind.type === "score") return { what: i18n.t.rules_more.score_of(kind.min, kind.max), limit: kind.single_three ? i18n.t.rules_more.single_three : "" };
+  if (kind.type === "trend" || kind.type === "count") {
+    const metric = session.metrics.get(kind.metric);
+    const name = metric ? i18n.pick(metric) : kind.metric;
+    const signed = (value: number) => `${value > 0 ? "+" : ""}${limit(value)} ${unit(metric, i18n.isZh)}`.trim();
+    return kind.type === "trend" ? { what: i18n.t.rules_more.trend_of(name, signed(kind.change), kind.days), limit: i18n.t.limit_of(limit(kind.by)) }
+      : { what: i18n.t.rules_more.count_of(name, kind.count, span(kind.within_s)), limit: i18n.t.limit_of(limit(kind.limit)) };
+  }
   if (kind.type === "silence") return { what: i18n.t.silent_for(span(kind.silent_s)), limit: "" };
   // An event has no number: its title says all.
   return { what: "", limit: "" };

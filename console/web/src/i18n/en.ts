@@ -1,5 +1,7 @@
 /** Every English string of the app. The type makes a missing or misspelt key an error of `npm run check`. */
+import { handlingEn } from "./handling";
 import { numbersEn } from "./numbers";
+import { rulesEn } from "./rules";
 import type { Strings } from "./zh";
 
 export const en: Strings = {
@@ -60,15 +62,17 @@ export const en: Strings = {
   cabin_choose: "Choose", cabin_choose_one: (place, at) => `Choose ${place} ${at}`, cabin_values: "Values", cabin_waveform: "(with a waveform)", cabin_before: (name, at) => `handled before by ${name}, ${at}`,
   cabin_give: (n) => (n === 1 ? "Give 1 measurement" : `Give ${n} measurements`), cabin_find: "Find the elder by name or number", cabin_elder_needed: "Choose an elder", cabin_reasons: ["Confirmed in person", "Forgot to sign in", "Another's card was used"], cabin_remember: "From now on this card or code means this elder", cabin_go: "Give", cabin_moved: (n) => (n === 1 ? "1 measurement given" : `${n} measurements given`),
   numbers: numbersEn,
+  handling_more: handlingEn,
+  rules_more: rulesEn,
   // Words of the model
   hooks: { command: "Local program", gpio: "Siren or lamp", http: "Device in the same network" },
   sex: { male: "male", female: "female", unknown: "unknown" },
   priority: { P1: "Urgent", P2: "High", P3: "Attention", T: "Technical" },
   condition: { present: "Present", cleared: "Cleared", unknown: "Data lost" },
-  handling: { open: "Unclaimed", claimed: "Claimed", engaged: "Accepted", resolved: "Resolved", closed: "Closed" },
+  handling: { open: "Unclaimed", claimed: "Claimed", engaged: "Accepted", resolved: "Resolved", closed: "Closed", parked: "Parked", void: "Void" },
   outcomes: { true_emergency: "True emergency, helped", true_handled: "True, handled", referred: "Referred", false_alarm: "False alarm", test: "Test", no_answer: "No answer, passed on" },
   channels: { webhook: "push", console: "screen" },
   attempt_results: { sending: "sending", accepted: "received", retry: "failed, will retry", refused_person: "refused by the receiver", refused_config: "channel set up wrongly", in_doubt: "outcome unknown" },
-  page_states: { queued: "Queued", sending: "Sending", provider_accepted: "Sent", delivered: "Delivered", read: "Read", accepted: "Accepted", declined: "Declined", temp_failed: "Retrying", perm_failed: "Failed", in_doubt: "In doubt", superseded: "Cancelled" },
+  page_states: { queued: "Queued", sending: "Sending", provider_accepted: "Sent", delivered: "Delivered", read: "Read", accepted: "Accepted", declined: "Declined", temp_failed: "Retrying", perm_failed: "Failed", in_doubt: "In doubt", superseded: "Cancelled", marked_false: "Answered: false alarm", expired: "Expired" },
   qualities: { ok: "OK", motion: "moving", low_battery: "low battery", clock_suspect: "time in doubt", unit_suspect: "unit in doubt", out_of_range: "out of range", questionable: "in doubt", absent: "no value", sensor_off: "sensor off", measurement_failed: "measurement failed", lead_off: "lead off", over_range: "over range", under_range: "under range", special_value: "special value" },
 };

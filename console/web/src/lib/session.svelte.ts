@@ -53,26 +53,29 @@ class Session {
   }
   /** What the role may do; the server decides, this only leaves out buttons that it would refuse. */
   get mayClaim(): boolean {
-    return this.me?.role === "dispatcher";
+    return this.me?.role === "dispatcher" || this.me?.role === "supervisor";
   }
   /** Answers for the service: sees its figures. */
   get mayLead(): boolean {
     return this.me?.role === "administrator" || this.me?.role === "supervisor";
   }
   get mayResolve(): boolean {
-    return this.me !== null && this.me !== undefined && this.me.role !== "administrator";
+    return this.me !== null && this.me !== undefined && this.me.role !== "administrator" && this.me.role !== "responder";
   }
   get mayEditRules(): boolean {
     return this.me?.role === "doctor" || this.me?.role === "administrator";
   }
   /** Dispatchers see a day, care teams see months. */
   get seesLongTrends(): boolean {
-    return this.me?.role !== "dispatcher";
+    return this.me?.role !== "dispatcher" && this.me?.role !== "supervisor";
+  }
+  /** Is paged, and has no alarm desk. */
+  get isCarer(): boolean {
+    return this.me?.role === "doctor" || this.me?.role === "nurse" || this.me?.role === "responder";
   }
   /** The page a person lands on. */
   get home(): string {
-    const role = this.me?.role;
-    return role === "doctor" || role === "nurse" ? "/phone" : "/";
+    return this.isCarer ? "/phone" : "/";
   }
 }
 

@@ -2,7 +2,7 @@
 
 export type Priority = "P1" | "P2" | "P3" | "T";
 export type Condition = "present" | "cleared" | "unknown";
-export type Handling = "open" | "claimed" | "engaged" | "resolved" | "closed";
+export type Handling = "open" | "claimed" | "engaged" | "resolved" | "closed" | "parked" | "void";
 export type Outcome = "true_emergency" | "true_handled" | "referred" | "false_alarm" | "test" | "no_answer";
 export type Role = "dispatcher" | "doctor" | "nurse" | "administrator" | "supervisor" | "responder";
 export type Language = "zh" | "en";
@@ -17,7 +17,10 @@ export interface Me {
 export type AlarmKind =
   | { type: "threshold"; metric: string; high: boolean; value: number; limit: number }
   | { type: "event"; kind: string }
-  | { type: "silence"; silent_s: number };
+  | { type: "silence"; silent_s: number }
+  | { type: "trend"; metric: string; high: boolean; value: number; change: number; by: number; days: number }
+  | { type: "score"; score: string; min: number; max: number; at_least: number; single_three: boolean }
+  | { type: "count"; metric: string; high: boolean; limit: number; count: number; within_s: number };
 
 export interface AlarmElder { id: number; name_masked: string; age: number | null; sex: Sex; address: string }
 
@@ -47,6 +50,20 @@ export interface Alarm {
   accepted_by: (Named & { at: string }) | null;
   outcome: Outcome | null;
   page_state: string | null;
+  /** To whom the claimant offers it, until when. */
+  offered_to?: Named | null;
+  offer_until?: string | null;
+  parked?: { until: string; reason: string } | null;
+  /** Who is on the way: a person, or words. */
+  sent?: { person: Named | null; words: string; at: string } | null;
+  arrive_by?: string | null;
+  arrived_at?: string | null;
+  overdue?: boolean;
+  /** Of the escalation policy, from 1. */
+  step?: number | null;
+  level?: number | null;
+  next_due?: string | null;
+  incident?: number | null;
   /** Last event of this alarm; a view with a higher one is newer. */
   seq: number;
 }
@@ -66,7 +83,16 @@ export interface AlarmPage {
 export interface ElderCardData {
   id: number; name: string; phone: string | null; age: number | null; sex: Sex; address: string; notes: string | null;
 }
-export interface AlarmDetail { alarm: Alarm; elder: ElderCardData | null; events: AlarmEvent[]; pages: AlarmPage[] }
+/** Who is paged next, unless a person has the alarm before. */
+export interface NextStep { policy: string; policy_version: number; step: number; steps: number; due: string; people: string[]; channels: string[] }
+export interface AlarmDetail { alarm: Alarm; elder: ElderCardData | null; events: AlarmEvent[]; pages: AlarmPage[]; next?: NextStep | null }
+
+export interface Helper { id: number; name: string; role: Role; team: string | null; signed_in: boolean }
+export interface Incident { id: number; kind: "gateway" | "site"; gateway_name: string | null; site_name: string | null; alarm: string; since: string; until: string | null; count: number; standing: number }
+export interface IncidentDetail {
+  incident: Incident; unwatched: number;
+  elders: { id: number; name_masked: string; age: number | null; address: string | null; risk: number; high_risk: boolean; worst: Priority | null; silent_since: string | null }[];
+}
 
 export interface ElderRow {
   id: number; name_masked: string; age: number | null; sex: Sex; team: string | Named | null; latest_at: string | null; open_alarms: number;
@@ -101,14 +127,26 @@ export interface TrendSeries {
 export interface Trend { from: string; to: string; bucket_s: number; series: TrendSeries[] }
 
 export interface Level { priority: Priority; limit: number; hold_s: number }
-export interface Threshold { metric: string; side: "high" | "low"; levels: Level[]; clear_margin: number }
+export interface Threshold { metric: string; side: "high" | "low"; levels: Level[]; clear_margin: number; confirm?: { within_s: number; unconfirmed: Priority } }
 export type RuleTest =
   | { threshold: Threshold }
   | { event: { event: string; priority: Priority; repeat_within_s: number } }
-  | { silence: { after_s: number; priority: Priority } };
-export interface Rule { slug: string; zh: string; en: string; test: RuleTest; latching: boolean }
+  | { silence: { after_s: number; priority: Priority; metric?: string } }
+  | { trend: { metric: string; side: "high" | "low"; by: number; against: { last_days: { days: number } } | { baseline: { days: number; at_least: number } }; priority: Priority } }
+  | { score: { score: string; window_s: number; spo2_scale2?: boolean; single_three?: Priority; levels: { priority: Priority; at_least: number }[] } }
+  | { count: { metric: string; side: "high" | "low"; limit: number; count: number; within_s: number; priority: Priority } };
+export interface Rule { slug: string; zh: string; en: string; test: RuleTest; latching: boolean; /** Time of day in which it may raise. */ hours?: string }
 export interface RuleSet { name: string; version: number; source: string; rules: Rule[] }
-export interface Rules extends RuleSet { own: boolean; author: string | null; saved_at: string | null; reason: string | null }
+/** Where rules come from: who put this layer there, why, from when until when. */
+export interface Layer { layer: string; version: number; zh: string; en: string; source: string; year: number | null; by: string | null; why: string | null; from: string | null; until: string | null }
+export interface Rules extends RuleSet {
+  own: boolean; author: string | null; saved_at: string | null; reason: string | null;
+  layers?: Layer[];
+  /** Numbers are places in `layers`. */
+  origins?: { rule: string; origin: number; levels?: { priority: Priority; origin: number }[] }[];
+  off?: { rule: string; origin: number }[];
+}
+export interface QuietPeriod { id: number; kind: string; from: string; until: string; by: string | null; reason: string; in_force: boolean; ended_at: string | null }
 
 export interface PageRow { id: number; alarm: Alarm; state: string; queued_at: string; repeat: number }
 export interface PageDetail { page: PageRow; alarm: Alarm; elder: ElderCardData | null; latest: Latest[] }

@@ -1,0 +1,16 @@
+/** Words of where a threshold comes from, of the kinds of rules, and of quiet periods. */
+export const rulesZh = {
+  origin: "来源", layers: "规则由这些层叠加而成(后者优先)", layer_by: (who: string) => `由 ${who} 设定`, valid: (from: string, until: string | null) => (until ? `${from} 至 ${until}` : `自 ${from}`), off: "已停用的规则", year: (n: number) => `${n} 年`, shipped: "内置",
+  trend: (what: string, by: string, days: number, up: boolean) => `${what}${days} 天内${up ? "上升" : "下降"} ${by} 及以上`, baseline: (what: string, by: string, days: number, up: boolean) => `${what}较本人 ${days} 天基线${up ? "升高" : "降低"} ${by} 及以上`,
+  score: (n: number) => `NEWS2 总分 ${n} 及以上`, single_three: "单项 3 分", count: (what: string, limit: string, n: number, span: string, up: boolean) => `${span}内 ${n} 次${what}${up ? "≥" : "≤"} ${limit}`, hours: (text: string) => `仅 ${text}`, confirm: (span: string) => `首次超限请在 ${span}内复测`, scale2: "血氧按量表 2",
+  score_of: (min: number, max: number) => (min === max ? `NEWS2 ${min} 分` : `NEWS2 ${min}–${max} 分(有缺项)`), trend_of: (what: string, change: string, days: number) => `${what} ${days} 天变化 ${change}`, count_of: (what: string, n: number, span: string) => `${what} ${span}内 ${n} 次`,
+  quiet: "外出、住院与维护", quiet_text: "期间不因无数据报警;住院期间也不判断数值。呼救与跌倒始终报警,到期自动恢复。", quiet_none: "目前没有", quiet_kinds: { travel: "外出", hospital: "住院", maintenance: "设备维护" } as Record<string, string>, quiet_add: "登记", quiet_kind: "类别", quiet_until: "到何时", quiet_reason: "原因", quiet_end: "提前结束", quiet_line: (from: string, until: string) => `${from} 至 ${until}`, quiet_ended: "已结束", quiet_saved: "已登记", quiet_needed: "请填写结束时间和原因", quiet_end_reason: "提前结束",
+};
+
+export const rulesEn: typeof rulesZh = {
+  origin: "From", layers: "The rules are made of these layers (later ones win)", layer_by: (who) => `set by ${who}`, valid: (from, until) => (until ? `${from} to ${until}` : `since ${from}`), off: "Rules switched off", year: (n) => `${n}`, shipped: "shipped",
+  trend: (what, by, days, up) => `${what} ${up ? "up" : "down"} by ${by} or more in ${days} days`, baseline: (what, by, days, up) => `${what} ${up ? "above" : "below"} the own baseline of ${days} days by ${by} or more`,
+  score: (n) => `NEWS2 total ${n} or more`, single_three: "a single 3", count: (what, limit, n, span, up) => `${what} ${up ? "≥" : "≤"} ${limit}, ${n} times within ${span}`, hours: (text) => `only ${text}`, confirm: (span) => `first bad value: measure again within ${span}`, scale2: "SpO2 by scale 2",
+  score_of: (min, max) => (min === max ? `NEWS2 ${min}` : `NEWS2 ${min}–${max} (inputs missing)`), trend_of: (what, change, days) => `${what} changed by ${change} in ${days} days`, count_of: (what, n, span) => `${what} ${n} times in ${span}`,
+  quiet: "Travel, hospital, maintenance", quiet_text: "Silence raises nothing meanwhile; in hospital values are not judged either. Calls for help and falls always do. It ends by itself.", quiet_none: "None at present", quiet_kinds: { travel: "Travel", hospital: "Hospital", maintenance: "Maintenance" }, quiet_add: "Add", quiet_kind: "Kind", quiet_until: "Until", quiet_reason: "Reason", quiet_end: "End now", quiet_line: (from, until) => `${from} to ${until}`, quiet_ended: "ended", quiet_saved: "Written down", quiet_needed: "Say until when, and why", quiet_end_reason: "ended early",
+};
