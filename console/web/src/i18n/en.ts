@@ -1,6 +1,7 @@
 /** Every English string of the app. The type makes a missing or misspelt key an error of `npm run check`. */
 import { handlingEn } from "./handling";
 import { numbersEn } from "./numbers";
+import { rotaEn } from "./rota";
 import { rulesEn } from "./rules";
 import type { Strings } from "./zh";
 
@@ -64,6 +65,7 @@ export const en: Strings = {
   numbers: numbersEn,
   handling_more: handlingEn,
   rules_more: rulesEn,
+  rota: rotaEn,
   // Words of the model
   hooks: { command: "Local program", gpio: "Siren or lamp", http: "Device in the same network" },
   sex: { male: "male", female: "female", unknown: "unknown" },
@@ -71,7 +73,7 @@ export const en: Strings = {
   condition: { present: "Present", cleared: "Cleared", unknown: "Data lost" },
   handling: { open: "Unclaimed", claimed: "Claimed", engaged: "Accepted", resolved: "Resolved", closed: "Closed", parked: "Parked", void: "Void" },
   outcomes: { true_emergency: "True emergency, helped", true_handled: "True, handled", referred: "Referred", false_alarm: "False alarm", test: "Test", no_answer: "No answer, passed on" },
-  channels: { webhook: "push", console: "screen" },
+  channels: { webhook: "push", console: "screen", wecom_app: "WeCom", wecom_robot: "WeCom group", dingtalk: "DingTalk group", feishu: "Feishu group", aliyun_sms: "SMS (Aliyun)", aliyun_voice: "call (Aliyun)", tencent_sms: "SMS (Tencent)", tencent_voice: "call (Tencent)", smtp: "e-mail", command: "program", demo: "demo phone" },
   attempt_results: { sending: "sending", accepted: "received", retry: "failed, will retry", refused_person: "refused by the receiver", refused_config: "channel set up wrongly", in_doubt: "outcome unknown" },
   page_states: { queued: "Queued", sending: "Sending", provider_accepted: "Sent", delivered: "Delivered", read: "Read", accepted: "Accepted", declined: "Declined", temp_failed: "Retrying", perm_failed: "Failed", in_doubt: "In doubt", superseded: "Cancelled", marked_false: "Answered: false alarm", expired: "Expired" },
   qualities: { ok: "OK", motion: "moving", low_battery: "low battery", clock_suspect: "time in doubt", unit_suspect: "unit in doubt", out_of_range: "out of range", questionable: "in doubt", absent: "no value", sensor_off: "sensor off", measurement_failed: "measurement failed", lead_off: "lead off", over_range: "over range", under_range: "under range", special_value: "special value" },

@@ -1,6 +1,7 @@
 /** Every Chinese string of the app. en.ts must have the same keys: its type is taken from here. */
 import { handlingZh } from "./handling";
 import { numbersZh } from "./numbers";
+import { rotaZh } from "./rota";
 import { rulesZh } from "./rules";
 
 export const zh = {
@@ -64,6 +65,7 @@ export const zh = {
   numbers: numbersZh,
   handling_more: handlingZh,
   rules_more: rulesZh,
+  rota: rotaZh,
   // Words of the model
   hooks: { command: "本地程序", gpio: "警灯/警笛", http: "局域网设备" } as Record<string, string>,
   sex: { male: "男", female: "女", unknown: "未知" } as Record<string, string>,
@@ -71,7 +73,7 @@ export const zh = {
   condition: { present: "持续", cleared: "已恢复", unknown: "数据中断" } as Record<string, string>,
   handling: { open: "未接单", claimed: "已接单", engaged: "已接手", resolved: "已处置", closed: "已关闭", parked: "已搁置", void: "已作废" } as Record<string, string>,
   outcomes: { true_emergency: "真实紧急,已救助", true_handled: "属实,已处理", referred: "转诊/随访", false_alarm: "误报", test: "测试", no_answer: "无人应答,已转派" } as Record<string, string>,
-  channels: { webhook: "推送", console: "页面" } as Record<string, string>,
+  channels: { webhook: "推送", console: "页面", wecom_app: "企业微信", wecom_robot: "企业微信群", dingtalk: "钉钉群", feishu: "飞书群", aliyun_sms: "阿里云短信", aliyun_voice: "阿里云电话", tencent_sms: "腾讯云短信", tencent_voice: "腾讯云电话", smtp: "邮件", command: "本地程序", demo: "演示手机" } as Record<string, string>,
   attempt_results: { sending: "发送中", accepted: "对方已收", retry: "失败,将重试", refused_person: "对方拒收", refused_config: "通道配置有误", in_doubt: "结果未知" } as Record<string, string>,
   page_states: { queued: "待发送", sending: "发送中", provider_accepted: "已发出", delivered: "已送达", read: "已查看", accepted: "已接手", declined: "无法接手", temp_failed: "重试中", perm_failed: "发送失败", in_doubt: "结果未知", superseded: "已取消", marked_false: "回复误报", expired: "超时" } as Record<string, string>,
   qualities: { ok: "正常", motion: "有体动", low_battery: "电量低", clock_suspect: "时间可疑", unit_suspect: "单位可疑", out_of_range: "超出合理范围", questionable: "设备存疑", absent: "无数值", sensor_off: "探头脱落", measurement_failed: "测量失败", lead_off: "导联脱落", over_range: "高于量程", under_range: "低于量程", special_value: "特殊值" } as Record<string, string>,

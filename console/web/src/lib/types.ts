@@ -196,3 +196,15 @@ export interface Measurement {
   moves: { at: string; by: { id: number; name: string }; from: number | null; to: number | null; reason: string }[];
 }
 export interface Health { status: "ok" | "degraded"; version: string; checks: { name: string; ok: boolean; detail: string }[] }
+
+export interface Channel {
+  name: string; zh: string; en: string; configured: boolean;
+  /** `window_s` null: a calendar day. */
+  quota: { count: number; window_s: number | null; per_person: boolean; used_most: number; used: number }[];
+}
+export type PolicyTarget = string | { on_call: { duty?: string; backup?: boolean } } | { team: { team: number } } | { person: { person: number } };
+export interface Policy {
+  name: string; version: number; priorities: Priority[]; repeat_s: number;
+  steps: { wait_s: number; targets: PolicyTarget[]; channels: string[] }[];
+  warnings: { place: string; code: string; zh: string; en: string }[];
+}
