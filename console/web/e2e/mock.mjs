@@ -141,6 +141,44 @@ async function otherSeat(page, second) {
   });
 }
 
+async function handOver(page, second) {
+  await step("hand-over: offered, accepted at the other seat; somebody is sent and arrives; an outage is one line", async () => {
+    const row = page.locator("[data-testid=alarm-row][data-handling=open]").first();
+    const id = await row.getAttribute("data-alarm");
+    await page.locator(`#row-${id} [data-testid=claim]`).click();
+    await page.locator(`#row-${id}`).focus();
+    await page.keyboard.press("o");
+    await page.getByTestId("act-hand-over").click();
+    await page.getByTestId("act-go").click();
+    await page.getByTestId("act-form").getByText("请填写").waitFor();
+    await page.getByTestId("act-person").selectOption({ label: "张工 ●" });
+    await axe(page, "hand-over", "[data-testid=drawer]");
+    await page.getByTestId("act-go").click();
+    await page.getByTestId("acts").getByText("已向 张工 移交").waitFor();
+    await second.locator(`#row-${id}`).focus();
+    await second.keyboard.press("o");
+    await second.getByTestId("offer-accept").click();
+    await page.getByTestId("drawer").getByText("张工 已接单").waitFor();
+    await second.getByTestId("act-dispatch").click();
+    await second.getByTestId("act-person").selectOption({ label: "陈网格员 · 城东第一团队" });
+    await second.getByTestId("act-go").click();
+    await second.getByTestId("acts").getByText("陈网格员 正在前往").waitFor();
+    await shot(second, "drawer-acts");
+    await second.getByTestId("arrived").click();
+    await second.getByTestId("acts").getByText("已到达").waitFor();
+    await second.getByTestId("drawer-close").click();
+    await page.getByTestId("drawer-close").click();
+    await steer("outage");
+    world.state.raise("removed", 44);
+    await page.getByTestId("incidents").getByText("柳林镇 整片停联,298 位老人无人看护").waitFor({ timeout: 40_000 });
+    await page.getByTestId("incident-open").click();
+    await page.getByTestId("incident-dialog").getByText("高风险").waitFor();
+    await axe(page, "outage", "[data-testid=incident-dialog]");
+    await shot(page, "outage");
+    await page.keyboard.press("Escape");
+  });
+}
+
 async function reconnect(page) {
   await step("a lost connection is shown, and no row is lost over it", async () => {
     await steer("drop?refuse=1");
@@ -301,6 +339,10 @@ async function doctor() {
     await shot(page, "phone-rules-preview");
     await page.getByTestId("rules-save").tap();
     await page.getByTestId("rules").getByText("个人规则").waitFor();
+    await page.getByTestId("quiet").getByText("探亲").waitFor();
+    await page.getByTestId("quiet-end").tap();
+    await page.getByTestId("quiet").getByText("已结束").waitFor();
+    await axe(page, "quiet", "[data-testid=quiet]");
     await shot(page, "phone-elder");
   });
   troubles.push(...page.troubles);
@@ -317,8 +359,17 @@ async function admin() {
     await page.getByTestId("gateways").getByText("已拒绝:it did not connect within 120 s").waitFor();
     await page.getByTestId("replay").first().click();
     await page.getByTestId("quarantine").getByText("已重放").first().waitFor();
+    await page.getByTestId("channels").getByText("腾讯云短信").waitFor();
+    await page.getByTestId("policies").getByText("阿里云电话未配置").waitFor();
+    await page.getByTestId("channel-test-webhook").click();
+    await page.getByText("测试已发出").first().waitFor();
     await axe(page, "admin");
     await shot(page, "admin");
+    await page.getByRole("link", { name: "排班" }).click();
+    await page.getByTestId("rota-holes").getByText("值班人请假").waitFor();
+    await page.getByText("缺少 2027 年的节假日数据").waitFor();
+    await axe(page, "rota");
+    await shot(page, "rota");
     await page.getByRole("link", { name: "统计" }).click();
     await page.getByTestId("numbers-answer").getByText("未达标").first().waitFor();
     await page.getByTestId("numbers-days").selectOption("30");
@@ -347,6 +398,7 @@ try {
   await steady(page);
   await shot(page, "desk");
   await otherSeat(page, second);
+  await handOver(page, second);
   await reconnect(page);
   await clockSkew(page);
   await doctor();

@@ -1,6 +1,7 @@
 // The endpoints of the mock, one function a group, as in the console's contract.
 import { judgement, numbers } from "./figures.mjs";
 import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
+import { board, channels, helpers, incident, incidents, policies, quiet } from "./work.mjs";
 import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
 const say = (response, status, value, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(value === undefined ? "" : JSON.stringify(value));
@@ -41,6 +42,18 @@ export async function api(world, request, response, url, body) {
   if (path === "/api/custody") return say(response, 200, { gaps: state.gaps, losses: state.losses, lost_frames: 120, thinned_readings: 5400 });
   if (parts[0] === "custody" && parts[2] === "ask") { const gap = state.gaps.find((one) => one.id === Number(parts[1])); gap.asks += 1; gap.state = "asked"; return say(response, 200, { id: gap.id }); }
   if (path === "/api/gateways") return say(response, 200, { gateways: state.gateways, all: state.gateways.length });
+  if (path === "/api/rota") return say(response, 200, board());
+  if (path === "/api/teams") return say(response, 200, { teams: [{ id: 1, name: "城东第一团队" }] });
+  if (parts[0] === "rota") { await body(request); return say(response, 200, { id: 5, problems: [] }); }
+  if (path === "/api/channels") return say(response, 200, { channels });
+  if (parts[0] === "channels") return say(response, 200, { ok: true, detail: "" });
+  if (path === "/api/policies") return say(response, 200, { policies, channels: [] });
+  if (path === "/api/incidents") return say(response, 200, { incidents: state.outage ? incidents : [] });
+  if (parts[0] === "incidents") return say(response, 200, incident());
+  if (path === "/api/helpers") return say(response, 200, { helpers });
+  if (path === "/api/quiet" && request.method === "GET") return say(response, 200, { quiet });
+  if (path === "/api/quiet") { const one = await body(request); quiet.push({ id: quiet.length + 1, from: iso(), by: me.name, in_force: true, ended_at: null, ...one }); return say(response, 200, quiet.at(-1)); }
+  if (parts[0] === "quiet") { await body(request); quiet.find((one) => one.id === Number(parts[1])).ended_at = iso(); return say(response, 200, {}); }
   if (path === "/api/numbers") return say(response, 200, numbers(url.searchParams.get("from"), url.searchParams.get("to")));
   if (path === "/api/quarantine") return say(response, 200, { frames: state.frames });
   if (parts[0] === "quarantine" && parts[2] === "replay") { state.frames.find((one) => one.id === Number(parts[1])).replayed_at = iso(); return say(response, 200, {}); }
@@ -51,6 +64,7 @@ function steer(world, response, [verb], url) {
   const { state } = world;
   const number = (name, otherwise) => Number(url.searchParams.get(name) ?? otherwise);
   if (verb === "raise") return say(response, 200, state.raise(url.searchParams.get("kind"), number("elder", 1)));
+  if (verb === "outage") { state.outage = true; return say(response, 204); }
   if (verb === "drop") { for (const socket of world.sockets) socket.destroy(); world.refuse = url.searchParams.get("refuse") === "1"; return say(response, 204); }
   if (verb === "accept_connections") { world.refuse = false; return say(response, 204); }
   if (verb === "flood") { for (let i = 0; i < number("n", 200); i++) state.raise(["high", "pulse", "watch", "removed"][i % 4], 1 + (i % 60), { ago: i * 1000, page: false }); return say(response, 204); }
@@ -77,16 +91,22 @@ function stream(world, request, response, url) {
   request.on("close", () => { state.listeners.delete(send); clearInterval(beat); world.sockets.delete(request.socket); });
 }
 
-async function alarms({ state }, request, response, url, [, id, verb], me, body) {
+async function alarms({ state }, request, response, url, [, id, ...verbs], me, body) {
+  const verb = verbs.join("/");
   if (!id) return say(response, 200, state.list(url.searchParams.get("state") ?? "open", Number(url.searchParams.get("elder") ?? 0)));
   const alarm = state.alarms.get(id);
   if (!alarm) return refuse(response, 404, "not_found", "没有这条告警", "No such alarm");
   if (!verb) return say(response, 200, state.detail(alarm));
-  const { outcome, note } = await body(request);
+  const { outcome, note, to, person, who, reason } = await body(request);
   const other = alarm.claimed_by && alarm.claimed_by.id !== me.id;
-  if (verb !== "note" && other && alarm.handling === "claimed") return refuse(response, 409, "claimed_by_other", `${alarm.claimed_by.name} 已接单`, `Claimed by ${alarm.claimed_by.name}`, { by: alarm.claimed_by.name });
+  if (verb !== "note" && verb !== "hand-over/accept" && other && alarm.handling === "claimed") return refuse(response, 409, "claimed_by_other", `${alarm.claimed_by.name} 已接单`, `Claimed by ${alarm.claimed_by.name}`, { by: alarm.claimed_by.name });
   if (verb === "claim") Object.assign(alarm, { handling: "claimed", claimed_by: { id: me.id, name: me.name }, claim_until: iso(Date.now() + 180_000) });
   if (verb === "release") Object.assign(alarm, { handling: "open", claimed_by: null, claim_until: null });
+  if (verb === "hand-over") Object.assign(alarm, { offered_to: helpers.find((one) => one.id === to), offer_until: iso(Date.now() + 60_000) });
+  if (verb === "hand-over/accept") Object.assign(alarm, { claimed_by: { id: me.id, name: me.name }, offered_to: null, offer_until: null });
+  if (verb === "dispatch") Object.assign(alarm, { handling: "engaged", sent: { person: helpers.find((one) => one.id === person) ?? null, words: who ?? "", at: iso() }, arrive_by: iso(Date.now() + 45 * 60_000) });
+  if (verb === "arrived") alarm.arrived_at = iso();
+  if (verb === "reopen") Object.assign(alarm, { handling: "open", outcome: null, claimed_by: null, reopened: reason });
   if (verb === "resolve") {
     if (!outcome) return refuse(response, 409, "needs_outcome", "请选择处置结果", "Choose an outcome");
     Object.assign(alarm, { handling: "resolved", outcome });
