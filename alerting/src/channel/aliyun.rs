@@ -35,6 +35,8 @@ const CODES: &Codes = &[
     ("isp.RAM_PERMISSION_DENY", Class::Config, "the access key may not do this"),
     ("isp.SYSTEM_ERROR", Class::Retry, "the provider has an error"),
     ("SignatureDoesNotMatch", Class::Config, "the access key secret is wrong"),
+    ("SignatureNonceUsed", Class::Retry, "a nonce was used twice"),
+    ("InvalidAccessKeyId*", Class::Config, "the access key id is wrong"),
     ("InvalidTimeStamp*", Class::Config, "this server's clock is wrong"),
     ("Throttling*", Class::Retry, "too many calls"),
 ];

@@ -132,6 +132,8 @@ async fn every_code_has_its_meaning() {
         (200, "isp.RAM_PERMISSION_DENY", Fate::Misconfigured),
         (200, "isp.SYSTEM_ERROR", retry()),
         (400, "Throttling.User", retry()),
+        (400, "SignatureNonceUsed", retry()),
+        (404, "InvalidAccessKeyId.Inactive", Fate::Misconfigured),
         (503, "ServiceUnavailable", retry()),
         (200, "isv.SOMETHING_NEW", Fate::Misconfigured),
         (500, "OK", Fate::InDoubt),
@@ -141,7 +143,7 @@ async fn every_code_has_its_meaning() {
             assert_eq!(fate(&channels, channel, at(0)).await, expected, "{channel} {name}");
         }
     }
-    assert_eq!(fake.paths().len(), 40);
+    assert_eq!(fake.paths().len(), 44);
 }
 
 /// The provider checks what the table of codes then explains.
