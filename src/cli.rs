@@ -135,7 +135,7 @@ pub enum Add {
         login: String,
         #[arg(long)]
         name: String,
-        /// dispatcher, doctor, nurse or administrator
+        /// dispatcher, supervisor, doctor, nurse, responder or administrator
         #[arg(long)]
         role: String,
         #[arg(long)]

@@ -28,13 +28,15 @@ const QUICK_HOLD_S: u32 = 10;
 const CABIN_ELDERS: u32 = 1;
 
 /// Login, name and role of everybody who can sign in.
-const PEOPLE: [(&str, &str, Role, Option<usize>); 6] = [
+const PEOPLE: [(&str, &str, Role, Option<usize>); 8] = [
     ("zuoxi", "张敏", Role::Dispatcher, None),
     ("zuoxi2", "刘芳", Role::Dispatcher, None),
     ("yisheng", "李建华", Role::Doctor, Some(0)),
     ("hushi", "王丽", Role::Nurse, Some(0)),
     ("chen", "陈国强", Role::Doctor, Some(1)),
     ("admin", "赵海", Role::Administrator, None),
+    ("banzhang", "周敏", Role::Supervisor, None),
+    ("wangge", "吴刚", Role::Responder, Some(0)),
 ];
 const TEAMS: [&str; 2] = ["城关家庭医生团队", "东乡家庭医生团队"];
 
@@ -225,7 +227,7 @@ fn welcome(server: &Server, password: &str) {
     say("");
     say("  登录 login    姓名 name  角色 role               页面 page");
     for (login, name, role, _) in PEOPLE {
-        let page = if role.accepts_pages() { "/phone" } else { "/" };
+        let page = if role.accepts_pages() && !role.watches_alarms() { "/phone" } else { "/" };
         let (name, role_zh) = (padded(name, 8), padded(role.zh(), 9));
         say(&format!("  {login:<12}  {name}  {role_zh}{:<14} {url}{page}", role.slug()));
     }

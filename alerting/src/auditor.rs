@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use model::Time;
 use runtime::{Clock, Stop};
 use store::records::{AuditFinding, Records};
 
@@ -17,7 +18,7 @@ const NAMED_MAX: usize = 10;
 pub(crate) async fn run(records: Records, clock: Clock, counts: Arc<Counts>, stop: Stop) {
     loop {
         let (records, clock) = (records.clone(), clock.clone());
-        match tokio::task::spawn_blocking(move || records.audit_pages(clock.now())).await {
+        match tokio::task::spawn_blocking(move || audit(&records, clock.now())).await {
             Ok(Ok(found)) => tell(&found, &counts),
             Ok(Err(error)) => tracing::error!(%error, "cannot audit the alarms that wait for people; tried again"),
             Err(error) => tracing::error!(%error, "the audit of alarms ended badly; tried again"),
@@ -27,6 +28,13 @@ pub(crate) async fn run(records: Records, clock: Clock, counts: Arc<Counts>, sto
             () = tokio::time::sleep(AUDIT_EVERY) => {}
         }
     }
+}
+
+/// Pages and steps, and what people have in hand.
+fn audit(records: &Records, now: Time) -> Result<Vec<AuditFinding>, store::records::Error> {
+    let mut found = records.audit_pages(now)?;
+    found.extend(records.audit_alarms(now)?);
+    Ok(found)
 }
 
 fn tell(found: &[AuditFinding], counts: &Counts) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use store::records::Timers;
+use store::records::{HandlingTimers, Timers};
 
 use crate::Error;
 use crate::channel::{Channel, Configs, Quota};
@@ -33,6 +33,20 @@ pub struct Config {
     pub lease_p1_s: u32,
     /// The same for a P2. 30 to 14400.
     pub lease_p2_s: u32,
+    /// Who is offered an alarm accepts within so many seconds, or the giver has it again. 15 to 600.
+    pub hand_over_s: u32,
+    /// From "a responder was sent" or "a doctor accepted" to the arrival; after that the supervisors are told. 300 to 14400.
+    pub arrival_s: u32,
+    /// From the arrival to the outcome; after that the supervisors are told. 300 to 86400.
+    pub outcome_s: u32,
+    /// A P1 or P2 resolved while its condition stood is open again after so many seconds, if it still does. 300 to 86400.
+    pub reopen_s: u32,
+    /// Silence of a high-risk elder that lasts so long becomes a P2. 900 to 86400.
+    pub unwatched_s: u32,
+    /// A gateway without a connection for so long is an incident. 60 to 86400.
+    pub gateway_lost_s: u32,
+    /// So many silent elders of one gateway or site within half an hour are one incident. 2 to 1000.
+    pub incident_alarms: u32,
     /// Pages being sent at the same time. 1 to 256.
     pub sending_max: usize,
     /// The engine's state is saved this often, in seconds. 1 to 3600.
@@ -66,6 +80,13 @@ impl Default for Config {
             receipt_p1_s: 20,
             lease_p1_s: 180,
             lease_p2_s: 900,
+            hand_over_s: 60,
+            arrival_s: 2_700,
+            outcome_s: 3_600,
+            reopen_s: 3_600,
+            unwatched_s: 3_600,
+            gateway_lost_s: 900,
+            incident_alarms: 5,
             sending_max: 16,
             checkpoint_s: 30,
             checkpoint_entries: 500_000,
@@ -87,6 +108,13 @@ impl Config {
         within("receipt_p1_s", self.receipt_p1_s.into(), 5, 600)?;
         within("lease_p1_s", self.lease_p1_s.into(), 30, 3_600)?;
         within("lease_p2_s", self.lease_p2_s.into(), 30, 14_400)?;
+        within("hand_over_s", self.hand_over_s.into(), 15, 600)?;
+        within("arrival_s", self.arrival_s.into(), 300, 14_400)?;
+        within("outcome_s", self.outcome_s.into(), 300, 86_400)?;
+        within("reopen_s", self.reopen_s.into(), 300, 86_400)?;
+        within("unwatched_s", self.unwatched_s.into(), 900, 86_400)?;
+        within("gateway_lost_s", self.gateway_lost_s.into(), 60, 86_400)?;
+        within("incident_alarms", self.incident_alarms.into(), 2, 1_000)?;
         within("sending_max", self.sending_max as u64, 1, 256)?;
         within("checkpoint_s", self.checkpoint_s, 1, 3_600)?;
         within("checkpoint_entries", self.checkpoint_entries, 1, u64::MAX)?;
@@ -103,6 +131,16 @@ impl Config {
             repeat_p1_us: us(self.repeat_p1_s),
             repeat_p2_us: us(self.repeat_p2_s),
             receipt_p1_us: us(self.receipt_p1_s),
+            handling: HandlingTimers {
+                offer_us: us(self.hand_over_s),
+                arrival_us: us(self.arrival_s),
+                outcome_us: us(self.outcome_s),
+                reopen_urgent_us: us(self.reopen_s),
+                unwatched_us: us(self.unwatched_s),
+                gateway_lost_us: us(self.gateway_lost_s),
+                incident_alarms: self.incident_alarms,
+                ..HandlingTimers::default()
+            },
         }
     }
 }

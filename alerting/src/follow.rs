@@ -3,6 +3,7 @@
 //! The records hold the cursor, written in the transaction of the alarms it stands for. The engine's state on disk may be
 //! older (never newer): entries between the two are stepped again, and what they say is dropped, because it is recorded.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
@@ -10,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use engine::Engine;
 use journal::{Journal, Reader};
-use model::Seq;
 use model::alarm::Transition;
-use model::entry::Entry;
+use model::entry::{Entry, LinkState};
+use model::{GatewayId, Seq, Time};
 use runtime::{Clock, Stop};
 use store::records::Records;
 
@@ -46,6 +47,8 @@ pub(crate) struct Follower {
     recorded_at: Instant,
     /// Transitions of entries after `recorded`.
     out: Vec<Transition>,
+    /// What entries after `recorded` say of gateways' links.
+    links: BTreeMap<GatewayId, (LinkState, Time)>,
     /// Position of the last checkpoint handed over, and when.
     saved: Seq,
     saved_at: Instant,
@@ -95,6 +98,7 @@ impl Follower {
             recorded,
             recorded_at: Instant::now(),
             out: Vec::new(),
+            links: BTreeMap::new(),
             saved,
             saved_at: Instant::now(),
             save_every: Duration::from_secs(config.checkpoint_s),
@@ -163,6 +167,8 @@ impl Follower {
         self.engine.step(seq, entry, &mut self.out);
         if seq <= self.recorded {
             self.out.truncate(known);
+        } else if let Entry::Link { gateway, state, at } = entry {
+            self.links.insert(*gateway, (*state, *at));
         }
     }
 
@@ -191,6 +197,10 @@ impl Follower {
     fn record_once(&mut self) -> Result<(), store::records::Error> {
         let position = self.engine.position();
         if position > self.recorded {
+            // Before the cursor: told again after a crash, which changes nothing.
+            let links: Vec<_> = self.links.iter().map(|(gateway, (state, at))| (*gateway, *state, *at)).collect();
+            self.records.links_changed(&links)?;
+            self.links.clear();
             let now = self.clock.now();
             let plan = |alarm: &store::records::AlarmView| escalation::first(&self.records, alarm, now);
             self.records.apply(&self.out, position, now, &plan)?;

@@ -5,7 +5,7 @@
 //! - Thread `alerting.rules`: tells the journal which rules, ages and quiet periods are in force.
 //! - Thread `alerting.checkpoint`: writes the engine's state down now and then, so that a restart is short.
 //! - Task `alerting.pager`: sends what is due, records every attempt, runs the steps of policies until somebody takes the alarm.
-//! - Task `alerting.leases`: returns alarms whose claimant fell silent.
+//! - Task `alerting.deadlines`: what people were to do by a time and did not; incidents; the storm.
 //! - Task `alerting.auditor`: looks whether every alarm that waits for people will remind somebody.
 //!
 //! The alarm path needs the journal and the records, and nothing else: neither the readings store nor the network.
@@ -14,6 +14,7 @@ mod auditor;
 mod channel;
 mod checkpoint;
 mod config;
+mod deadlines;
 mod error;
 mod escalation;
 mod follow;
@@ -104,7 +105,7 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     tasks.spawn("alerting.pager", |stop| pager.run(stop));
     let (records, clock) = (deps.records.clone(), deps.clock.clone());
     let audited = (records.clone(), clock.clone(), Arc::clone(&counts));
-    tasks.spawn("alerting.leases", |stop| pager::leases(records, clock, stop));
+    tasks.spawn("alerting.deadlines", |stop| deadlines::run(records, clock, stop));
     let (records, clock, findings) = audited;
     tasks.spawn("alerting.auditor", |stop| auditor::run(records, clock, findings, stop));
     Ok(Alerting { counts, rounds })

@@ -20,8 +20,6 @@ use crate::{Config, Deps, escalation};
 
 /// The records are looked at this often even when nobody pokes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Leases are looked at this often.
-const LEASES_EVERY: Duration = Duration::from_secs(2);
 /// Pause before the second attempt, doubled at each, up to the longest.
 const PAUSE_LEAST: Duration = Duration::from_secs(1);
 const PAUSE_MOST_P1: Duration = Duration::from_secs(30);
@@ -251,24 +249,6 @@ fn pause(priority: Priority, page: PageId, attempts: u32) -> Duration {
     let doubled = PAUSE_LEAST.saturating_mul(1 << attempts.saturating_sub(1).min(16));
     let mut random = SmallRng::seed_from_u64(page.0 ^ (u64::from(attempts) << 48));
     doubled.min(most).mul_f64(random.random_range(1.0 - JITTER..1.0 + JITTER))
-}
-
-/// Returns alarms whose claimant has not moved to the queue; their people are paged again.
-pub(crate) async fn leases(records: Records, clock: Clock, stop: Stop) {
-    loop {
-        let (records, clock) = (records.clone(), clock.clone());
-        let lapsed = tokio::task::spawn_blocking(move || records.lapse_leases(clock.now())).await;
-        match lapsed {
-            Ok(Ok(lapsed)) if !lapsed.is_empty() => tracing::info!(alarms = lapsed.len(), "claims have lapsed"),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "cannot look for lapsed claims; tried again"),
-            Err(error) => tracing::error!(%error, "looking for lapsed claims ended badly; tried again"),
-        }
-        tokio::select! {
-            () = stop.requested() => return,
-            () = tokio::time::sleep(LEASES_EVERY) => {}
-        }
-    }
 }
 
 #[cfg(test)]

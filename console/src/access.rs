@@ -1,7 +1,8 @@
 //! Who may call a route, and what a signed-in person may see of whom.
 //!
-//! Row scope: dispatchers see the whole centre; doctors and nurses their own team's elders, and those they are paged
-//! for; administrators see everything masked. Handlers ask the functions below; none of them looks at a role itself.
+//! Row scope: dispatchers and supervisors see the whole centre; doctors and nurses their own team's elders, and those they
+//! are paged for; responders nothing but their own pages; administrators see everything masked. Handlers ask the functions
+//! below; none of them looks at a role itself.
 
 use std::net::SocketAddr;
 
@@ -32,11 +33,20 @@ pub(crate) enum Access {
 }
 
 pub(crate) const ALL: Access = Access::Roles(Role::ALL);
-pub(crate) const DISPATCHER: Access = Access::Roles(&[Role::Dispatcher]);
-/// Those who treat elders.
-pub(crate) const CARE: Access = Access::Roles(&[Role::Doctor, Role::Nurse]);
+/// Everybody but those who only go there.
+pub(crate) const STAFF: Access =
+    Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse, Role::Administrator, Role::Supervisor]);
+/// The seats of the call centre.
+pub(crate) const SEATS: Access = Access::Roles(&[Role::Dispatcher, Role::Supervisor]);
+/// The seats, and who administers.
+pub(crate) const CENTRE: Access = Access::Roles(&[Role::Dispatcher, Role::Supervisor, Role::Administrator]);
+pub(crate) const SUPERVISOR: Access = Access::Roles(&[Role::Supervisor]);
+/// Those who put an alarm aside.
+pub(crate) const PARKERS: Access = Access::Roles(&[Role::Doctor, Role::Supervisor]);
+/// Those who are paged.
+pub(crate) const PAGED: Access = Access::Roles(&[Role::Doctor, Role::Nurse, Role::Supervisor, Role::Responder]);
 /// Those who handle alarms.
-pub(crate) const HANDLERS: Access = Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse]);
+pub(crate) const HANDLERS: Access = Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse, Role::Supervisor]);
 pub(crate) const RULE_MAKERS: Access = Access::Roles(&[Role::Doctor, Role::Administrator]);
 /// Those who may say that somebody is away or something is being served.
 pub(crate) const QUIET_KEEPERS: Access =
@@ -61,11 +71,17 @@ pub(crate) enum Sight {
     Clear,
     /// Masked name, no address, no phone, no notes.
     Masked,
+    /// Who it is and the way there, and nothing of the clinical side: no values, no rule, no notes.
+    Visit,
 }
 
 impl Signed {
     pub(crate) fn sight(&self) -> Sight {
-        if self.person.role == Role::Administrator { Sight::Masked } else { Sight::Clear }
+        match self.person.role {
+            Role::Administrator => Sight::Masked,
+            Role::Responder => Sight::Visit,
+            Role::Dispatcher | Role::Doctor | Role::Nurse | Role::Supervisor => Sight::Clear,
+        }
     }
 
     /// Sees all elders of the centre, not only a team's.
@@ -78,12 +94,13 @@ impl Signed {
         self.sees_all() || (team.is_some() && team == self.person.team_id())
     }
 
-    /// Longest trend this role may draw, in microseconds. Dispatchers see the day around an alarm (domain facts,
+    /// Longest trend this role may draw, in microseconds. The seats see the day around an alarm (domain facts,
     /// section 3); the history belongs to those who treat the elder.
     pub(crate) fn trend_us_max(&self) -> i64 {
         const DAY_US: i64 = 86_400_000_000;
         // A little more than a day, for clients that round outwards.
-        if self.person.role == Role::Dispatcher { DAY_US + DAY_US / 24 } else { 366 * DAY_US }
+        let seat = matches!(self.person.role, Role::Dispatcher | Role::Supervisor);
+        if seat { DAY_US + DAY_US / 24 } else { 366 * DAY_US }
     }
 
     /// The row scope: the team, or an unanswered page about this elder (a page may go to another team when the

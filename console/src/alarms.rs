@@ -2,12 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use model::policy::NextStep;
 use model::{AlarmId, ElderId, Handling, Outcome, Priority, TeamId};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::records::{ActionError, AlarmFilter, AlarmView, Records};
+use store::records::{ActionError, AlarmCounts, AlarmFilter, AlarmView, Class, Records, Storm};
 
 use crate::App;
 use crate::access::{Sight, Signed};
@@ -15,6 +14,7 @@ use crate::deps::NextPages;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Params, Sent};
 use crate::pages::is_paged_for;
+use crate::refused::refused;
 use crate::view::{self, Alarm};
 
 const LIST_DEFAULT: usize = 200;
@@ -28,6 +28,11 @@ pub(crate) struct ListQuery {
     state: ListState,
     elder: Option<ElderId>,
     limit: Option<usize>,
+    #[serde(default)]
+    class: Class,
+    /// Also those that a standing incident explains.
+    #[serde(default)]
+    grouped: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -39,7 +44,8 @@ enum ListState {
     All,
 }
 
-/// `GET /api/alarms?state=open|all&elder=ID&limit=200`
+/// `GET /api/alarms?state=open|all&class=all|clinical|technical&grouped=false&elder=ID&limit=200`. What an incident explains is
+/// left out of the open list, unless asked for or asked by elder.
 pub(crate) async fn list(
     State(app): State<App>,
     signed: Signed,
@@ -49,7 +55,11 @@ pub(crate) async fn list(
     let found = app.calls.run("alarm list", move || {
         // Before the list: an event in between is in the list and comes again by the stream, never in neither.
         let last_event = *records.watch_alarm_events().borrow();
-        read_list(&records, &signed, &query).map(|alarms| list_json(&alarms, last_event, signed.sight()))
+        let storm = *records.watch_storm().borrow();
+        let alarms = read_list(&records, &signed, &query)?;
+        let counts = signed.sees_all().then(|| records.alarm_counts()).transpose();
+        let counts = counts.map_err(|error| ApiError::internal("alarm list", &error))?;
+        Ok(list_json(&alarms, counts, last_event, storm, signed.sight()))
     });
     found.await?.map(Json)
 }
@@ -60,9 +70,10 @@ fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Ve
     // Other teams' alarms are left out after the query, so the query must not stop early.
     let read_max = if signed.sees_all() { limit } else { store::records::ROWS_MAX };
     let mut alarms = match (query.state, query.elder) {
-        (ListState::Open, None) => records.alarms_open(read_max).map_err(failed)?,
+        (ListState::Open, None) => records.alarms_waiting(query.class, !query.grouped, read_max).map_err(failed)?,
         (state, elder) => {
-            let filter = AlarmFilter { elder, open: state == ListState::Open, ..AlarmFilter::default() };
+            let open = state == ListState::Open;
+            let filter = AlarmFilter { elder, open, class: query.class, ..AlarmFilter::default() };
             records.alarms(filter, read_max).map_err(failed)?
         }
     };
@@ -72,18 +83,36 @@ fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Ve
     Ok(alarms)
 }
 
-fn list_json(alarms: &[AlarmView], last_event: i64, sight: Sight) -> Value {
-    let waiting = || alarms.iter().filter(|alarm| !alarm.is_done());
-    let of = |priority| waiting().filter(|alarm| alarm.priority == priority).count();
-    let unclaimed = waiting().filter(|alarm| alarm.handling == Handling::Open).count();
+fn list_json(
+    alarms: &[AlarmView],
+    counts: Option<AlarmCounts>,
+    last_event: i64,
+    storm: Option<Storm>,
+    sight: Sight,
+) -> Value {
     json!({
         "alarms": alarms.iter().map(|alarm| Alarm::new(alarm, sight)).collect::<Vec<_>>(),
         "last_event": last_event,
-        "counts": {
-            "P1": of(Priority::P1), "P2": of(Priority::P2), "P3": of(Priority::P3), "T": of(Priority::T),
-            "unclaimed": unclaimed,
-        },
+        // Of the whole centre for those who see it, whatever the list was cut or filtered to; else of the list.
+        "counts": counts.unwrap_or_else(|| counted(alarms)),
+        "storm": storm,
     })
+}
+
+fn counted(alarms: &[AlarmView]) -> AlarmCounts {
+    let of = |wanted: &dyn Fn(&AlarmView) -> bool| {
+        let count = alarms.iter().filter(|alarm| !alarm.is_done() && wanted(alarm)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    AlarmCounts {
+        p1: of(&|alarm| alarm.priority == Priority::P1),
+        p2: of(&|alarm| alarm.priority == Priority::P2),
+        p3: of(&|alarm| alarm.priority == Priority::P3),
+        t: of(&|alarm| alarm.priority == Priority::T),
+        unclaimed: of(&|alarm| alarm.handling == Handling::Open),
+        parked: of(&|alarm| alarm.handling == Handling::Parked),
+        grouped: of(&|alarm| alarm.progress.incident.is_some()),
+    }
 }
 
 fn team_of(alarm: &AlarmView) -> Option<TeamId> {
@@ -191,7 +220,7 @@ pub(crate) async fn note(
 }
 
 /// Does one thing to an alarm within the person's row scope and answers the alarm as it is then.
-async fn act<F>(app: App, signed: Signed, id: AlarmId, Key(key): Key, action: F) -> Answer<Json<Value>>
+pub(crate) async fn act<F>(app: App, signed: Signed, id: AlarmId, Key(key): Key, action: F) -> Answer<Json<Value>>
 where
     F: FnOnce(&Records, &Signed, Option<&str>) -> Result<AlarmView, ActionError> + Send + 'static,
 {
@@ -210,40 +239,4 @@ where
 
 pub(crate) fn to_value(shown: &impl serde::Serialize) -> Answer<Value> {
     serde_json::to_value(shown).map_err(|error| ApiError::internal("writing JSON", &error))
-}
-
-/// Why an action was not done, for the person who tried.
-pub(crate) fn refused(error: &ActionError) -> ApiError {
-    let conflict = |code, zh, en: &'static str| ApiError::new(StatusCode::CONFLICT, code, zh, en);
-    match error {
-        ActionError::AlreadyClaimedBy(name) => ApiError::new(
-            StatusCode::CONFLICT,
-            "claimed_by_other",
-            format!("{name} 已接单,请处理其他告警或与其联系。"),
-            format!("{name} has it already; take another alarm or call them."),
-        )
-        .with("by", name.clone()),
-        ActionError::AlreadyResolved => conflict(
-            "already_resolved",
-            "该告警已处置完成,请刷新列表。",
-            "This alarm is resolved already; reload the list.",
-        ),
-        ActionError::NeedsOutcome => conflict(
-            "needs_outcome",
-            "紧急和高优先级告警结束前必须选择处置结果。",
-            "An urgent or high alarm needs an outcome; choose one.",
-        ),
-        ActionError::KeyReused => conflict(
-            "key_reused",
-            "该 Idempotency-Key 已用于其他操作,请换一个新的。",
-            "This Idempotency-Key was used for another action; send a new one.",
-        ),
-        ActionError::Gone => ApiError::not_found(),
-        ActionError::NotAllowed => ApiError::not_allowed(),
-        ActionError::NoteTooLong(max) => ApiError::bad_request(
-            format!("备注最多 {max} 个字符,请缩短。"),
-            format!("A note has at most {max} characters; shorten it."),
-        ),
-        ActionError::Store(error) => ApiError::internal("action", error),
-    }
 }

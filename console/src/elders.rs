@@ -105,6 +105,7 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<El
         });
         let mut card = view::elder(&elder, signed.sight());
         card["devices"] = devices.collect();
+        card["risk"] = json!(records.risk(id).map_err(|error| ApiError::internal("elder", &error))?);
         Ok(card)
     });
     found.await?.map(Json)

@@ -1,4 +1,5 @@
-//! Pages (寻呼) of the signed-in doctor or nurse: the list, one page with the elder's card, accept and decline.
+//! Pages (寻呼) of the signed-in person: the list, one page with the elder's card, accept and decline. Responders see the way there
+//! and nothing of the clinical side.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,12 +10,12 @@ use serde_json::{Value, json};
 use store::records::{ActionError, AlarmView, PageView, Records};
 
 use crate::App;
-use crate::access::Signed;
-use crate::alarms::refused;
+use crate::access::{Sight, Signed};
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Params, Sent};
 use crate::looks;
+use crate::refused::refused;
 use crate::view::{self, Alarm};
 
 /// Pages one list answers at most.
@@ -71,7 +72,9 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<Pa
             looks::at_elder(&records, signed.person.id, "view_page", elder_id)?;
             let elder = records.elder(elder_id).map_err(failed)?;
             card = elder.map_or(Value::Null, |elder| view::elder(&elder, signed.sight()));
-            latest = elders::latest_json(&records, &readings, Subject::Elder(elder_id))?;
+            if signed.sight() == Sight::Clear {
+                latest = elders::latest_json(&records, &readings, Subject::Elder(elder_id))?;
+            }
         }
         Ok(json!({
             "page": page_json(&page, &alarm, &signed),
@@ -111,7 +114,7 @@ pub(crate) async fn decline(
     answer(app, signed, key, move |records, by, key| records.decline_page(id, by, &sent.reason, key)).await
 }
 
-async fn answer<F>(app: App, signed: Signed, Key(key): Key, action: F) -> Answer<Json<Value>>
+pub(crate) async fn answer<F>(app: App, signed: Signed, Key(key): Key, action: F) -> Answer<Json<Value>>
 where
     F: FnOnce(&Records, PersonId, Option<&str>) -> Result<PageView, ActionError> + Send + 'static,
 {

@@ -21,7 +21,7 @@ use model::TeamId;
 use runtime::Stop;
 use serde::Deserialize;
 use serde_json::json;
-use store::records::AlarmEventView;
+use store::records::{AlarmEventView, Storm};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -128,6 +128,7 @@ pub(crate) async fn stream(
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let client = Client {
         pushed: app.ring.watch(),
+        storm: app.deps.records.watch_storm(),
         signed,
         last,
         told: last,
@@ -149,7 +150,8 @@ pub(crate) async fn stream(
 }
 
 fn opening(app: &App, newest: i64, lost: bool) -> Bytes {
-    let hello = json!({ "server_time": app.deps.clock.now(), "last_event": newest });
+    let storm = *app.deps.records.watch_storm().borrow();
+    let hello = json!({ "server_time": app.deps.clock.now(), "last_event": newest, "storm": storm });
     let hello = format!("retry: {RECONNECT_MS}\nevent: hello\ndata: {hello}\n\n");
     if !lost {
         return Bytes::from(hello);
@@ -168,6 +170,8 @@ struct Client {
     /// The newest number the browser knows.
     told: i64,
     pushed: watch::Receiver<i64>,
+    /// More alarms than the seats can look at: told when it begins and when it is over.
+    storm: watch::Receiver<Option<Storm>>,
     heartbeat: tokio::time::Interval,
     /// When the session was last found alive.
     checked: Instant,
@@ -199,6 +203,12 @@ impl Client {
             }
             tokio::select! {
                 changed = self.pushed.changed() => changed.ok()?,
+                changed = self.storm.changed() => {
+                    changed.ok()?;
+                    let storm = *self.storm.borrow_and_update();
+                    let told = json!({ "storm": storm });
+                    return Some((Ok(Bytes::from(format!("event: storm\ndata: {told}\n\n"))), self));
+                }
                 _tick = self.heartbeat.tick() => return Some((Ok(self.sign_of_life()), self)),
                 () = self.app.stop.requested() => return None,
             }

@@ -1,11 +1,13 @@
 //! What of an alarm and an elder goes to the browser: names masked in lists, the words in both languages.
 
+use std::borrow::Cow;
+
 use model::alarm::AlarmEventKind;
 use model::people::Sex;
 use model::{AlarmId, AlarmKind, Condition, ElderId, Handling, Outcome, PersonId, Priority, Time, mask};
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::records::{Accepted, AlarmEventView, AlarmView, Elder, Named};
+use store::records::{Accepted, AlarmEventView, AlarmView, Elder, Named, Progress};
 
 use crate::access::Sight;
 
@@ -25,7 +27,8 @@ pub(crate) struct Alarm<'a> {
     rule: &'a str,
     title_zh: &'a str,
     title_en: &'a str,
-    kind: &'a AlarmKind,
+    /// `None`: not for this role.
+    kind: Option<&'a AlarmKind>,
     started_at: Time,
     raised_at: Time,
     updated_at: Time,
@@ -43,6 +46,10 @@ pub(crate) struct Alarm<'a> {
     level: Option<u32>,
     /// When the next step begins.
     next_due: Option<Time>,
+    #[serde(flatten)]
+    progress: Cow<'a, Progress>,
+    /// Alarms of one cause have the same; in a storm screens show them as one. `None`: always by itself.
+    group: Option<String>,
     seq: i64,
 }
 
@@ -57,6 +64,8 @@ struct AlarmElder<'a> {
 
 impl<'a> Alarm<'a> {
     pub(crate) fn new(view: &'a AlarmView, sight: Sight) -> Self {
+        // What an SOS or a fall is, everybody who goes there must know; what was measured is the clinic's business.
+        let named = sight != Sight::Visit || view.calls_for_help();
         Self {
             id: view.id,
             elder: view.elder_id.map(|id| AlarmElder {
@@ -65,7 +74,7 @@ impl<'a> Alarm<'a> {
                 age: view.elder_age,
                 sex: view.elder_sex.unwrap_or(Sex::Unknown),
                 address: match sight {
-                    Sight::Clear => view.address.as_deref().unwrap_or_default(),
+                    Sight::Clear | Sight::Visit => view.address.as_deref().unwrap_or_default(),
                     Sight::Masked => HIDDEN,
                 },
             }),
@@ -74,10 +83,10 @@ impl<'a> Alarm<'a> {
             priority: view.priority,
             condition: view.condition,
             handling: view.handling,
-            rule: &view.rule,
-            title_zh: &view.rule_zh,
-            title_en: &view.rule_en,
-            kind: &view.kind,
+            rule: if named { &view.rule } else { HIDDEN },
+            title_zh: if named { &view.rule_zh } else { "健康告警" },
+            title_en: if named { &view.rule_en } else { "Health alarm" },
+            kind: named.then_some(&view.kind),
             started_at: view.started_at,
             raised_at: view.raised_at,
             updated_at: view.updated_at,
@@ -93,9 +102,28 @@ impl<'a> Alarm<'a> {
             step: view.policy_version.map(|_| view.step + 1),
             level: view.policy_version.map(|_| view.level + 1),
             next_due: view.page_due_at,
+            progress: progress(&view.progress, sight),
+            group: if named { view.group() } else { None },
             seq: view.seq,
         }
     }
+}
+
+/// Without the words that somebody typed, where there is no place for them.
+fn progress(progress: &Progress, sight: Sight) -> Cow<'_, Progress> {
+    if sight == Sight::Clear {
+        return Cow::Borrowed(progress);
+    }
+    let mut shown = progress.clone();
+    if let Some(parked) = &mut shown.parked {
+        HIDDEN.clone_into(&mut parked.reason);
+    }
+    if let Some(sent) = &mut shown.sent
+        && !sent.words.is_empty()
+    {
+        HIDDEN.clone_into(&mut sent.words);
+    }
+    Cow::Owned(shown)
 }
 
 /// One event as the stream sends it.
@@ -122,7 +150,7 @@ impl<'a> StreamEvent<'a> {
 
 /// One line of an alarm's history.
 pub(crate) fn event(event: &AlarmEventView, sight: Sight) -> Value {
-    // The detail may hold a note somebody typed; a masked view has no place for that.
+    // The detail may hold a note somebody typed; neither a masked view nor a visitor's has a place for that.
     let detail = if sight == Sight::Clear { event.detail.clone() } else { Value::Null };
     json!({
         "seq": event.seq, "kind": event.kind, "kind_zh": event.kind.zh(), "kind_en": event.kind.en(),
@@ -133,14 +161,15 @@ pub(crate) fn event(event: &AlarmEventView, sight: Sight) -> Value {
 /// An elder's card.
 pub(crate) fn elder(elder: &Elder, sight: Sight) -> Value {
     let clear = sight == Sight::Clear;
+    let reachable = clear || sight == Sight::Visit;
     json!({
         "id": elder.id,
-        "name": if clear { elder.name.clone() } else { mask::name(&elder.name) },
-        "phone": clear.then_some(elder.phone.as_str()),
+        "name": if reachable { elder.name.clone() } else { mask::name(&elder.name) },
+        "phone": reachable.then_some(elder.phone.as_str()),
         "age": elder.age,
         "sex": elder.sex,
         "birth_date": elder.birth_date.as_deref().filter(|_| clear),
-        "address": if clear { elder.address.as_str() } else { HIDDEN },
+        "address": if reachable { elder.address.as_str() } else { HIDDEN },
         "notes": clear.then_some(elder.notes.as_str()),
         "team": elder.team,
     })

@@ -110,6 +110,8 @@ words! {
         Arrived = "arrived", "已到达", "Arrived";
         /// Nobody arrived in time.
         ArrivalOverdue = "arrival_overdue", "到达超时", "Arrival overdue";
+        /// Somebody arrived, and nobody says how it ended.
+        OutcomeOverdue = "outcome_overdue", "处置结果超时", "Outcome overdue";
         /// The next step of the escalation policy began.
         Escalated = "escalated", "升级", "Escalated";
         /// A step had nobody to page, or its condition did not hold.

@@ -22,7 +22,8 @@ pub fn add(what: &Add) -> anyhow::Result<()> {
     match what {
         Add::User { at, login, name, role, team, phone } => {
             let records = open(&at.config)?;
-            let role = Role::parse(role).context("--role is dispatcher, doctor, nurse or administrator")?;
+            let role = Role::parse(role)
+                .context("--role is dispatcher, supervisor, doctor, nurse, responder or administrator")?;
             let password = password()?;
             let on_call_order = role.accepts_pages().then_some(records.persons()?.len() as u32);
             let id = records.create_person(&NewPerson {

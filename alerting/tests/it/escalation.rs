@@ -227,7 +227,7 @@ async fn a_claim_pauses_and_its_end_returns_to_the_same_level() {
     story.expect(219, &[]).await;
     // The lease of 3 min is over. The task looks at the wall's pace; here it is asked at once.
     story.world.clock.set(at(220));
-    story.world.records.lapse_leases(at(220)).unwrap();
+    story.world.records.handling_due(at(220), &|_: &_| Vec::new()).unwrap();
     story.expect(220, &[supervisor]).await;
     let view = story.alarm().view;
     assert_eq!((view.handling, view.step, view.level), (Handling::Open, 1, 1), "the same level");

@@ -1,6 +1,7 @@
 //! The dispatcher's list and what people do with an alarm.
 
 use serde_json::{Value, json};
+use store::records::NewPage;
 
 use crate::house::{House, answer};
 
@@ -11,7 +12,7 @@ async fn the_list_is_masked_and_the_card_is_clear_and_audited() {
     let zhang = house.signed_in("zhang");
     let (status, list) = zhang.get("/api/alarms").await;
     assert_eq!(status, 200);
-    assert_eq!(list["counts"], json!({ "P1": 2, "P2": 0, "P3": 0, "T": 0, "unclaimed": 2 }));
+    assert_eq!(list["counts"], json!({ "P1": 2, "P2": 0, "P3": 0, "T": 0, "unclaimed": 2, "parked": 0, "grouped": 0 }));
     assert_eq!(list["last_event"], house.records.last_alarm_event().unwrap());
     let row = &list["alarms"].as_array().unwrap().iter().find(|row| row["id"] == fall.to_string()).unwrap();
     assert_eq!(row["elder"]["name_masked"], "王*英");
@@ -105,4 +106,99 @@ async fn a_doctor_of_another_team_sees_an_elder_only_while_paged() {
     let page = house.page_of(fall);
     assert_eq!(chen.post(&format!("/api/pages/{page}/decline"), &json!({ "reason": "手术中" })).await.0, 200);
     assert_eq!(chen.get(&path).await.0, 403, "declined");
+}
+
+/// A grid worker is asked to go there: who and where, and nothing of what was measured.
+#[tokio::test]
+async fn a_responder_sees_the_way_and_nothing_clinical() {
+    let house = House::open().await;
+    let crisis = house.crisis(house.wang);
+    let wangge = house.person("wangge");
+    let page = NewPage::to(wangge, "webhook");
+    house.records.add_pages(crisis, &[page], house.clock.now().plus_us(1)).unwrap();
+    let client = house.signed_in("wangge");
+    let (_, list) = client.get("/api/pages").await;
+    let id = list["pages"][0]["id"].as_u64().unwrap();
+    let (status, detail) = client.get(&format!("/api/pages/{id}")).await;
+    assert_eq!(status, 200);
+    assert_eq!(detail["elder"]["name"], "王秀英");
+    assert_eq!(
+        (&detail["elder"]["phone"], &detail["elder"]["address"]),
+        (&json!("13911112222"), &json!("幸福路 8 号 2-301"))
+    );
+    assert_eq!((&detail["elder"]["notes"], &detail["elder"]["birth_date"]), (&Value::Null, &Value::Null));
+    assert_eq!((&detail["latest"], &detail["alarm"]["kind"]), (&json!([]), &Value::Null));
+    assert!(!detail.to_string().contains("systolic") && !detail.to_string().contains("收缩压"), "{detail}");
+    assert_eq!(client.post(&format!("/api/pages/{id}/accept"), &json!({})).await.1["alarm"]["handling"], "engaged");
+    assert_eq!(client.get(&format!("/api/elders/{}", house.wang)).await.0, 403);
+    let resolve = json!({ "outcome": "true_handled", "note": "" });
+    assert_eq!(client.post(&format!("/api/alarms/{crisis}/resolve"), &resolve).await.0, 403);
+}
+
+#[tokio::test]
+async fn an_alarm_changes_hands_and_the_answers_say_who_has_it() {
+    let house = House::open().await;
+    let fall = house.fall(house.wang);
+    let (zhang, zhou, ban) = (house.signed_in("zhang"), house.signed_in("zhou"), house.signed_in("ban"));
+    let at = |what: &str| format!("/api/alarms/{fall}/{what}");
+    let to = json!({ "to": house.person("zhou") });
+    assert_eq!(zhang.post(&at("hand-over"), &to).await.1["error"]["code"], "claim_first");
+    zhang.post(&at("claim"), &json!({})).await;
+    let (status, refused) = zhou.post(&at("hand-over"), &json!({ "to": house.person("ban") })).await;
+    assert_eq!((status, &refused["error"]["by"]), (409, &json!("张敏")));
+    let (_, helpers) = zhang.get("/api/helpers").await;
+    let known = helpers["helpers"].as_array().unwrap();
+    assert!(known.iter().any(|one| one["name"] == "周强" && one["signed_in"] == true));
+    let (status, offered) = zhang.post(&at("hand-over"), &to).await;
+    assert_eq!((status, &offered["offered_to"]["name"]), (200, &json!("周强")));
+    assert_eq!(ban.post(&at("hand-over/accept"), &json!({})).await.1["error"]["code"], "not_offered");
+    let accept = || answer(zhou.request("POST", &at("hand-over/accept")).header("idempotency-key", "a"));
+    assert_eq!(accept().await.1["claimed_by"]["name"], "周强");
+    assert_eq!(accept().await.0, 200, "the same key answers again");
+
+    let (_, refused) = zhang.post(&at("dispatch"), &json!({ "who": "120" })).await;
+    assert_eq!(refused["error"]["by"], "周强");
+    let (status, sent) = zhou.post(&at("dispatch"), &json!({ "person": house.person("wangge") })).await;
+    assert_eq!(
+        (status, &sent["handling"], &sent["sent"]["person"]["name"]),
+        (200, &json!("engaged"), &json!("网格员小吴"))
+    );
+    assert_eq!(sent["arrive_by"], "2026-11-22T04:45:00Z");
+    let wangge = house.signed_in("wangge");
+    let page = &wangge.get("/api/pages").await.1["pages"][0]["id"];
+    let (status, there) = wangge.post(&format!("/api/pages/{page}/arrived"), &json!({})).await;
+    assert_eq!((status, &there["alarm"]["arrived_at"]), (200, &json!("2026-11-22T04:00:00Z")));
+    assert_eq!(
+        ban.post(&at("park"), &json!({ "until": "2026-11-22T05:00:00Z", "reason": "x" })).await.1["error"]["code"],
+        "not_parkable"
+    );
+    zhou.post(&at("resolve"), &json!({ "outcome": "false_alarm" })).await;
+    assert_eq!(zhou.post(&at("reopen"), &json!({ "reason": "" })).await.0, 422);
+    assert_eq!(zhou.post(&at("reopen"), &json!({ "reason": "又来电" })).await.1["handling"], "open");
+    assert_eq!(ban.post(&at("void"), &json!({ "reason": "test" })).await.1["handling"], "void");
+    assert_eq!(zhang.post(&at("claim"), &json!({})).await.1["error"]["code"], "already_resolved");
+}
+
+#[tokio::test]
+async fn an_outage_is_one_line_with_whom_nobody_watches() {
+    let house = House::open().await;
+    let chen = house.signed_in("chen");
+    let risk = json!({ "ability": 3, "lives_alone": true });
+    let path = format!("/api/elders/{}", house.wang);
+    assert_eq!(answer(chen.request("PUT", &format!("{path}/risk")).json(&risk)).await, (200, risk.clone()));
+    assert_eq!(answer(chen.request("PUT", &format!("{path}/risk")).json(&json!({ "ability": 9 }))).await.0, 422);
+    assert_eq!(chen.get(&path).await.1["risk"], risk);
+    let id = house.outage();
+    let zhang = house.signed_in("zhang");
+    let (_, list) = zhang.get("/api/incidents").await;
+    assert_eq!((&list["incidents"][0]["id"], &list["incidents"][0]["kind"]), (&json!(id), &json!("gateway")));
+    let (_, detail) = zhang.get(&format!("/api/incidents/{id}")).await;
+    let elder = &detail["elders"][0];
+    assert_eq!((&elder["name_masked"], &elder["high_risk"]), (&json!("王*英"), &json!(true)));
+    assert!(!detail.to_string().contains("王秀英"));
+    let (_, masked) = house.signed_in("admin").get(&format!("/api/incidents/{id}")).await;
+    assert_eq!(masked["elders"][0]["address"], Value::Null);
+    let technical = zhang.get("/api/alarms?class=technical").await.1;
+    assert_eq!(technical["alarms"][0]["id"], detail["alarm"]["id"]);
+    assert_eq!(zhang.get("/api/alarms?class=clinical").await.1["alarms"], json!([]));
 }

@@ -1,4 +1,4 @@
-//! A small house to test in: two teams, six people, two elders, one bound and one loose device, and HTTP clients.
+//! A small house to test in: two teams, eight people, two elders, one bound and one loose device, and HTTP clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,8 @@ use runtime::{Clock, Stop};
 use serde_json::Value;
 use store::readings::Readings;
 use store::records::{
-    AssignmentFilter, Dialect, NewAssignment, NewElder, NewMeasurement, NewPage, NewPerson, NewQuiet, Records,
+    AlarmFilter, AssignmentFilter, Dialect, NewAssignment, NewElder, NewMeasurement, NewPage, NewPerson, NewQuiet,
+    Records,
 };
 
 pub(crate) const PASSWORD: &str = "Correct-horse-7";
@@ -106,24 +107,47 @@ impl House {
 
     /// One fall of each of these elders, in one transaction.
     pub(crate) fn raise(&self, elders: &[ElderId]) -> Vec<AlarmId> {
+        self.raise_as(elders, "fall", Priority::P1, AlarmKind::Event { kind: EventKind::Fall })
+    }
+
+    /// A systolic pressure of 186, of class P2.
+    pub(crate) fn crisis(&self, elder: ElderId) -> AlarmId {
+        let kind = AlarmKind::Threshold { metric: Metric::Systolic, high: true, value: 186.0, limit: 180.0 };
+        self.raise_as(&[elder], "systolic_high", Priority::P2, kind)[0]
+    }
+
+    /// An incident: the first gateway has been out of reach for long. The same one until it is over.
+    pub(crate) fn outage(&self) -> i64 {
+        use model::entry::LinkState;
+        let lost = self.clock.now();
+        self.records.links_changed(&[(GatewayId(1), LinkState::Lost, lost)]).unwrap();
+        // Looked at from an hour later; the clock of the house stands.
+        self.records.handling_due(lost.plus_us(3_600_000_000), &|_: &_| Vec::new()).unwrap();
+        self.records.incidents(true, 1).unwrap()[0].id
+    }
+
+    pub(crate) fn person(&self, login: &str) -> PersonId {
+        self.records.persons().unwrap().into_iter().find(|person| person.login == login).unwrap().id
+    }
+
+    pub(crate) fn raise_as(&self, elders: &[ElderId], rule: &str, priority: Priority, kind: AlarmKind) -> Vec<AlarmId> {
         let now = self.clock.now();
         let transitions: Vec<Transition> = elders
             .iter()
             .map(|elder| {
                 let n = self.next.fetch_add(1, Ordering::Relaxed);
+                // The same rule of the same elder again would be the same alarm: the second has a rule of its own.
+                let known = AlarmFilter { elder: Some(*elder), ..AlarmFilter::default() };
+                let before = !self.records.alarms(known, 1).unwrap().is_empty();
+                let rule = &if before { format!("{rule}_{n}") } else { rule.to_owned() };
                 let started_at = now.plus_us(n as i64);
                 let subject = Subject::Elder(*elder);
                 Transition {
-                    alarm: AlarmId::of(subject, "fall", started_at),
+                    alarm: AlarmId::of(subject, rule, started_at),
                     subject: subject.to_u32(),
-                    rule: "fall".to_owned(),
+                    rule: rule.to_owned(),
                     rules_version: 1,
-                    change: Change::Raised {
-                        priority: Priority::P1,
-                        kind: AlarmKind::Event { kind: EventKind::Fall },
-                        started_at,
-                        late: false,
-                    },
+                    change: Change::Raised { priority, kind, started_at, late: false },
                     at: started_at,
                     received_at: now,
                 }
@@ -235,6 +259,8 @@ fn seed(records: &Records, now: Time) -> Seeded {
     person("sun", "孙护士", Role::Nurse, Some(team_a));
     person("zhao", "赵医生", Role::Doctor, Some(team_b));
     person("admin", "管理员", Role::Administrator, None);
+    person("ban", "班长", Role::Supervisor, None);
+    person("wangge", "网格员小吴", Role::Responder, Some(team_a));
     let elder = |name: &str, phone: &str, team| {
         records
             .create_elder(&NewElder {

@@ -79,7 +79,7 @@ async fn an_alarm_and_its_acceptance_arrive_by_themselves() {
     let zhang = house.signed_in("zhang");
     let mut source = Source::open(&zhang, "/api/stream?after=0", None).await;
     let hello = source.expect("hello").await;
-    assert_eq!(hello.data, json!({ "server_time": "2026-11-22T04:00:00Z", "last_event": 0 }));
+    assert_eq!(hello.data, json!({ "server_time": "2026-11-22T04:00:00Z", "last_event": 0, "storm": null }));
 
     let fall = house.fall(house.wang);
     let raised = source.expect("alarm").await;

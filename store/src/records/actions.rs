@@ -3,14 +3,15 @@
 
 use model::alarm::AlarmEventKind;
 use model::people::Role;
-use model::{AlarmId, Handling, Outcome, PersonId, Priority, Time};
+use model::{AlarmId, AlarmKind, Condition, Handling, Outcome, PersonId, Priority, Time};
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 use super::error::{ActionError, Result};
+use super::handover::{end_offer, is_offered_to, take_offered};
 use super::people::Person;
 use super::view::AlarmView;
-use super::{Records, Tx, limit_of};
+use super::{Records, Tx};
 
 /// Characters of a note.
 pub const NOTE_CHARS_MAX: usize = 2_000;
@@ -32,31 +33,39 @@ impl Records {
             allow(person.role.watches_alarms())?;
             match view.handling {
                 Handling::Resolved | Handling::Closed | Handling::Void => return Err(ActionError::AlreadyResolved),
+                // Whoever is offered it and claims it has accepted.
+                Handling::Claimed if is_offered_to(view, by) => return Ok(take_offered(tx, view, by)?),
+                Handling::Claimed if is_claimant(view, by) && view.progress.offered_to.is_some() => {
+                    end_offer(tx, view, Some(by), "withdrawn")?;
+                }
                 Handling::Engaged => return Err(taken_by(view)),
                 Handling::Claimed if !is_claimant(view, by) => return Err(taken_by(view)),
                 Handling::Claimed | Handling::Open | Handling::Parked => {}
             }
+            tx.no_deadlines(view.id)?;
             tx.execute(
-                "UPDATE alarm SET handling = 'claimed', claimed_by = ?2, claim_until = ?3, page_due_at = NULL \
-                 WHERE id = ?1",
+                "UPDATE alarm SET handling = 'claimed', claimed_by = ?2, claim_until = ?3 WHERE id = ?1",
                 params![view.id.0 as i64, by.0, tx.lease(view.priority).map(Time::micros)],
             )?;
-            if view.handling == Handling::Open {
+            if view.handling != Handling::Claimed {
                 tx.event(view.id, AlarmEventKind::Claimed, Some(by), serde_json::Value::Null)?;
             }
             Ok(())
         })
     }
 
-    /// Gives a claimed alarm back to the queue: its claimant, or an administrator.
+    /// Gives a claimed alarm back to the queue: its claimant, a supervisor or an administrator. Supervisors also take back
+    /// one that somebody accepted and does not attend to.
     pub fn release(&self, alarm: AlarmId, by: PersonId, key: Option<&str>) -> Result<AlarmView, ActionError> {
         self.act(alarm, &Act { by, key, action: "release" }, |tx, person, view| {
             match view.handling {
                 Handling::Resolved | Handling::Closed | Handling::Void => return Err(ActionError::AlreadyResolved),
                 Handling::Claimed => {}
-                Handling::Open | Handling::Engaged | Handling::Parked => return Err(ActionError::NotAllowed),
+                Handling::Engaged if person.role == Role::Supervisor => {}
+                Handling::Engaged => return Err(taken_by(view)),
+                Handling::Open | Handling::Parked => return Err(ActionError::ClaimFirst),
             }
-            if !is_claimant(view, by) && person.role != Role::Administrator {
+            if !is_claimant(view, by) && !matches!(person.role, Role::Administrator | Role::Supervisor) {
                 return Err(taken_by(view));
             }
             give_back(tx, view, Some(by), "released")?;
@@ -87,10 +96,19 @@ impl Records {
             if outcome.is_none() && matches!(view.priority, Priority::P1 | Priority::P2) {
                 return Err(ActionError::NeedsOutcome);
             }
+            let reopen_at = reopen_at(tx, view);
+            tx.no_deadlines(view.id)?;
             tx.execute(
                 "UPDATE alarm SET handling = 'resolved', outcome = ?2, outcome_note = ?3, resolved_by = ?4, \
-                 resolved_at = ?5, claim_until = NULL, page_due_at = NULL WHERE id = ?1",
-                params![view.id.0 as i64, outcome.map(Outcome::slug), note, by.0, tx.now.0],
+                 resolved_at = ?5, reopen_at = ?6 WHERE id = ?1",
+                params![
+                    view.id.0 as i64,
+                    outcome.map(Outcome::slug),
+                    note,
+                    by.0,
+                    tx.now.0,
+                    reopen_at.map(Time::micros)
+                ],
             )?;
             tx.supersede_pages(view.id, None)?;
             let detail = json!({ "outcome": outcome, "note": note });
@@ -116,27 +134,8 @@ impl Records {
         })
     }
 
-    /// Returns every claimed alarm whose lease is over to the queue, and has its people paged again.
-    pub fn lapse_leases(&self, now: Time) -> Result<Vec<AlarmId>> {
-        // Mostly there is none: a look does not take the write lock.
-        let sql = "WHERE a.claim_until <= ?1 AND a.handling = 'claimed' ORDER BY a.claim_until LIMIT ?2";
-        let lapsed =
-            |conn: &rusqlite::Connection| super::alarms::select(conn, now, sql, params![now.0, limit_of(usize::MAX)]);
-        if self.read(lapsed)?.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.write(|tx| {
-            tx.now = now;
-            let views = lapsed(tx)?;
-            for view in &views {
-                give_back(tx, view, None, "lease_over")?;
-            }
-            Ok(views.iter().map(|view| view.id).collect())
-        })
-    }
-
     /// Frame of every action on an alarm.
-    fn act(
+    pub(super) fn act(
         &self,
         alarm: AlarmId,
         act: &Act<'_>,
@@ -156,6 +155,52 @@ impl Records {
 }
 
 impl Tx<'_> {
+    /// Takes every deadline away; the caller sets the one that is live from now on (invariant I1).
+    pub(super) fn no_deadlines(&self, alarm: AlarmId) -> Result<()> {
+        self.no_handling_deadlines(alarm)?;
+        self.prepare_cached("UPDATE alarm SET page_due_at = NULL WHERE id = ?1")?.execute([alarm.0 as i64])?;
+        Ok(())
+    }
+
+    /// As [`Tx::no_deadlines`], but steps of the policy that only an outcome stops go on.
+    pub(super) fn no_handling_deadlines(&self, alarm: AlarmId) -> Result<()> {
+        self.prepare_cached(
+            "UPDATE alarm SET claim_until = NULL, offered_to = NULL, offer_until = NULL, \
+             wake_at = NULL, arrive_by = NULL, outcome_by = NULL, reopen_at = NULL WHERE id = ?1",
+        )?
+        .execute([alarm.0 as i64])?;
+        Ok(())
+    }
+
+    /// As [`Tx::no_deadlines`], and nobody has it or is on the way. What happened stays in the history.
+    pub(super) fn back_to_nobody(&self, alarm: AlarmId) -> Result<()> {
+        self.no_deadlines(alarm)?;
+        self.prepare_cached(
+            "UPDATE alarm SET claimed_by = NULL, accepted_by = NULL, accepted_at = NULL, dispatched_to = NULL, \
+             dispatched_words = NULL, dispatched_at = NULL, arrived_at = NULL, arrived_by = NULL, overdue = 0, \
+             parked_by = NULL, park_reason = NULL WHERE id = ?1",
+        )?
+        .execute([alarm.0 as i64])?;
+        Ok(())
+    }
+
+    /// An alarm waits again: its present step pages at once, and the steps go on from there.
+    pub(super) fn page_again(&mut self, alarm: AlarmId) -> Result<()> {
+        if let Some(open) = self.alarm(alarm)? {
+            self.resume_steps(&open)?;
+        }
+        Ok(())
+    }
+
+    /// An alarm is news again: its policy begins anew, with the version in force, and its first step pages at once.
+    pub(super) fn page_anew(&mut self, alarm: AlarmId) -> Result<()> {
+        if let Some(open) = self.alarm(alarm)? {
+            self.open_policy(&open)?;
+            self.set_page_due(&open, self.now)?;
+        }
+        Ok(())
+    }
+
     /// When a claim made now is over. `None`: never.
     pub(super) fn lease(&self, priority: Priority) -> Option<Time> {
         match priority {
@@ -195,35 +240,42 @@ impl Tx<'_> {
 }
 
 /// Back to the queue at the same level; whoever is on call is paged again at once.
-fn give_back(tx: &mut Tx<'_>, view: &AlarmView, by: Option<PersonId>, cause: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE alarm SET handling = 'open', claimed_by = NULL, claim_until = NULL WHERE id = ?1",
-        [view.id.0 as i64],
-    )?;
+pub(super) fn give_back(tx: &mut Tx<'_>, view: &AlarmView, by: Option<PersonId>, cause: &str) -> Result<()> {
+    tx.back_to_nobody(view.id)?;
+    tx.execute("UPDATE alarm SET handling = 'open' WHERE id = ?1", [view.id.0 as i64])?;
     tx.event(view.id, AlarmEventKind::Returned, by, json!({ "cause": cause }))?;
-    if let Some(open) = tx.alarm(view.id)? {
-        tx.resume_steps(&open)?;
-    }
+    tx.page_again(view.id)?;
     super::apply::settle(tx, view.id)
+}
+
+/// When an alarm resolved now is looked at again. `None`: its condition does not stand, or nothing will ever clear it.
+fn reopen_at(tx: &Tx<'_>, view: &AlarmView) -> Option<Time> {
+    if view.condition != Condition::Present || matches!(view.kind, AlarmKind::Event { .. }) {
+        return None;
+    }
+    let timers = tx.timers.handling;
+    let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
+    Some(tx.now.plus_us(if urgent { timers.reopen_urgent_us } else { timers.reopen_other_us }))
 }
 
 fn check_note(note: &str) -> Result<(), ActionError> {
     if note.chars().count() > NOTE_CHARS_MAX { Err(ActionError::NoteTooLong(NOTE_CHARS_MAX)) } else { Ok(()) }
 }
 
-fn allow(yes: bool) -> Result<(), ActionError> {
+pub(super) fn allow(yes: bool) -> Result<(), ActionError> {
     if yes { Ok(()) } else { Err(ActionError::NotAllowed) }
 }
 
-fn is_claimant(view: &AlarmView, person: PersonId) -> bool {
+pub(super) fn is_claimant(view: &AlarmView, person: PersonId) -> bool {
     view.claimed_by.as_ref().is_some_and(|by| by.id == person.0)
 }
 
-/// Dispatchers and administrators; doctors and nurses of the elder's team, or who accepted it.
-fn may_handle(person: &Person, view: &AlarmView) -> bool {
+/// Dispatchers, supervisors and administrators; doctors and nurses of the elder's team, or who accepted it.
+pub(super) fn may_handle(person: &Person, view: &AlarmView) -> bool {
     let accepted = view.accepted_by.as_ref().is_some_and(|by| by.id == person.id);
     let own_team = person.team.is_some() && person.team == view.team;
-    person.role.watches_alarms() || (person.role.accepts_pages() && (accepted || own_team))
+    let treats = matches!(person.role, Role::Doctor | Role::Nurse);
+    person.role.watches_alarms() || (treats && (accepted || own_team))
 }
 
 pub(super) fn taken_by(view: &AlarmView) -> ActionError {

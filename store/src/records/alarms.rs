@@ -25,6 +25,31 @@ pub struct AlarmFilter {
     pub from: Option<Time>,
     /// Started before.
     pub to: Option<Time>,
+    pub class: Class,
+    /// Leaves out what a standing incident groups.
+    pub ungrouped: bool,
+}
+
+/// Physiological and technical conditions stay apart (IEC 60601-1-8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    #[default]
+    All,
+    /// P1, P2 and P3.
+    Clinical,
+    /// T.
+    Technical,
+}
+
+impl Class {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::All => "a.priority IN ('P1', 'P2', 'P3', 'T')",
+            Self::Clinical => "a.priority IN ('P1', 'P2', 'P3')",
+            Self::Technical => "a.priority = 'T'",
+        }
+    }
 }
 
 /// Alarms that wait for a person, counted.
@@ -40,18 +65,30 @@ pub struct AlarmCounts {
     pub t: u32,
     /// Of these: nobody has them.
     pub unclaimed: u32,
+    /// Of these: put aside until a time.
+    pub parked: u32,
+    /// Not among these: explained by an incident that stands.
+    pub grouped: u32,
 }
 
 impl Records {
-    /// Alarms that wait for a person (open, claimed, engaged): most urgent first, unclaimed first, oldest first.
+    /// Alarms that wait for a person (open, claimed, engaged, parked): most urgent first, unclaimed first, oldest first.
     pub fn alarms_open(&self, limit: usize) -> Result<Vec<AlarmView>> {
+        self.alarms_waiting(Class::All, false, limit)
+    }
+
+    /// As [`Records::alarms_open`], of one class; `ungrouped`: without those that an incident explains.
+    pub fn alarms_waiting(&self, class: Class, ungrouped: bool, limit: usize) -> Result<Vec<AlarmView>> {
         let now = self.now();
+        let (class, loose) = (class.sql(), if ungrouped { "AND a.incident IS NULL" } else { "" });
         self.read(|conn| {
             select(
                 conn,
                 now,
-                "WHERE a.handling IN ('open', 'claimed', 'engaged') ORDER BY a.priority, \
-                 CASE a.handling WHEN 'open' THEN 0 ELSE 1 END, a.started_at, a.id LIMIT ?1",
+                &format!(
+                    "WHERE a.handling IN ('open', 'claimed', 'engaged', 'parked') AND {class} {loose} ORDER BY a.priority, \
+                 CASE a.handling WHEN 'open' THEN 0 WHEN 'parked' THEN 2 ELSE 1 END, a.started_at, a.id LIMIT ?1"
+                ),
                 params![limit_of(limit)],
             )
         })
@@ -73,9 +110,13 @@ impl Records {
             }
         }
         if filter.open {
-            parts.push("a.handling IN ('open', 'claimed', 'engaged')");
+            parts.push("a.handling IN ('open', 'claimed', 'engaged', 'parked')");
         }
-        let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
+        if filter.ungrouped {
+            parts.push("a.incident IS NULL");
+        }
+        parts.push(filter.class.sql());
+        let filter = format!("WHERE {}", parts.join(" AND "));
         values.push(limit_of(limit).into());
         let tail = format!("{filter} ORDER BY a.started_at DESC, a.id LIMIT ?");
         self.read(|conn| select(conn, now, &tail, params_from_iter(values)))
@@ -84,13 +125,17 @@ impl Records {
     pub fn alarm_counts(&self) -> Result<AlarmCounts> {
         self.read(|conn| {
             let mut query = conn.prepare_cached(
-                "SELECT priority, handling, COUNT(*) FROM alarm WHERE handling IN ('open', 'claimed', 'engaged') \
-                 GROUP BY priority, handling",
+                "SELECT priority, handling, incident IS NOT NULL, COUNT(*) FROM alarm \
+                 WHERE handling IN ('open', 'claimed', 'engaged', 'parked') GROUP BY priority, handling, incident IS NOT NULL",
             )?;
             let mut counts = AlarmCounts::default();
             let mut found = query.query([])?;
             while let Some(row) = found.next()? {
-                let (priority, handling, n): (String, String, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let (priority, handling, n): (String, String, u32) = (row.get(0)?, row.get(1)?, row.get(3)?);
+                if row.get(2)? {
+                    counts.grouped += n;
+                    continue;
+                }
                 match priority.as_str() {
                     "P1" => counts.p1 += n,
                     "P2" => counts.p2 += n,
@@ -99,6 +144,9 @@ impl Records {
                 }
                 if handling == Handling::Open.slug() {
                     counts.unclaimed += n;
+                }
+                if handling == Handling::Parked.slug() {
+                    counts.parked += n;
                 }
             }
             Ok(counts)
@@ -115,10 +163,10 @@ impl Records {
                 &snapshot,
                 now,
                 "WHERE v.alarm = ?1 ORDER BY v.seq DESC LIMIT ?2",
-                params![id.0 as i64, EVENTS_OF_ALARM_MAX],
+                params![view.id.0 as i64, EVENTS_OF_ALARM_MAX],
             )?;
             events.reverse();
-            let pages = super::pages::pages_of_alarm(&snapshot, id)?;
+            let pages = super::pages::pages_of_alarm(&snapshot, view.id)?;
             Ok(Some(AlarmDetail { view, events, pages }))
         })
     }
@@ -152,7 +200,9 @@ pub(super) fn select(
     rows(query.query(params)?, |row| AlarmView::read(row, now))
 }
 
+/// By its number, or by the name of one of its later episodes.
 pub(super) fn alarm(conn: &Connection, id: AlarmId, now: Time) -> Result<Option<AlarmView>> {
+    let id = super::episodes::alarm_of(conn, id)?;
     Ok(select(conn, now, "WHERE a.id = ?1", params![id.0 as i64])?.pop())
 }
 

@@ -2,13 +2,15 @@
 
 use model::alarm::AlarmEventKind;
 use model::page::PageState;
-use model::{PageId, PersonId};
+use model::people::Role;
+use model::{Handling, PageId, PersonId, Time};
 use rusqlite::params;
 use serde_json::json;
 
 use super::actions::{Act, taken_by};
 use super::error::{ActionError, Error, Result};
 use super::pages::{PAGE_SELECT, page_row, read_page};
+use super::progress::Progress;
 use super::view::{AlarmView, PageView};
 use super::{Records, Tx, limit_of, rows};
 
@@ -17,7 +19,7 @@ impl Records {
     pub fn pages_of(&self, person: PersonId, open: bool, limit: usize) -> Result<Vec<(PageView, AlarmView)>> {
         let now = self.now();
         let filter = if open {
-            "AND g.state NOT IN ('accepted', 'declined', 'superseded') AND a.handling NOT IN ('resolved', 'closed')"
+            "AND g.state NOT IN ('accepted', 'declined', 'superseded') AND a.handling NOT IN ('resolved', 'closed', 'void')"
         } else {
             ""
         };
@@ -50,24 +52,29 @@ impl Records {
             if view.is_done() {
                 return Err(ActionError::AlreadyResolved);
             }
-            if view.accepted_by.as_ref().is_some_and(|accepted| accepted.id != by) {
+            let other = view.accepted_by.as_ref().is_some_and(|accepted| accepted.id != by);
+            // Asked besides the one who accepted: who was sent there, and the supervisor of an overdue arrival.
+            let besides = view.handling == Handling::Engaged && asked_besides(tx, view, by)?;
+            if other && !besides {
                 return Err(taken_by(view));
             }
             tx.execute(
                 "UPDATE page SET state = 'accepted', due_at = NULL, updated_at = ?2 WHERE id = ?1",
                 params![row.id.0 as i64, tx.now.0],
             )?;
+            if other && row.state != PageState::Accepted {
+                tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
+            }
             if view.accepted_by.is_some() {
                 // Another page of an alarm they have already: answered, and nothing else changes.
                 return Ok(());
             }
-            tx.execute(
-                "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, claim_until = NULL \
-                 WHERE id = ?1",
-                params![view.id.0 as i64, by.0, tx.now.0],
-            )?;
-            tx.pause_for_acceptance(view)?;
-            tx.supersede_pages(view.id, Some(row.id))?;
+            engage(tx, view, by)?;
+            // Who was sent is still to answer, and to say when they are there.
+            let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
+            if sent.is_none_or(|sent| sent.id == by.0) {
+                tx.supersede_pages(view.id, Some(row.id))?;
+            }
             tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
             Ok(())
         })
@@ -99,6 +106,7 @@ impl Records {
             )?;
             tx.event(view.id, AlarmEventKind::Declined, Some(by), json!({ "reason": reason }))?;
             tx.supersede_pages_to(view.id, by)?;
+            super::arrival::sent_declined(tx, view, by)?;
             tx.next_person(row)?;
             Ok(())
         })
@@ -125,7 +133,7 @@ impl Records {
     }
 
     /// Frame of every answer to a page.
-    fn act_page(
+    pub(super) fn act_page(
         &self,
         page: PageId,
         act: &Act<'_>,
@@ -146,4 +154,26 @@ impl Records {
             page_row(tx, page)?.ok_or(ActionError::Gone)
         })
     }
+}
+
+/// The alarm is this person's, who is to arrive in time. An arrival deadline that runs already goes on.
+fn engage(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> Result<()> {
+    let Progress { arrive_by, outcome_by, .. } = view.progress;
+    let running = arrive_by.is_some() || outcome_by.is_some();
+    let arrive_by = if running { arrive_by } else { Some(tx.now.plus_us(tx.timers.handling.arrival_us)) };
+    tx.no_handling_deadlines(view.id)?;
+    tx.execute(
+        "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, arrive_by = ?4, outcome_by = ?5 \
+         WHERE id = ?1",
+        params![view.id.0 as i64, by.0, tx.now.0, arrive_by.map(Time::micros), outcome_by.map(Time::micros)],
+    )?;
+    tx.pause_for_acceptance(view)
+}
+
+fn asked_besides(tx: &Tx<'_>, view: &AlarmView, person: PersonId) -> Result<bool> {
+    let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
+    if sent.is_some_and(|sent| sent.id == person.0) {
+        return Ok(true);
+    }
+    Ok(super::people::person(tx, person)?.is_some_and(|person| person.role == Role::Supervisor))
 }

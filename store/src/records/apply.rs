@@ -12,7 +12,7 @@ use super::chain::Place;
 use super::error::Result;
 use super::pages::NewPage;
 use super::view::AlarmView;
-use super::{Records, Tx, rows};
+use super::{Records, Tx, episodes, rows};
 
 /// Name of the alerting cursor.
 const CURSOR: &str = "alerting";
@@ -90,6 +90,8 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
     if let Change::Raised { priority, kind, started_at, late } = transition.change {
         return raise(tx, transition, &key, Raise { priority, kind, started_at, late }, plan);
     }
+    // The engine names episodes; a later one may belong to an alarm that was there.
+    let transition = &episodes::of_its_alarm(tx, transition)?;
     let Some(view) = tx.alarm(transition.alarm)? else {
         return unrecorded(tx, transition, &key, plan);
     };
@@ -194,23 +196,28 @@ fn change_key(transition: &Transition) -> String {
 }
 
 #[derive(Clone, Copy)]
-struct Raise {
-    priority: Priority,
-    kind: AlarmKind,
-    started_at: Time,
-    late: bool,
+pub(super) struct Raise {
+    pub(super) priority: Priority,
+    pub(super) kind: AlarmKind,
+    pub(super) started_at: Time,
+    pub(super) late: bool,
 }
 
 fn raise(tx: &mut Tx<'_>, transition: &Transition, key: &str, raise: Raise, plan: Plan<'_>) -> Result<usize> {
     let id = transition.alarm;
+    if let Some(view) = episodes::same_alarm(tx, transition, &raise)? {
+        return again(tx, &view, transition, key, raise, plan);
+    }
     let labels = Labels::of(tx, transition, &raise.kind)?;
     let subject = Subject::from_u32(transition.subject);
     let kind = json!(raise.kind);
     let inserted = tx
         .prepare_cached(
             "INSERT INTO alarm (id, subject, elder, device, rule, rule_zh, rule_en, rules_version, latching, kind, \
-             priority, condition, handling, started_at, raised_at, received_at, updated_at, late, repeats, last_event) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'present', 'open', ?12, ?13, ?14, ?15, ?16, 0, 0) \
+             priority, condition, handling, started_at, raised_at, received_at, updated_at, late, repeats, last_event, \
+             gateway, unwatched_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'present', 'open', ?12, ?13, ?14, ?15, ?16, 0, 0, \
+             ?17, ?18) \
              ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
@@ -229,7 +236,9 @@ fn raise(tx: &mut Tx<'_>, transition: &Transition, key: &str, raise: Raise, plan
             transition.at.0,
             transition.received_at.0,
             tx.now.0,
-            raise.late
+            raise.late,
+            super::incidents::gateway_of(tx, subject)?.map(|gateway| gateway.0),
+            super::risk::first_look(tx, subject, &raise).map(Time::micros)
         ])?;
     if inserted == 0 {
         return Ok(0);
@@ -238,6 +247,38 @@ fn raise(tx: &mut Tx<'_>, transition: &Transition, key: &str, raise: Raise, plan
     let event = AlarmEventKind::Raised;
     tx.write_event(&NewEvent { alarm: id, kind: event, at: transition.at, by: None, detail, change_key: Some(key) })?;
     page_people(tx, id, plan)
+}
+
+/// The same condition of the same elder again: the alarm that is there counts up, or opens again. People are paged when it got
+/// more urgent or had been finished.
+fn again(
+    tx: &mut Tx<'_>,
+    view: &AlarmView,
+    transition: &Transition,
+    key: &str,
+    raise: Raise,
+    plan: Plan<'_>,
+) -> Result<usize> {
+    episodes::join(tx, view.id, transition.alarm, raise.started_at)?;
+    let detail = json!({ "kind": raise.kind, "priority": raise.priority, "episode": transition.alarm });
+    let (event, at) = (AlarmEventKind::Repeated, transition.at);
+    tx.write_event(&NewEvent { alarm: view.id, kind: event, at, by: None, detail, change_key: Some(key) })?;
+    // What stands in the list is the worst, not the newest.
+    let kind = if raise.priority <= view.priority { raise.kind } else { view.kind };
+    tx.prepare_cached("UPDATE alarm SET repeats = repeats + 1, kind = ?2 WHERE id = ?1")?
+        .execute(params![view.id.0 as i64, json!(kind).to_string()])?;
+    set_condition(tx, view.id, Condition::Present)?;
+    if !raise.late {
+        tx.execute("UPDATE alarm SET late = FALSE WHERE id = ?1", [view.id.0 as i64])?;
+    }
+    let more_urgent = raise.priority < view.priority;
+    if more_urgent {
+        more_urgent_now(tx, view, raise.priority)?;
+    }
+    if view.is_done() {
+        super::reopen::open_again(tx, view, None, json!({ "cause": "present_again" }))?;
+    }
+    if more_urgent || view.is_done() { page_people(tx, view.id, plan) } else { Ok(0) }
 }
 
 /// What screens call the alarm, and whether it stays until a person resolves it.
@@ -297,21 +338,32 @@ fn worsen(
 ) -> Result<usize> {
     let more_urgent = priority < view.priority;
     if more_urgent {
-        tx.prepare_cached("UPDATE alarm SET priority = ?2, kind = ?3 WHERE id = ?1")?.execute(params![
-            view.id.0 as i64,
-            priority.slug(),
-            json!(kind).to_string()
-        ])?;
-        // A claim made at a lesser priority gets the shorter lease of the new one.
-        if let (Handling::Claimed, Some(lease)) = (view.handling, tx.lease(priority)) {
-            let until = view.claim_until.map_or(lease, |until| until.min(lease));
-            tx.execute("UPDATE alarm SET claim_until = ?2 WHERE id = ?1", params![view.id.0 as i64, until.0])?;
-        }
+        more_urgent_now(tx, view, priority)?;
+        tx.prepare_cached("UPDATE alarm SET kind = ?2 WHERE id = ?1")?
+            .execute(params![view.id.0 as i64, json!(kind).to_string()])?;
     }
     set_condition(tx, view.id, Condition::Present)?;
     let done = view.is_done();
     let paged = wake(tx, view, transition, done, plan)?;
     if more_urgent && !done && paged == 0 { page_people(tx, view.id, plan) } else { Ok(paged) }
+}
+
+/// Raises the priority, with what hangs on it: a claim gets the shorter lease, and what was put aside or grouped for being less
+/// urgent is back. The caller pages.
+pub(super) fn more_urgent_now(tx: &mut Tx<'_>, view: &AlarmView, priority: Priority) -> Result<()> {
+    let id = view.id.0 as i64;
+    tx.prepare_cached("UPDATE alarm SET priority = ?2 WHERE id = ?1")?.execute(params![id, priority.slug()])?;
+    if let (Handling::Claimed, Some(lease)) = (view.handling, tx.lease(priority)) {
+        let until = view.claim_until.map_or(lease, |until| until.min(lease));
+        tx.execute("UPDATE alarm SET claim_until = ?2 WHERE id = ?1", params![id, until.0])?;
+    }
+    if view.handling == Handling::Parked {
+        super::park::wake(tx, view, "worse")?;
+    }
+    if matches!(priority, Priority::P1 | Priority::P2) {
+        tx.execute("UPDATE alarm SET incident = NULL, unwatched_at = NULL WHERE id = ?1", [id])?;
+    }
+    Ok(())
 }
 
 /// News about an alarm that was history (late) or finished brings it back to people.
@@ -321,13 +373,7 @@ fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool
         tx.execute("UPDATE alarm SET late = FALSE WHERE id = ?1", [view.id.0 as i64])?;
     }
     if reopen {
-        tx.execute(
-            "UPDATE alarm SET handling = 'open', claimed_by = NULL, claim_until = NULL, accepted_by = NULL, \
-             accepted_at = NULL, outcome = NULL, outcome_note = NULL, resolved_by = NULL, resolved_at = NULL, \
-             closed_at = NULL WHERE id = ?1",
-            [view.id.0 as i64],
-        )?;
-        tx.event(view.id, AlarmEventKind::Reopened, None, serde_json::Value::Null)?;
+        super::reopen::open_again(tx, view, None, serde_json::Value::Null)?;
     }
     // What was found late and then paged (a gateway had sounded it) is not paged again by being news.
     let first = was_late && !is_paged(tx, view)?;
@@ -362,7 +408,7 @@ fn sounded(
     }
     let worse = priority < view.priority;
     if worse {
-        tx.execute("UPDATE alarm SET priority = ?2 WHERE id = ?1", params![id, priority.slug()])?;
+        more_urgent_now(tx, view, priority)?;
     }
     // Somebody dealt with it, and after that it was bad enough to be sounded.
     let after = view.resolved_at.is_none_or(|resolved| resolved < at);
@@ -427,11 +473,12 @@ pub(super) fn settle(tx: &mut Tx<'_>, id: AlarmId) -> Result<()> {
     let cause = match view.handling {
         // A press of a button is over when a person has dealt with it: nothing will ever clear it.
         Handling::Resolved if over || matches!(view.kind, AlarmKind::Event { .. }) => "resolved",
-        Handling::Open if over && view.clears_itself() => "self_cleared",
+        Handling::Open | Handling::Parked if over && view.clears_itself() => "self_cleared",
         _ => return Ok(()),
     };
+    tx.no_deadlines(id)?;
     tx.execute(
-        "UPDATE alarm SET handling = 'closed', closed_at = ?2, page_due_at = NULL WHERE id = ?1",
+        "UPDATE alarm SET handling = 'closed', closed_at = ?2, unwatched_at = NULL WHERE id = ?1",
         params![id.0 as i64, tx.now.0],
     )?;
     tx.supersede_pages(id, None)?;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::error::Result;
+use super::steps::AuditFinding;
 use super::{Records, Tx, limit_of, rows};
 
 /// Idempotency keys are kept this long, in µs.
@@ -48,10 +49,11 @@ impl Records {
         })
     }
 
-    /// Invariant I1: alarms that wait for a person although nothing will remind anybody. Always empty; an alarm found
-    /// here is a bug that must itself be alarmed. Late alarms are review items and need no deadline.
-    pub fn audit_orphans(&self) -> Result<Vec<model::AlarmId>> {
-        self.read(orphans)
+    /// The auditor: alarms that break invariant I1 (every open P1 or P2 has exactly one live deadline or one live lease) or I6
+    /// (a finished one has outcome, actor and time). Always empty; an alarm found here is a bug that must itself be alarmed. Late
+    /// alarms are review items and need no deadline.
+    pub fn audit_alarms(&self, now: Time) -> Result<Vec<AuditFinding>> {
+        self.read(|conn| broken(conn, now))
     }
 
     /// Forgets idempotency keys older than a week and sessions that have ended. Call it now and then.
@@ -64,14 +66,68 @@ impl Records {
     }
 }
 
-fn orphans(conn: &Connection) -> Result<Vec<model::AlarmId>> {
-    let mut query = conn.prepare_cached(
-        "SELECT id FROM alarm WHERE priority IN ('P1', 'P2') AND \
-         (late = FALSE OR sounded_at IS NOT NULL) AND ((handling = 'open' AND page_due_at IS NULL) \
-          OR (handling = 'claimed' AND (claim_until IS NULL OR claimed_by IS NULL)) \
-          OR (handling = 'engaged' AND accepted_by IS NULL)) LIMIT ?1",
-    )?;
-    rows(query.query([limit_of(usize::MAX)])?, |row| Ok(model::AlarmId(row.get::<_, i64>(0)? as u64)))
+/// A deadline that came this long ago should have been seen to, in µs.
+const OVERDUE_US: i64 = 5 * 60_000_000;
+/// Breaches one audit reports.
+const BROKEN_MAX: i64 = 1_000;
+/// A condition on `alarm` that no alarm may fulfil, and what it breaks.
+const MUST_NOT: [(&str, &str); 9] = [
+    (
+        "I1: an open P1 or P2 has its next step as its only deadline",
+        "handling = 'open' AND {urgent} AND (page_due_at IS NULL OR {claim} OR {engaged} OR wake_at IS NOT NULL)",
+    ),
+    (
+        "I1: a claimed P1 or P2 has an owner and a lease, and no other deadline",
+        "handling = 'claimed' AND (claimed_by IS NULL OR ({urgent} AND claim_until IS NULL) OR {engaged} OR wake_at IS NOT NULL)",
+    ),
+    (
+        "I1: an engaged alarm has one of arrival and outcome deadline",
+        "handling = 'engaged' AND ((arrive_by IS NULL) = (outcome_by IS NULL) OR {claim} OR wake_at IS NOT NULL)",
+    ),
+    (
+        "an engaged alarm names who accepted it or was sent",
+        "handling = 'engaged' AND accepted_by IS NULL AND dispatched_at IS NULL",
+    ),
+    (
+        "I1: a parked alarm is no P1 and has its wake time as its only deadline",
+        "handling = 'parked' AND (priority = 'P1' OR wake_at IS NULL OR page_due_at IS NOT NULL OR {claim} OR {engaged})",
+    ),
+    (
+        "a finished alarm has no deadline but the look at its condition",
+        "handling IN ('resolved', 'closed', 'void') AND (page_due_at IS NOT NULL OR {claim} OR {engaged} OR wake_at IS NOT NULL \
+         OR (handling <> 'resolved' AND reopen_at IS NOT NULL))",
+    ),
+    (
+        "I6: a finished P1 or P2 has outcome, actor and time",
+        "handling IN ('resolved', 'closed') AND priority IN ('P1', 'P2') \
+         AND (outcome IS NULL OR resolved_by IS NULL OR resolved_at IS NULL)",
+    ),
+    (
+        "no P1 or P2 is grouped away",
+        "incident IS NOT NULL AND priority IN ('P1', 'P2') AND handling IN ('open', 'claimed')",
+    ),
+    (
+        "a deadline came and nothing was done",
+        "page_due_at < ?1 OR claim_until < ?1 OR offer_until < ?1 OR wake_at < ?1 OR arrive_by < ?1 OR outcome_by < ?1",
+    ),
+];
+
+fn broken(conn: &Connection, now: Time) -> Result<Vec<AuditFinding>> {
+    let mut all = Vec::new();
+    for (cause, must_not) in MUST_NOT {
+        let must_not = must_not
+            .replace("{urgent}", "(priority IN ('P1', 'P2') AND (late = FALSE OR sounded_at IS NOT NULL))")
+            .replace("{claim}", "(claim_until IS NOT NULL OR offer_until IS NOT NULL)")
+            .replace("{engaged}", "(arrive_by IS NOT NULL OR outcome_by IS NOT NULL)");
+        let mut query = conn.prepare_cached(&format!(
+            "SELECT id FROM alarm WHERE ({must_not}) AND ?1 IS NOT NULL LIMIT {BROKEN_MAX}"
+        ))?;
+        let found = rows(query.query([now.plus_us(-OVERDUE_US).0])?, |row| {
+            Ok(AuditFinding { alarm: model::AlarmId(row.get::<_, i64>(0)? as u64), cause })
+        })?;
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 pub(super) fn write(

@@ -125,7 +125,7 @@ impl Records {
         self.read(|conn| {
             let mut query = conn.prepare_cached(&format!(
                 "SELECT e.id, e.name, e.sex, e.birth_date, e.phone, e.address, e.notes, t.id, t.name, \
-                 (SELECT COUNT(*) FROM alarm a WHERE a.elder = e.id AND a.handling IN ('open', 'claimed', 'engaged')) \
+                 (SELECT COUNT(*) FROM alarm a WHERE a.elder = e.id AND a.handling IN ('open', 'claimed', 'engaged', 'parked')) \
                  FROM elder e LEFT JOIN team t ON t.id = e.team {filter} ORDER BY e.id LIMIT ?2"
             ))?;
             rows(query.query(params)?, |row| {

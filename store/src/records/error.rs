@@ -94,6 +94,23 @@ pub enum ActionError {
     KeyReused,
     #[error("a note has at most {0} characters")]
     NoteTooLong(usize),
+    #[error("a reason is needed")]
+    NeedsReason,
+    #[error("claim it first")]
+    ClaimFirst,
+    #[error("it is not offered to this person (any more)")]
+    NotOffered,
+    #[error("the receiver is not somebody who can take it")]
+    NoReceiver,
+    #[error("a P1 or a call for help cannot be parked")]
+    NotParkable,
+    /// In the past, or too far away.
+    #[error("it may be parked for at most {minutes_max} minutes")]
+    ParkTooLong { minutes_max: i64 },
+    #[error("nobody is on the way")]
+    NotEngaged,
+    #[error("it is neither resolved nor closed")]
+    NotDone,
     #[error(transparent)]
     Store(#[from] Error),
 }

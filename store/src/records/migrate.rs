@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[(i64, &str)] = &[
     (3, include_str!("schema/0003_care.sql")),
     (4, include_str!("schema/0004_person_key.sql")),
     (5, include_str!("schema/0005_layers.sql")),
+    (6, include_str!("schema/0006_handling.sql")),
     (7, include_str!("schema/0007_rota.sql")),
     (8, include_str!("schema/0008_escalation.sql")),
     (10, include_str!("schema/0010_numbers.sql")),

@@ -10,13 +10,19 @@ mod actions;
 mod alarms;
 mod answers;
 mod apply;
+mod arrival;
 mod assignments;
 mod audit;
 mod chain;
 mod clocks;
 mod custody;
+mod due;
 mod elders;
+mod episodes;
 mod error;
+mod handover;
+mod incident_view;
+mod incidents;
 mod inforce;
 mod keys;
 mod layers;
@@ -26,18 +32,23 @@ mod migrate;
 mod numbers;
 mod overrides;
 mod pages;
+mod park;
 mod people;
 mod policies;
+mod progress;
 mod push;
 mod quarantine;
 mod quiet;
 mod registry;
+mod reopen;
 mod responders;
 mod retained;
+mod risk;
 mod rota;
 mod rules;
 mod sessions;
 mod steps;
+mod storm;
 mod view;
 mod world;
 
@@ -56,14 +67,18 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{Notify, watch};
 
 pub use actions::NOTE_CHARS_MAX;
-pub use alarms::{AlarmCounts, AlarmFilter};
+pub use alarms::{AlarmCounts, AlarmFilter, Class};
 pub use apply::Applied;
+pub use arrival::{Dispatch, SENT_CHARS_MAX};
 pub use assignments::{ASSIGNMENTS_MAX, Assignment, AssignmentCounts, AssignmentFilter, NewAssignment};
 pub use audit::AuditRow;
 pub use clocks::DeviceClock;
 pub use custody::{CUSTODY_ROWS_MAX, Gap, GapState, Loss, LossCounts};
+pub use due::{Deadline, HandlingDue};
 pub use elders::{Elder, NewElder};
 pub use error::{ActionError, Error, LoginError, Result};
+pub use incident_view::{Incident, IncidentDetail, Unwatched};
+pub use incidents::IncidentKind;
 pub use inforce::{ForElders, RulesDue, Told};
 pub use keys::{ElderKey, KEYS_PER_ELDER_MAX};
 pub use layers::{LAYERS_MAX, StoredLayer};
@@ -71,18 +86,23 @@ pub use measurements::{MOVES_MAX, Measurement, MoveView, NewMeasurement, NewMove
 pub use numbers::{AlarmTimes, NUMBERS_ALARMS_MAX, SeatHour};
 pub use overrides::{LeaveRow, NewOverride, OverrideRow};
 pub use pages::{NewPage, PageJob, SendResult};
-pub use people::{NewPerson, Person, Team};
+pub use park::{PARK_P2_US_MAX, PARK_P3_US_MAX, PARK_T_US_MAX};
+pub use people::{Helper, NewPerson, Person, Team};
 pub use policies::{POLICIES_MAX, StoredPolicy};
+pub use progress::{Parked, Progress, Sent};
 pub use push::{CareMark, PushState, PushWanted};
 pub use quarantine::{QUARANTINE_ROWS_MAX, QuarantinedFrame};
 pub use quiet::{NewQuiet, QUIETS_MAX, QuietFilter, QuietView};
 pub use registry::{Binding, DEVICES_PER_GATEWAY_MAX, Device, Dialect, Gateway, RegistrySnapshot};
+pub use reopen::VoidReason;
 pub use responders::Responder;
 pub use retained::{RETAINED_PER_GATEWAY_MAX, Retained};
+pub use risk::{Risk, is_high_risk};
 pub use rota::{RotaError, RotaVersion, Saved, UNITS_MAX};
 pub use rules::{ElderRules, StoredRules};
 pub use sessions::{SESSION_IDLE_US, SessionToken};
 pub use steps::{AuditFinding, StepDue, StepWork};
+pub use storm::Storm;
 pub use view::{Accepted, AlarmDetail, AlarmEventView, AlarmView, AttemptView, Named, PageView};
 
 /// File name inside the data directory.
@@ -111,6 +131,53 @@ pub struct Timers {
     pub repeat_p2_us: i64,
     /// A page of a P1 that the provider has, but of which no receipt came after this long, goes on by the next channel, in µs.
     pub receipt_p1_us: i64,
+    pub handling: HandlingTimers,
+}
+
+/// How long each state of axis B may last, and when alarms are one incident. Times in µs.
+#[derive(Clone, Copy, Debug)]
+pub struct HandlingTimers {
+    /// The receiver of a hand-over accepts within this time, or the giver has it again.
+    pub offer_us: i64,
+    /// From "a responder was sent" or "a doctor accepted" to the arrival.
+    pub arrival_us: i64,
+    /// An arrival that is overdue is told again this often.
+    pub arrival_again_us: i64,
+    /// From the arrival to the outcome, again and again.
+    pub outcome_us: i64,
+    /// A P1 or P2 resolved while its condition stood is open again after this long, if it still does.
+    pub reopen_urgent_us: i64,
+    /// The same for P3 and T.
+    pub reopen_other_us: i64,
+    /// The same condition again within this time after an alarm ended is the same alarm, reopened.
+    pub same_again_us: i64,
+    /// A high-risk elder whose technical alarm lasts this long makes it a P2.
+    pub unwatched_us: i64,
+    /// A gateway whose link is lost this long is an incident.
+    pub gateway_lost_us: i64,
+    /// So many standing silence alarms of one gateway or site ..
+    pub incident_alarms: u32,
+    /// .. that began within this time of each other are one incident.
+    pub incident_window_us: i64,
+}
+
+impl Default for HandlingTimers {
+    fn default() -> Self {
+        const MINUTE_US: i64 = 60_000_000;
+        Self {
+            offer_us: MINUTE_US,
+            arrival_us: 45 * MINUTE_US,
+            arrival_again_us: 15 * MINUTE_US,
+            outcome_us: 60 * MINUTE_US,
+            reopen_urgent_us: 60 * MINUTE_US,
+            reopen_other_us: 24 * 60 * MINUTE_US,
+            same_again_us: 30 * MINUTE_US,
+            unwatched_us: 60 * MINUTE_US,
+            gateway_lost_us: 15 * MINUTE_US,
+            incident_alarms: 5,
+            incident_window_us: 30 * MINUTE_US,
+        }
+    }
 }
 
 impl Default for Timers {
@@ -122,6 +189,7 @@ impl Default for Timers {
             repeat_p1_us: 2 * MINUTE_US,
             repeat_p2_us: 15 * MINUTE_US,
             receipt_p1_us: 20_000_000,
+            handling: HandlingTimers::default(),
         }
     }
 }
@@ -134,11 +202,13 @@ struct Inner {
     path: PathBuf,
     clock: Clock,
     timers: Timers,
+    opened_at: Time,
     writer: Mutex<Connection>,
     readers: Vec<Mutex<Connection>>,
     next_reader: AtomicUsize,
     alarm_events: watch::Sender<i64>,
     pages: Arc<Notify>,
+    storm: watch::Sender<Option<Storm>>,
     /// Frames that the full quarantine gave up.
     quarantine_dropped: AtomicU64,
     life: life::Life,
@@ -172,8 +242,10 @@ impl Records {
         // After the check of the version: a newer database is not touched at all.
         writer.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(|e| explain(e.into()))?;
         let last_event: i64 = counter_value(&writer, "alarm_event").map_err(explain)?;
+        let storm = storm::standing(&writer).map_err(explain)?;
         let readers = (0..READERS).map(|_| connect(&path).map(Mutex::new)).collect::<Result<_>>().map_err(explain)?;
         let records = Self(Arc::new(Inner {
+            opened_at: clock.now(),
             clock,
             timers,
             writer: Mutex::new(writer),
@@ -181,6 +253,7 @@ impl Records {
             next_reader: AtomicUsize::new(0),
             alarm_events: watch::Sender::new(last_event),
             pages: Arc::new(Notify::new()),
+            storm: watch::Sender::new(storm),
             quarantine_dropped: AtomicU64::new(0),
             life: life::Life::default(),
             decoy_password: people::hash_password("decoy: nobody's password")?,

@@ -82,7 +82,40 @@ impl Person {
     }
 }
 
+/// Somebody who takes over or goes there, with whether they are signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Helper {
+    pub id: PersonId,
+    pub name: String,
+    pub role: Role,
+    pub team: Option<Named>,
+    pub signed_in: bool,
+}
+
 impl Records {
+    /// Everybody who is not disabled and may take an alarm over (dispatchers, supervisors) or be sent (doctors, nurses,
+    /// responders), by name. `signed_in`: they used the console within the last minutes.
+    pub fn helpers(&self, now: model::Time) -> Result<Vec<Helper>> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT p.id, p.name, p.role, t.id, t.name, \
+                 EXISTS (SELECT 1 FROM session s WHERE s.person = p.id AND s.seen_at >= ?1) \
+                 FROM person p LEFT JOIN team t ON t.id = p.team WHERE p.disabled = FALSE AND p.role <> 'administrator' \
+                 ORDER BY p.name, p.id LIMIT ?2",
+            )?;
+            let since = now.plus_us(-super::storm::SEEN_US);
+            rows(query.query(params![since.0, limit_of(usize::MAX)])?, |row| {
+                Ok(Helper {
+                    id: PersonId(row.get(0)?),
+                    name: row.get(1)?,
+                    role: word("role", Role::parse, row.get(2)?)?,
+                    team: named(row, 3)?,
+                    signed_in: row.get(5)?,
+                })
+            })
+        })
+    }
+
     pub fn create_team(&self, name: &str) -> Result<TeamId> {
         bounded("team name", name, SHORT_CHARS_MAX)?;
         self.write(|tx| {

@@ -176,27 +176,7 @@ impl Records {
         if let Some(id) = self.read(|conn| device_id(conn, gateway, name))? {
             return Ok(id);
         }
-        self.write(|tx| {
-            if let Some(id) = device_id(tx, gateway, name)? {
-                return Ok(id);
-            }
-            let known: bool = tx.prepare_cached("SELECT 1 FROM gateway WHERE id = ?1")?.exists([gateway.0])?;
-            if !known {
-                return Err(Error::NotFound("gateway"));
-            }
-            let count: i64 =
-                tx.query_row("SELECT COUNT(*) FROM device WHERE gateway = ?1", [gateway.0], |row| row.get(0))?;
-            if count >= DEVICES_PER_GATEWAY_MAX as i64 {
-                return Err(Error::TooMany { what: "devices of a gateway", limit: DEVICES_PER_GATEWAY_MAX });
-            }
-            let id = tx.next_id("device")?;
-            tx.execute(
-                "INSERT INTO device (id, gateway, name, kind, eui, status, created_at) \
-                 VALUES (?1, ?2, ?3, '', '', 'active', ?4)",
-                params![id, gateway.0, name.as_str(), tx.now.0],
-            )?;
-            Ok(DeviceId(id as u32))
-        })
+        self.write(|tx| ensure_device(tx, gateway, name))
     }
 
     /// Writes what is known about a device.
@@ -350,6 +330,28 @@ fn close_binding(tx: &Tx<'_>, open: Binding, at: Time, by: Option<PersonId>) -> 
         params![open.device.0, at.0, by.map(|by| by.0)],
     )?;
     Ok(())
+}
+
+/// As [`Records::ensure_device`], within a transaction.
+pub(super) fn ensure_device(tx: &Tx<'_>, gateway: GatewayId, name: &Name) -> Result<DeviceId> {
+    if let Some(id) = device_id(tx, gateway, name)? {
+        return Ok(id);
+    }
+    let known: bool = tx.prepare_cached("SELECT 1 FROM gateway WHERE id = ?1")?.exists([gateway.0])?;
+    if !known {
+        return Err(Error::NotFound("gateway"));
+    }
+    let count: i64 = tx.query_row("SELECT COUNT(*) FROM device WHERE gateway = ?1", [gateway.0], |row| row.get(0))?;
+    if count >= DEVICES_PER_GATEWAY_MAX as i64 {
+        return Err(Error::TooMany { what: "devices of a gateway", limit: DEVICES_PER_GATEWAY_MAX });
+    }
+    let id = tx.next_id("device")?;
+    tx.execute(
+        "INSERT INTO device (id, gateway, name, kind, eui, status, created_at) \
+         VALUES (?1, ?2, ?3, '', '', 'active', ?4)",
+        params![id, gateway.0, name.as_str(), tx.now.0],
+    )?;
+    Ok(DeviceId(id as u32))
 }
 
 fn device_id(conn: &Connection, gateway: GatewayId, name: &Name) -> Result<Option<DeviceId>> {

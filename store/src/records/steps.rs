@@ -50,7 +50,7 @@ pub enum StepWork {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditFinding {
     pub alarm: AlarmId,
-    /// `no_deadline`, `step_late`, `lease_late`, `page_late`.
+    /// `no_deadline`, `step_late`, `lease_late`, `page_late`, or the invariant that is broken, in words.
     pub cause: &'static str,
 }
 

@@ -10,6 +10,7 @@ use rusqlite::Row;
 use serde::Serialize;
 
 use super::error::{Error, Result};
+use super::progress::Progress;
 
 /// Somebody or something with a number and a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +84,8 @@ pub struct AlarmView {
     pub next_step: u32,
     /// The highest step that ever began. Never falls.
     pub level: u32,
+    /// Where the handling stands: hand-over, parking, arrival, incident.
+    pub progress: Progress,
 }
 
 /// One line of an alarm's history, as the console's stream sends it.
@@ -143,7 +146,7 @@ pub struct AlarmDetail {
     pub pages: Vec<PageView>,
 }
 
-/// Columns of an [`AlarmView`], in the order [`AlarmView::read`] wants them.
+/// Columns of an [`AlarmView`], in the order [`AlarmView::read`] wants them; those of [`Progress`] go by their names.
 pub(super) const ALARM_COLUMNS: &str = "\
     a.id, a.subject, a.elder, e.name, e.sex, e.birth_date, e.address, d.name, t.id, t.name, \
     a.priority, a.condition, a.handling, a.rule, a.rule_zh, a.rule_en, a.rules_version, a.latching, a.kind, \
@@ -151,15 +154,21 @@ pub(super) const ALARM_COLUMNS: &str = "\
     a.claimed_by, c.name, a.claim_until, a.accepted_by, x.name, a.accepted_at, \
     a.outcome, a.outcome_note, a.resolved_by, r.name, a.resolved_at, a.page_due_at, \
     (SELECT g.state FROM page g WHERE g.alarm = a.id ORDER BY g.id DESC LIMIT 1), a.last_event, a.sounded_at, a.sounded_ok, \
-    a.policy_version, a.step, a.next_step, a.level";
+    a.policy_version, a.step, a.next_step, a.level, \
+    a.offered_to AS p_offered_to, o.name AS p_offered_name, a.offer_until AS p_offer_until, a.wake_at AS p_wake_at, \
+    a.park_reason AS p_park_reason, k.name AS p_parked_by, a.dispatched_to AS p_sent_to, s.name AS p_sent_name, \
+    a.dispatched_words AS p_sent_words, a.dispatched_at AS p_sent_at, a.arrive_by AS p_arrive_by, \
+    a.arrived_at AS p_arrived_at, a.outcome_by AS p_outcome_by, a.overdue AS p_overdue, a.reopen_at AS p_reopen_at, \
+    a.incident AS p_incident, a.gateway AS p_gateway";
 /// How many there are: columns of a joined table start here.
-pub(super) const ALARM_COLUMNS_COUNT: usize = 45;
+pub(super) const ALARM_COLUMNS_COUNT: usize = 62;
 
 /// The joins they need; `a` must be in the query already.
 pub(super) const ALARM_JOINS: &str = "\
     LEFT JOIN elder e ON e.id = a.elder LEFT JOIN device d ON d.id = a.device LEFT JOIN team t ON t.id = e.team \
     LEFT JOIN person c ON c.id = a.claimed_by LEFT JOIN person x ON x.id = a.accepted_by \
-    LEFT JOIN person r ON r.id = a.resolved_by";
+    LEFT JOIN person r ON r.id = a.resolved_by LEFT JOIN person o ON o.id = a.offered_to \
+    LEFT JOIN person k ON k.id = a.parked_by LEFT JOIN person s ON s.id = a.dispatched_to";
 
 impl AlarmView {
     pub(super) fn read(row: &Row<'_>, now: Time) -> Result<Self> {
@@ -215,12 +224,18 @@ impl AlarmView {
             step: row.get(42)?,
             next_step: row.get(43)?,
             level: row.get(44)?,
+            progress: Progress::read(row)?,
         })
     }
 
     /// Nobody has to do anything for it any more.
     pub fn is_done(&self) -> bool {
         matches!(self.handling, Handling::Resolved | Handling::Closed | Handling::Void)
+    }
+
+    /// Somebody needs help, as a person or a device said so: SOS, fall, an alarm without a name.
+    pub fn calls_for_help(&self) -> bool {
+        matches!(self.kind, AlarmKind::Event { kind } if kind.calls_for_help())
     }
 
     /// Found in old data, to be looked at: it pages nobody. Calls for help and what a gateway sounded do, however late.

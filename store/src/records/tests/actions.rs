@@ -58,9 +58,9 @@ fn a_lapsed_lease_returns_the_alarm_and_pages_again() {
     house.pass(120);
     house.records.note(id, house.dispatcher, "on the phone", None).unwrap();
     house.pass(120);
-    assert!(house.records.lapse_leases(house.clock.now()).unwrap().is_empty(), "the note renewed the lease");
+    assert!(house.due().is_empty(), "the note renewed the lease");
     house.pass(61);
-    assert_eq!(house.records.lapse_leases(house.clock.now()).unwrap(), [id]);
+    assert_eq!(house.due(), [(id, Deadline::Lease)]);
     let view = house.view(id);
     assert_eq!((view.handling, view.claimed_by), (Handling::Open, None));
     assert_eq!(house.kinds(id), ["raised", "claimed", "note", "returned"]);
@@ -96,7 +96,7 @@ fn the_list_shows_the_most_urgent_first_and_counts() {
     for priority in [Priority::P3, Priority::P1, Priority::T, Priority::P2] {
         house.pass(1);
         let at = house.clock.now();
-        let raised = house.change("systolic_high", at, raised(priority, PRESSURE, at, false));
+        let raised = house.change(&format!("rule_{}", priority.slug()), at, raised(priority, PRESSURE, at, false));
         expected.push((priority, raised.alarm));
         house.apply(&[raised]);
     }
@@ -105,7 +105,7 @@ fn the_list_shows_the_most_urgent_first_and_counts() {
     assert_eq!(listed, expected);
     house.records.claim(expected[0].1, house.dispatcher, None).unwrap();
     let counts = house.records.alarm_counts().unwrap();
-    assert_eq!(counts, AlarmCounts { p1: 1, p2: 1, p3: 1, t: 1, unclaimed: 3 });
+    assert_eq!(counts, AlarmCounts { p1: 1, p2: 1, p3: 1, t: 1, unclaimed: 3, parked: 0, grouped: 0 });
     let of_elder = AlarmFilter { elder: Some(house.elder), open: true, ..AlarmFilter::default() };
     assert_eq!(house.records.alarms(of_elder, 3).unwrap().len(), 3);
     let nobody = AlarmFilter { elder: Some(ElderId(99)), ..AlarmFilter::default() };

@@ -16,6 +16,13 @@ enum Step {
     Release { slot: u8, other: bool },
     Resolve { slot: u8, outcome: bool },
     Answer { slot: u8, nurse: bool, accept: bool },
+    HandOver { slot: u8, other: bool },
+    Offered { slot: u8, other: bool, accept: bool },
+    Park { slot: u8, minutes: u8, doctor: bool },
+    Dispatch { slot: u8, other: bool, ours: bool },
+    Arrive { slot: u8 },
+    Reopen { slot: u8 },
+    Void { slot: u8 },
     Send { result: u8 },
     Repeat,
     Pass { seconds: u16 },
@@ -31,8 +38,18 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (slot.clone(), any::<bool>()).prop_map(|(slot, other)| Step::Claim { slot, other }),
         1 => (slot.clone(), any::<bool>()).prop_map(|(slot, other)| Step::Release { slot, other }),
         2 => (slot.clone(), any::<bool>()).prop_map(|(slot, outcome)| Step::Resolve { slot, outcome }),
-        3 => (slot, any::<bool>(), any::<bool>())
+        3 => (slot.clone(), any::<bool>(), any::<bool>())
             .prop_map(|(slot, nurse, accept)| Step::Answer { slot, nurse, accept }),
+        2 => (slot.clone(), any::<bool>()).prop_map(|(slot, other)| Step::HandOver { slot, other }),
+        2 => (slot.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(slot, other, accept)| Step::Offered { slot, other, accept }),
+        2 => (slot.clone(), 0..70_u8, any::<bool>())
+            .prop_map(|(slot, minutes, doctor)| Step::Park { slot, minutes, doctor }),
+        2 => (slot.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(slot, other, ours)| Step::Dispatch { slot, other, ours }),
+        1 => slot.clone().prop_map(|slot| Step::Arrive { slot }),
+        1 => slot.clone().prop_map(|slot| Step::Reopen { slot }),
+        1 => slot.prop_map(|slot| Step::Void { slot }),
         3 => (0..5_u8).prop_map(|result| Step::Send { result }),
         1 => Just(Step::Repeat),
         2 => (0..1_200_u16).prop_map(|seconds| Step::Pass { seconds }),
@@ -91,18 +108,44 @@ impl World {
                 let outcome = outcome.then_some(Outcome::TrueHandled);
                 drop(records.resolve(self.alarm(slot), self.house.dispatcher, outcome, "", None));
             }
+            Step::HandOver { slot, other } => {
+                drop(records.hand_over(self.alarm(slot), seat(other), seat(!other), None));
+            }
+            Step::Offered { slot, other, accept: true } => {
+                drop(records.accept_hand_over(self.alarm(slot), seat(other), None));
+            }
+            Step::Offered { slot, other, .. } => drop(records.decline_hand_over(self.alarm(slot), seat(other), None)),
+            Step::Park { slot, minutes, doctor } => {
+                let by = if doctor { self.house.doctor } else { self.house.supervisor };
+                let until = now.plus_us(i64::from(minutes) * 60_000_000);
+                drop(records.park(self.alarm(slot), by, until, "later", None));
+            }
+            Step::Dispatch { slot, other, ours } => {
+                let who = if ours { Dispatch::Person(self.house.responder) } else { Dispatch::Words("120") };
+                drop(records.dispatch(self.alarm(slot), seat(other), who, None));
+            }
+            Step::Arrive { slot } => drop(records.arrived(self.alarm(slot), self.house.supervisor, None)),
+            Step::Reopen { slot } => drop(records.reopen(self.alarm(slot), self.house.doctor, "again", None)),
+            Step::Void { slot } => {
+                drop(records.void(self.alarm(slot), self.house.supervisor, VoidReason::Test, "", None));
+            }
             Step::Answer { slot, nurse, accept } => self.answer(slot, nurse, accept),
             Step::Send { result } => self.send(result),
-            Step::Repeat => {
-                for view in records.alarms_awaiting_acceptance(now, 10).unwrap() {
-                    let next = now.plus_us(120_000_000);
-                    records.add_pages(view.id, &[page_to(self.house.nurse)], next).unwrap();
-                }
-            }
+            Step::Repeat => self.repeat(),
             Step::Pass { seconds } => {
                 self.house.pass(i64::from(seconds));
-                records.lapse_leases(self.house.clock.now()).unwrap();
+                // The tasks of alerting run all the time: a deadline that passes is seen to.
+                self.house.due();
+                self.repeat();
             }
+        }
+    }
+
+    fn repeat(&self) {
+        let now = self.house.clock.now();
+        for view in self.house.records.alarms_awaiting_acceptance(now, 10).unwrap() {
+            let next = now.plus_us(120_000_000);
+            self.house.records.add_pages(view.id, &[page_to(self.house.nurse)], next).unwrap();
         }
     }
 
@@ -134,7 +177,7 @@ impl World {
 
     /// Counts the rows that break an invariant.
     fn broken(&self) -> Vec<(&'static str, i64)> {
-        const RULES: [(&str, &str); 6] = [
+        const RULES: [(&str, &str); 5] = [
             (
                 "I1: a live deadline or lease, and not both",
                 "SELECT COUNT(*) FROM alarm WHERE priority IN ('P1', 'P2') AND late = 0 AND (\
@@ -153,13 +196,9 @@ impl World {
                  AND (outcome IS NULL OR resolved_by IS NULL OR resolved_at IS NULL)",
             ),
             (
-                "a finished or engaged alarm has no deadline, lease or page to send",
+                "a finished alarm has no deadline, lease or page to send",
                 "SELECT COUNT(*) FROM alarm a WHERE handling IN ('resolved', 'closed') AND (page_due_at IS NOT NULL \
                  OR claim_until IS NOT NULL OR EXISTS (SELECT 1 FROM page g WHERE g.alarm = a.id AND g.due_at IS NOT NULL))",
-            ),
-            (
-                "an engaged alarm names who accepted it",
-                "SELECT COUNT(*) FROM alarm WHERE handling = 'engaged' AND accepted_by IS NULL",
             ),
         ];
         RULES
@@ -175,14 +214,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_the_invariants(steps in prop::collection::vec(step(), 1..40)) {
+    fn every_history_keeps_the_invariants(steps in prop::collection::vec(step(), 1..60)) {
         let house = house();
         let raw = Connection::open(house.dir.path().join(FILE)).unwrap();
         let mut world = World { house, raw, log: Vec::new(), began: [START; 3] };
         for step in steps {
             world.take(step);
             prop_assert_eq!(world.broken(), vec![], "after {:?}", step);
-            prop_assert!(world.house.records.audit_orphans().unwrap().is_empty());
+            prop_assert_eq!(world.house.records.audit_alarms(world.house.clock.now()).unwrap(), vec![], "after {:?}", step);
         }
         // I9: the whole log again changes nothing.
         let records = &world.house.records;

@@ -5,6 +5,8 @@
 mod actions;
 mod apply;
 mod custody;
+mod handling;
+mod incidents;
 mod invariants;
 mod layers;
 mod measurements;
@@ -28,7 +30,7 @@ use super::*;
 pub(super) const START: Time = Time(1_790_000_000_000_000);
 pub(super) const PASSWORD: &str = "Correct-horse-1";
 
-/// A store with one team, one elder, a dispatcher, and two people on call.
+/// A store with one team, one elder, two dispatchers, two people on call, a supervisor and a responder.
 pub(super) struct House {
     pub(super) dir: tempfile::TempDir,
     pub(super) clock: Clock,
@@ -39,6 +41,8 @@ pub(super) struct House {
     pub(super) other_dispatcher: PersonId,
     pub(super) doctor: PersonId,
     pub(super) nurse: PersonId,
+    pub(super) supervisor: PersonId,
+    pub(super) responder: PersonId,
 }
 
 pub(super) fn house() -> House {
@@ -52,7 +56,9 @@ pub(super) fn house() -> House {
     let other_dispatcher = person("zhao", Role::Dispatcher, None);
     let doctor = person("li", Role::Doctor, Some(1));
     let nurse = person("chen", Role::Nurse, Some(2));
-    House { dir, clock, records, team, elder, dispatcher, other_dispatcher, doctor, nurse }
+    let supervisor = person("ban", Role::Supervisor, None);
+    let responder = person("wu", Role::Responder, None);
+    House { dir, clock, records, team, elder, dispatcher, other_dispatcher, doctor, nurse, supervisor, responder }
 }
 
 impl House {
@@ -97,6 +103,17 @@ impl House {
             at: self.clock.now(),
             received_at: self.clock.now(),
         }
+    }
+
+    /// Does what has come due; overdue arrivals page the supervisor.
+    pub(super) fn due(&self) -> Vec<(AlarmId, Deadline)> {
+        let supervisor = self.supervisor;
+        self.records.handling_due(self.clock.now(), &|_: &AlarmView| vec![supervisor]).unwrap().done
+    }
+
+    /// The same, after closing the store and opening it again: as after a crash.
+    pub(super) fn reopen(&mut self) {
+        self.records = Records::open(self.dir.path(), self.clock.clone()).unwrap();
     }
 
     /// The only page of the alarm that waits for `person`.

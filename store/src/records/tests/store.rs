@@ -80,17 +80,15 @@ fn a_backup_taken_while_writing_is_whole() {
     let house = house();
     let target = house.dir.path().join("copy");
     std::fs::create_dir(&target).unwrap();
-    for _ in 0..20 {
+    // Each of a rule of its own: presses of one button are one alarm.
+    let press = |n: u32| {
         house.pass(1);
-        house.sos();
-    }
+        let at = house.clock.now();
+        house.apply(&[house.change(&format!("sos_{n}"), at, raised(Priority::P1, SOS, at, false))]);
+    };
+    (0..20).for_each(press);
     std::thread::scope(|threads| {
-        let writer = threads.spawn(|| {
-            for _ in 0..20 {
-                house.pass(1);
-                house.sos();
-            }
-        });
+        let writer = threads.spawn(|| (20..40).for_each(press));
         house.records.backup_to(&target.join(FILE)).unwrap();
         writer.join().unwrap();
     });
