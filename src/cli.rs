@@ -39,6 +39,8 @@ pub enum Command {
     /// Computes a clinical score from measurements: one JSON object, or the reason why not (exit status 1).
     #[command(subcommand)]
     Score(Score),
+    /// A simulated county over virtual days through the alarm engine: what its seats get, and whether a crisis was missed.
+    County(County),
     /// Copies a data directory while the server runs.
     Backup(Backup),
     /// Measures a server and a load generator, end to end.
@@ -352,6 +354,34 @@ pub enum Score {
         #[arg(long, value_name = "OBJECT")]
         json: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct County {
+    /// People from 60 years on.
+    #[arg(long, default_value_t = 47_754, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub elders: u32,
+    /// Virtual days, from 2026-11-16.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=366))]
+    pub days: u32,
+    /// The same seed gives the same report, byte for byte.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// People who answer, at every hour.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub seats: u32,
+    /// Of 100 elders, so many wear a band that speaks every minute.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub wearers: u32,
+    /// A rule set as TOML; default: the shipped `cn-basic-v3` with its age bands.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// Judges the same readings also by changed rules, to see what each change would bring. Takes some seven times as long.
+    #[arg(long)]
+    pub levers: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Decode(args) => return commands::decode(&args),
         Command::Score(what) => return Ok(commands::score(&what)),
+        Command::County(args) => return commands::county(&args),
         Command::CheckConfig { file } => commands::check_config(&file)?,
         Command::Add(what) => commands::add(&what)?,
         Command::Push(what) => commands::push(&what)?,

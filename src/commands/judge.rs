@@ -118,7 +118,8 @@ pub(super) fn read(file: &Path, map: &[String]) -> anyhow::Result<recording::Rec
     Ok(recording)
 }
 
-fn rules(file: &Path) -> anyhow::Result<RuleSet> {
+/// Reads and checks a rule set.
+pub(super) fn rules(file: &Path) -> anyhow::Result<RuleSet> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let rules: RuleSet = toml::from_str(&text).with_context(|| file.display().to_string())?;
     rules.check().with_context(|| file.display().to_string())?;

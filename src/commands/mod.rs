@@ -2,6 +2,7 @@
 
 mod add;
 mod backup;
+mod county;
 mod decode;
 mod gateway;
 mod judge;
@@ -12,6 +13,7 @@ mod simulate;
 
 pub use add::add;
 pub use backup::backup;
+pub use county::county;
 pub use decode::decode;
 pub use gateway::{gateway, gateway_command};
 pub use judge::judge;

@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("runtime", &["model"]),
     ("journal", &["runtime", "model"]),
     ("engine", &["model"]),
+    ("county", &["engine", "model"]),
     ("rota", &["model"]),
     ("store", &["rota", "runtime", "model"]),
     ("mqtt", &["journal", "runtime", "model"]),

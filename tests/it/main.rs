@@ -11,6 +11,7 @@ mod ble;
 mod bluez;
 mod cabin;
 mod clients;
+mod county;
 mod custody;
 mod demo;
 mod disk_full;

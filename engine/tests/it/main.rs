@@ -11,3 +11,4 @@ mod quiet;
 mod recording;
 mod sounded;
 mod stories;
+mod years;
