@@ -274,21 +274,8 @@ impl Engine {
         }
         if frame.flags.has(Flags::TEST) {
             sink.counters.test += said;
-            return;
-        }
-        for event in frame.events.iter().filter(|event| !stranger || is_about_device(event.kind)) {
-            state.event(plan, frame.device, *event, &mut sink);
-        }
-        let served = frame.flags.has(Flags::MAINTENANCE);
-        for sample in frame.samples.iter().filter(|_| !stranger) {
-            if served {
-                sink.counters.not_judged += 1;
-            } else {
-                state.sample(plan, frame.device, sample, &mut sink);
-            }
-        }
-        if sink.scored {
-            state.score(plan, &mut sink);
+        } else {
+            state.judge(plan, frame, &mut sink);
         }
         if sink.rewind {
             *due = state.deadline(plan, calm, now);
@@ -337,6 +324,27 @@ impl Engine {
         let plan = Arc::new(Plan::new(set));
         same.push(Arc::downgrade(&plan));
         plan
+    }
+}
+
+impl State {
+    /// Judges what a frame says. Of a device that belongs to nobody only what is about the device.
+    fn judge(&mut self, plan: &Plan, frame: &Frame, sink: &mut Sink<'_>) {
+        let stranger = matches!(frame.subject, Subject::Unattributed(_));
+        for event in frame.events.iter().filter(|event| !stranger || is_about_device(event.kind)) {
+            self.event(plan, frame.device, *event, sink);
+        }
+        let served = frame.flags.has(Flags::MAINTENANCE);
+        for sample in frame.samples.iter().filter(|_| !stranger) {
+            if served {
+                sink.counters.not_judged += 1;
+            } else {
+                self.sample(plan, frame.device, sample, sink);
+            }
+        }
+        if sink.scored {
+            self.score(plan, sink);
+        }
     }
 }
 

@@ -450,3 +450,15 @@ fn a_recording_is_judged_alarm_by_alarm() {
     assert_eq!(line["kind"]["metric"], "spo2");
     assert_eq!(line["started_at"], Time::to_string(&at(600)));
 }
+
+/// A test press is a sign of life: a silence that it ends is watched for again, though nothing else is judged.
+#[test]
+fn after_a_test_press_silence_counts_anew() {
+    let mut day = Day::new();
+    day.reads(0, Metric::HeartRate, 70.0);
+    assert_eq!(day.tick(1_800), ["T silence"]);
+    let test = Frame { flags: Flags(Flags::TEST), ..frame(2_000) };
+    assert_eq!(day.told(&Entry::Frame(test)), ["cleared silence"]);
+    assert_eq!(day.tick(2_000 + 1_799), NOTHING);
+    assert_eq!(day.tick(2_000 + 1_800), ["T silence"]);
+}
