@@ -87,7 +87,8 @@ impl Story {
             Change::StillPresent => assert!(self.unknown.remove(&t.alarm), "{t:?}"),
             _ => {}
         }
-        let was_late = matches!(self.raised.get(&t.alarm), Some(Transition { change: Change::Raised { late: true, .. }, .. }));
+        let was_late =
+            matches!(self.raised.get(&t.alarm), Some(Transition { change: Change::Raised { late: true, .. }, .. }));
         if t.change == Change::Cleared || (was_late && t.change == Change::DataLost) {
             self.standing.remove(&t.alarm);
             self.unknown.remove(&t.alarm);
@@ -122,17 +123,11 @@ impl Years {
         // I9: restarts change nothing, and what was lost by none of them is not lost by any.
         assert_eq!(told, steady, "a restarted engine says something else at {}", self.now);
         for transition in &told {
-            assert!(self.is_allowed(transition), "inside all bounds: {transition:?}");
+            assert!(is_allowed(transition), "inside all bounds: {transition:?}");
             self.story.hear(transition);
         }
         self.said += told.len() as u64;
         told
-    }
-
-    /// The well have calls, technical items and silence, and nothing else.
-    fn is_allowed(&self, transition: &Transition) -> bool {
-        let Change::Raised { kind, .. } = transition.change else { return true };
-        transition.subject < WELL_FROM || matches!(kind, AlarmKind::Event { .. } | AlarmKind::Silence { .. })
     }
 
     fn wait(&mut self, longest_s: i64) {
@@ -161,7 +156,11 @@ impl Years {
         let (metric, good, low, high) = VITALS[self.rng.random_range(0..VITALS.len())];
         let bad = elder < WELL_FROM && self.bad.get(&elder).is_some_and(|until| self.now < *until);
         let value = if bad && self.rng.random_bool(0.9) { self.rng.random_range(low..high) } else { good };
-        let quality = if self.rng.random_bool(0.9) { Quality::Ok } else { Quality::ALL[self.rng.random_range(0..Quality::ALL.len())] };
+        let quality = if self.rng.random_bool(0.9) {
+            Quality::Ok
+        } else {
+            Quality::ALL[self.rng.random_range(0..Quality::ALL.len())]
+        };
         Sample::new(metric, taken_at, value, quality)
     }
 
@@ -170,7 +169,8 @@ impl Years {
         let mut frame = self.frame(elder);
         let ahead = self.rng.random_bool(0.02);
         for _ in 0..self.rng.random_range(1..4) {
-            let age_us = if ahead { -self.rng.random_range(0..120_000_000) } else { self.rng.random_range(0..90_000_000) };
+            let age_us =
+                if ahead { -self.rng.random_range(0..120_000_000) } else { self.rng.random_range(0..90_000_000) };
             frame.samples.push(self.sample(elder, self.now.plus_us(-age_us)));
         }
         frame.flags = Flags([0, 0, 0, 0, 0, 0, Flags::TEST, Flags::MAINTENANCE][self.rng.random_range(0..8)]);
@@ -319,6 +319,12 @@ impl Years {
             }
         }
     }
+}
+
+/// The well have calls, technical items and silence, and nothing else.
+fn is_allowed(transition: &Transition) -> bool {
+    let Change::Raised { kind, .. } = transition.change else { return true };
+    transition.subject < WELL_FROM || matches!(kind, AlarmKind::Event { .. } | AlarmKind::Silence { .. })
 }
 
 /// Kinds beyond those of the shipped set.
