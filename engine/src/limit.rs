@@ -59,7 +59,7 @@ impl Limit {
         Self::ladder(rule, test.clone(), least_us)
     }
 
-    /// Totals clear one point below the lowest level's neighbour: 4 after 5 is the same story.
+    /// A total clears two points below the lowest level: 4 after 5 is the same story.
     pub(crate) fn of_score(rule: u8, score: &Score) -> Self {
         let level = |priority, limit| Level { priority, limit, hold_s: score.hold_s };
         let mut levels: Vec<Level> =
