@@ -311,3 +311,49 @@ fn own_sets_of_an_older_program_become_own_layers() {
         assert_eq!(records.own_layer_versions(house.elder, 10).unwrap().len(), 1);
     }
 }
+
+/// A template for a team of 2,000, then for everybody of 65 and more in a county: seconds, one set, and a small journal.
+#[test]
+fn a_county_is_one_set_and_a_small_journal() {
+    const COUNTY: u32 = 47_754;
+    const ELDERS_PER_ENTRY: usize = 2_000;
+    let house = ward();
+    let records = &house.records;
+    let other = records.create_team("二队").unwrap();
+    let mut conn = Connection::open(house.dir.path().join(FILE)).unwrap();
+    let tx = conn.transaction().unwrap();
+    for id in 100..COUNTY + 99 {
+        let team = if id < 2_100 { other.0 } else { house.team.0 };
+        tx.execute(
+            "INSERT INTO elder (id, name, sex, birth_date, phone, address, notes, team, created_at) \
+             VALUES (?1, '老人', 'female', '1945-05-06', '', '', '', ?2, 0)",
+            [id, team],
+        )
+        .unwrap();
+    }
+    tx.commit().unwrap();
+    tell(records);
+    let mut figures = Vec::new();
+    for (layer, scope, elders) in [("htn", Scope::Team(other), 2_000), ("low", Scope::AgeFrom(65), COUNTY as usize)] {
+        let began = std::time::Instant::now();
+        records.assign(&to(layer, scope), house.doctor).unwrap();
+        let due = records.rules_due().unwrap();
+        let mut bytes = 0;
+        for (set, some) in &due.sets {
+            for part in some.chunks(ELDERS_PER_ENTRY) {
+                let at = house.clock.now();
+                bytes += model::entry::Entry::Rules { elders: part.to_vec(), at, set: set.clone() }.to_bytes().len();
+            }
+            records.rules_told(Told::Set { version: set.version, elders: some }).unwrap();
+        }
+        figures.push((elders, due.sets.len(), bytes, began.elapsed()));
+        assert_eq!(due.sets.iter().map(|(_, some)| some.len()).sum::<usize>(), elders);
+        assert!(bytes < 16 * elders + 64 * 1_024, "{bytes} bytes of journal for {elders} elders");
+        assert!(records.rules_due().unwrap().is_empty());
+    }
+    // The team's own template stands beside the county's: two sets for 47,754 people.
+    assert_eq!(figures.iter().map(|(_, sets, ..)| *sets).collect::<Vec<_>>(), [1, 2]);
+    let began = std::time::Instant::now();
+    assert!(records.rules_due().unwrap().is_empty());
+    eprintln!("{figures:?}; a minute in which nothing changed: {:?}", began.elapsed());
+}
