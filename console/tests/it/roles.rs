@@ -98,7 +98,6 @@ fn body_for(path: &str) -> Value {
         // A fall: whoever may park is told that this one cannot be.
         "/api/alarms/{id}/park" => json!({ "until": "2026-11-22T05:00:00Z", "reason": "matrix" }),
         "/api/alarms/{id}/dispatch" => json!({ "who": "120" }),
-        "/api/alarms/{id}/reopen" => json!({ "reason": "matrix" }),
         "/api/alarms/{id}/void" => json!({ "reason": "test" }),
         "/api/elders/{id}/risk" => json!({ "ability": 2, "lives_alone": true }),
         "/api/elders/{id}/rules" => json!({ "set": rules(170.0), "reason": "matrix" }),
@@ -107,7 +106,9 @@ fn body_for(path: &str) -> Value {
         "/api/layers/{name}" => json!({ "layer": template(140.0), "reason": "matrix" }),
         "/api/assignments" => json!({ "layer": "htn", "elder": 1, "reason": "matrix" }),
         "/api/quiet" => json!({ "kind": "travel", "elder": 1, "until": "2026-11-23T00:00:00Z", "reason": "matrix" }),
-        "/api/assignments/{id}/end" | "/api/quiet/{id}/end" => json!({ "reason": "matrix" }),
+        "/api/alarms/{id}/reopen" | "/api/assignments/{id}/end" | "/api/quiet/{id}/end" => {
+            json!({ "reason": "matrix" })
+        }
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
         "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
