@@ -48,36 +48,7 @@ impl Records {
 
     /// The paged person takes over: the alarm is engaged, all other pages of it are withdrawn.
     pub fn accept_page(&self, page: PageId, by: PersonId, key: Option<&str>) -> Result<PageView, ActionError> {
-        self.act_page(page, &Act { by, key, action: "accept_page" }, |tx, row, view| {
-            if view.is_done() {
-                return Err(ActionError::AlreadyResolved);
-            }
-            let other = view.accepted_by.as_ref().is_some_and(|accepted| accepted.id != by);
-            // Asked besides the one who accepted: who was sent there, and the supervisor of an overdue arrival.
-            let besides = view.handling == Handling::Engaged && asked_besides(tx, view, by)?;
-            if other && !besides {
-                return Err(taken_by(view));
-            }
-            tx.execute(
-                "UPDATE page SET state = 'accepted', due_at = NULL, updated_at = ?2 WHERE id = ?1",
-                params![row.id.0 as i64, tx.now.0],
-            )?;
-            if other && row.state != PageState::Accepted {
-                tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
-            }
-            if view.accepted_by.is_some() {
-                // Another page of an alarm they have already: answered, and nothing else changes.
-                return Ok(());
-            }
-            engage(tx, view, by)?;
-            // Who was sent is still to answer, and to say when they are there.
-            let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
-            if sent.is_none_or(|sent| sent.id == by.0) {
-                tx.supersede_pages(view.id, Some(row.id))?;
-            }
-            tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
-            Ok(())
-        })
+        self.act_page(page, &Act { by, key, action: "accept_page" }, |tx, row, view| take_over(tx, row, view, by))
     }
 
     /// The paged person cannot: the next one in the on-call order is paged at once.
@@ -96,7 +67,7 @@ impl Records {
                 return Err(ActionError::AlreadyResolved);
             }
             match row.state {
-                PageState::Accepted => return Err(ActionError::NotAllowed),
+                PageState::Accepted | PageState::MarkedFalse => return Err(ActionError::NotAllowed),
                 PageState::Declined | PageState::Superseded => return Ok(()),
                 _ => {}
             }
@@ -154,6 +125,38 @@ impl Records {
             page_row(tx, page)?.ok_or(ActionError::Gone)
         })
     }
+}
+
+/// The alarm is this person's, and so is the page.
+pub(super) fn take_over(tx: &mut Tx<'_>, row: &PageView, view: &AlarmView, by: PersonId) -> Result<(), ActionError> {
+    if view.is_done() {
+        return Err(ActionError::AlreadyResolved);
+    }
+    let other = view.accepted_by.as_ref().is_some_and(|accepted| accepted.id != by);
+    // Asked besides the one who accepted: who was sent there, and the supervisor of an overdue arrival.
+    let besides = view.handling == Handling::Engaged && asked_besides(tx, view, by)?;
+    if other && !besides {
+        return Err(taken_by(view));
+    }
+    tx.execute(
+        "UPDATE page SET state = 'accepted', due_at = NULL, updated_at = ?2 WHERE id = ?1",
+        params![row.id.0 as i64, tx.now.0],
+    )?;
+    if other && row.state != PageState::Accepted {
+        tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
+    }
+    if view.accepted_by.is_some() {
+        // Another page of an alarm they have already: answered, and nothing else changes.
+        return Ok(());
+    }
+    engage(tx, view, by)?;
+    // Who was sent is still to answer, and to say when they are there.
+    let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
+    if sent.is_none_or(|sent| sent.id == by.0) {
+        tx.supersede_pages(view.id, Some(row.id))?;
+    }
+    tx.event(view.id, AlarmEventKind::Accepted, Some(by), json!({ "channel": row.channel }))?;
+    Ok(())
 }
 
 /// The alarm is this person's, who is to arrive in time. An arrival deadline that runs already goes on.

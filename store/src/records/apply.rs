@@ -460,7 +460,7 @@ pub(super) fn is_sos(view: &AlarmView) -> bool {
     matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::UnspecifiedAlarm })
 }
 
-fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {
+pub(super) fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {
     tx.prepare_cached("UPDATE alarm SET condition = ?2 WHERE id = ?1")?
         .execute(params![id.0 as i64, condition.slug()])?;
     Ok(())

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("schema/0006_handling.sql")),
     (7, include_str!("schema/0007_rota.sql")),
     (8, include_str!("schema/0008_escalation.sql")),
+    (9, include_str!("schema/0009_channels.sql")),
     (10, include_str!("schema/0010_numbers.sql")),
 ];
 

@@ -4,6 +4,7 @@
 
 mod actions;
 mod apply;
+mod channels;
 mod custody;
 mod handling;
 mod incidents;
@@ -13,6 +14,7 @@ mod measurements;
 mod pages;
 mod people;
 mod quiet;
+mod receipts;
 mod registry;
 mod rota;
 mod sounded;
