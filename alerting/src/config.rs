@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use store::records::{HandlingTimers, Timers};
 
 use crate::Error;
+use crate::Secret;
+use crate::canary;
 use crate::channel::{Channel, Configs, Quota};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +19,12 @@ pub struct Config {
     /// The site's limits of channels, in place of the providers' own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quota: BTreeMap<Channel, Quota>,
+    /// Secret words in the addresses to which providers send receipts and replies: `/callback/NAME/WORD`. 32 to 128 letters,
+    /// digits, `-` or `_`. A channel without one takes none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub callbacks: BTreeMap<Channel, Secret>,
+    /// The daily test of every channel.
+    pub canary: canary::Config,
     #[doc(hidden)]
     #[serde(skip_serializing)]
     pub webhook: Moved,
@@ -68,11 +76,19 @@ impl<'de> Deserialize<'de> for Moved {
     }
 }
 
+fn is_callback_word(word: &Secret) -> bool {
+    let word = word.expose();
+    (32..=128).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             channels: Configs::default(),
             quota: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
+            canary: canary::Config::default(),
             webhook: Moved,
             public_url: "http://127.0.0.1:8080".to_owned(),
             repeat_p1_s: 120,
@@ -119,6 +135,11 @@ impl Config {
         within("checkpoint_s", self.checkpoint_s, 1, 3_600)?;
         within("checkpoint_entries", self.checkpoint_entries, 1, u64::MAX)?;
         self.quota.values().try_for_each(Quota::validate)?;
+        if !self.callbacks.values().all(is_callback_word) {
+            let reason = "each must have 32 to 128 letters, digits, - or _ (openssl rand -hex 32)".to_owned();
+            return Err(Error::Config { key: "callbacks", reason });
+        }
+        self.canary.validate()?;
         self.channels.validate()
     }
 

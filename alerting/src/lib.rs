@@ -5,12 +5,14 @@
 //! - Thread `alerting.rules`: tells the journal which rules, ages and quiet periods are in force.
 //! - Thread `alerting.checkpoint`: writes the engine's state down now and then, so that a restart is short.
 //! - Task `alerting.pager`: sends what is due, records every attempt, runs the steps of policies until somebody takes the alarm.
+//! - Task `alerting.canary`: tests every channel once a day.
 //! - Task `alerting.deadlines`: what people were to do by a time and did not; incidents; the storm.
 //! - Task `alerting.auditor`: looks whether every alarm that waits for people will remind somebody.
 //!
 //! The alarm path needs the journal and the records, and nothing else: neither the readings store nor the network.
 
 mod auditor;
+mod canary;
 mod channel;
 mod checkpoint;
 mod config;
@@ -22,6 +24,7 @@ mod pager;
 pub mod roster;
 mod rules;
 mod secret;
+mod state;
 mod stats;
 
 use std::path::PathBuf;
@@ -33,16 +36,18 @@ use runtime::{Clock, Tasks};
 use store::records::Records;
 use tokio::sync::watch;
 
+pub use canary::Config as CanaryConfig;
 pub use channel::{
     Channel, Channels, Configs as ChannelConfigs, Fate, Limit, Message, Quota, Reach, Recipient, Sent, Window, Word,
-    aliyun_sms, aliyun_voice, channel_names, demo, dingtalk, feishu, is_channel, tencent_sms, tencent_voice, webhook,
-    wecom_app, wecom_robot,
+    aliyun_sms, aliyun_voice, channel_names, command, demo, dingtalk, feishu, is_channel, smtp, tencent_sms,
+    tencent_voice, webhook, wecom_app, wecom_robot,
 };
 pub use checkpoint::copy_state;
 pub use config::Config;
 pub use error::Error;
 pub use escalation::{next_step, shipped_policies};
 pub use secret::Secret;
+pub use state::{ChannelState, QuotaState, TestResult};
 pub use stats::Stats;
 
 /// Name of the journal cursor.
@@ -63,6 +68,9 @@ pub struct Deps {
 pub struct Alerting {
     counts: Arc<stats::Counts>,
     rounds: Arc<rules::Rounds>,
+    channels: Arc<channel::Desk>,
+    records: Records,
+    clock: Clock,
 }
 
 impl Alerting {
@@ -85,7 +93,7 @@ impl Alerting {
 /// Starts all parts under `tasks`. Must be called inside a tokio runtime. When it returns, the default rules are in the
 /// journal before any frame that comes later.
 pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Error> {
-    let channels = channel::Channels::new(config)?;
+    let channels = Arc::new(channel::Desk::new(config, deps.records.clone(), deps.clock.clone())?);
     let counts = Arc::new(stats::Counts::default());
     let follower = follow::Follower::open(config, deps, Arc::clone(&counts))?;
     // Before the engine: an alarm must open under a policy.
@@ -101,12 +109,15 @@ pub fn start(config: &Config, deps: &Deps, tasks: &Tasks) -> Result<Alerting, Er
     let (publisher, rounds) = (rules::Publisher::new(&deps.records, &deps.journal, &deps.clock), Arc::default());
     let publishing: Arc<rules::Rounds> = Arc::clone(&rounds);
     tasks.spawn_thread("alerting.rules", move |stop| publisher.run(&publishing, &stop)).map_err(Error::Thread)?;
-    let pager = pager::Pager::new(config, deps, channels, Arc::clone(&counts));
+    let pager = pager::Pager::new(config, deps, Arc::clone(&channels), Arc::clone(&counts));
     tasks.spawn("alerting.pager", |stop| pager.run(stop));
     let (records, clock) = (deps.records.clone(), deps.clock.clone());
     let audited = (records.clone(), clock.clone(), Arc::clone(&counts));
     tasks.spawn("alerting.deadlines", |stop| deadlines::run(records, clock, stop));
     let (records, clock, findings) = audited;
     tasks.spawn("alerting.auditor", |stop| auditor::run(records, clock, findings, stop));
-    Ok(Alerting { counts, rounds })
+    let (records, clock) = (deps.records.clone(), deps.clock.clone());
+    let canary = canary::Canary::new(&config.canary, Arc::clone(&channels), records.clone(), clock.clone())?;
+    tasks.spawn("alerting.canary", |stop| canary.run(stop));
+    Ok(Alerting { counts, rounds, channels, records, clock })
 }

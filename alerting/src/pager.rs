@@ -14,7 +14,7 @@ use runtime::{Clock, Stop};
 use store::records::{PageJob, Records, SendResult, StepDue, StepWork};
 use tokio::task::JoinSet;
 
-use crate::channel::{Channels, Fate, Message, Recipient, Sent};
+use crate::channel::{Desk, Fate, Message, Place, Recipient, Sent};
 use crate::stats::Counts;
 use crate::{Config, Deps, escalation};
 
@@ -32,6 +32,8 @@ const ATTEMPTS_MAX: u32 = 12;
 const ATTEMPTS_WITH_NEXT: u32 = 2;
 /// ... or when the provider wants to be left alone for longer than this.
 const WAIT_WITH_NEXT: Duration = Duration::from_secs(5);
+/// A link in a page works for so long.
+const LINK_LASTS: Duration = Duration::from_hours(12);
 /// Steps run, and receipts looked at, in one pass over what is due.
 const STEPS_MAX: usize = 100;
 
@@ -39,7 +41,7 @@ const STEPS_MAX: usize = 100;
 pub(crate) struct Pager {
     records: Records,
     clock: Clock,
-    channels: Arc<Channels>,
+    channels: Arc<Desk>,
     counts: Arc<Counts>,
     public_url: Arc<str>,
     sending_max: usize,
@@ -48,14 +50,15 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    pub(crate) fn new(config: &Config, deps: &Deps, channels: Channels, counts: Arc<Counts>) -> Self {
+    pub(crate) fn new(config: &Config, deps: &Deps, channels: Arc<Desk>, counts: Arc<Counts>) -> Self {
         Self {
             records: deps.records.clone(),
             clock: deps.clock.clone(),
-            channels: Arc::new(channels),
+            channels,
             counts,
             public_url: config.public_url.trim_end_matches('/').into(),
-            sending_max: config.sending_max,
+            // Each channel has a share of its own: together they are at least one place each.
+            sending_max: config.sending_max.max(config.channels.configured().len()),
             shipped: escalation::shipped_policies(config).into(),
         }
     }
@@ -86,20 +89,34 @@ impl Pager {
     /// One look: steps of alarms nobody has, then every page that is due, as far as there is room.
     async fn look(&self, sending: &mut JoinSet<()>) {
         while sending.try_join_next().is_some() {}
-        let room = self.sending_max.saturating_sub(sending.len());
         let pager = self.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            pager.escalate();
-            if room == 0 { Ok(Vec::new()) } else { pager.records.pages_due(pager.clock.now(), room) }
-        });
-        match work.await {
-            Ok(Ok(jobs)) => {
-                for job in jobs {
-                    self.start(job, sending).await;
+        if let Err(error) = tokio::task::spawn_blocking(move || pager.escalate()).await {
+            tracing::error!(%error, "looking for due steps ended badly; tried again");
+        }
+        // Pages of a channel that has no place left wait; those behind them, by other channels, do not.
+        loop {
+            let room = self.sending_max.saturating_sub(sending.len());
+            if room == 0 {
+                return;
+            }
+            let (pager, full) = (self.clone(), self.channels.full());
+            let due =
+                tokio::task::spawn_blocking(move || pager.records.pages_due_by(pager.clock.now(), room, &full)).await;
+            let jobs = match due {
+                Ok(Ok(jobs)) => jobs,
+                Ok(Err(error)) => return tracing::error!(%error, "cannot read which pages are due; tried again"),
+                Err(error) => return tracing::error!(%error, "looking for due pages ended badly; tried again"),
+            };
+            let mut waiting = false;
+            for job in jobs {
+                match self.channels.place(&job.channel) {
+                    Some(place) => self.start(job, place, sending).await,
+                    None => waiting = true,
                 }
             }
-            Ok(Err(error)) => tracing::error!(%error, "cannot read which pages are due; tried again"),
-            Err(error) => tracing::error!(%error, "looking for due pages ended badly; tried again"),
+            if !waiting {
+                return;
+            }
         }
     }
 
@@ -146,14 +163,17 @@ impl Pager {
 
     /// Writes the attempt down, then sends. Not started while the disk does not take it: an attempt nobody can see later did
     /// not happen.
-    async fn start(&self, job: PageJob, sending: &mut JoinSet<()>) {
+    async fn start(&self, job: PageJob, place: Place, sending: &mut JoinSet<()>) {
         let pager = self.clone();
         let page = job.page;
         let begun = tokio::task::spawn_blocking(move || pager.records.start_attempt(page, pager.clock.now())).await;
         match begun {
             Ok(Ok(Some(attempt))) => {
                 let pager = self.clone();
-                sending.spawn(async move { pager.send(attempt, job).await });
+                sending.spawn(async move {
+                    pager.send(attempt, job).await;
+                    drop(place);
+                });
             }
             // Accepted or resolved in the meantime.
             Ok(Ok(None)) => {}
@@ -163,7 +183,7 @@ impl Pager {
     }
 
     async fn send(&self, attempt: i64, job: PageJob) {
-        let message = self.message(&job);
+        let message = self.message(&job).await;
         let to = recipient(&job);
         let sent = self.channels.send(&job.channel, &to, &message, self.clock.now()).await;
         let (result, detail, due) = self.outcome(&job, sent);
@@ -175,7 +195,8 @@ impl Pager {
         }
     }
 
-    fn message(&self, job: &PageJob) -> Message {
+    async fn message(&self, job: &PageJob) -> Message {
+        let (code, tap_url) = self.ways_to_answer(job).await;
         Message {
             page: job.page,
             alarm: job.alarm.id,
@@ -187,9 +208,29 @@ impl Pager {
             elder: job.alarm.elder_name.as_deref().map(model::mask::name).unwrap_or_default(),
             at: job.alarm.started_at,
             ack_url: format!("{}/phone/pages/{}", self.public_url, job.page),
-            code: None,
-            tap_url: None,
+            code,
+            tap_url,
             test: false,
+        }
+    }
+
+    /// The digits and the link by which the page can be answered. Without them it goes out all the same.
+    async fn ways_to_answer(&self, job: &PageJob) -> (Option<String>, Option<String>) {
+        let (pager, page) = (self.clone(), job.page);
+        let made = tokio::task::spawn_blocking(move || {
+            let until = pager.clock.now() + LINK_LASTS;
+            Ok::<_, store::records::Error>((pager.records.page_code(page)?, pager.records.link_token(page, until)?))
+        });
+        match made.await {
+            Ok(Ok((code, token))) => (Some(code), Some(format!("{}/a/{token}", self.public_url))),
+            Ok(Err(error)) => {
+                tracing::error!(%error, page = page.0, "no code for a page; sent without");
+                (None, None)
+            }
+            Err(error) => {
+                tracing::error!(%error, page = page.0, "making a code ended badly; sent without");
+                (None, None)
+            }
         }
     }
 

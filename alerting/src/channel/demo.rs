@@ -22,7 +22,13 @@ impl Config {
     }
 
     fn webhook(&self) -> webhook::Config {
-        webhook::Config { url: self.url.clone(), secret: self.secret.clone(), allow_private: true, timeout_s: 5 }
+        webhook::Config {
+            url: self.url.clone(),
+            secret: self.secret.clone(),
+            allow_private: true,
+            timeout_s: 5,
+            template: None,
+        }
     }
 }
 

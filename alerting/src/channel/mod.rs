@@ -5,17 +5,21 @@ mod address;
 mod aliyun;
 pub mod aliyun_sms;
 pub mod aliyun_voice;
+pub mod command;
 pub mod demo;
+mod desk;
 pub mod dingtalk;
 pub mod feishu;
 mod http;
+pub(crate) mod quota;
 mod settings;
 mod sign;
+pub mod smtp;
 mod table;
+mod template;
 mod tencent;
 pub mod tencent_sms;
 pub mod tencent_voice;
-
 mod token;
 mod verdict;
 pub mod webhook;
@@ -23,15 +27,15 @@ pub mod wecom_app;
 pub mod wecom_robot;
 mod words;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{AlarmId, PageId, PersonId, Priority, Time};
-use serde::{Deserialize, Serialize};
 
 use crate::{Config, Error};
 use table::{channels, per_day, per_s};
 
+pub(crate) use desk::{Desk, Place};
+pub use quota::Quota;
 pub use table::{Limit, Reach, Window};
 pub use words::Word;
 
@@ -63,9 +67,9 @@ channels! {
     /// A call by Tencent. Its limits are not published: ours is not to ring twice in a minute.
     TencentVoice = "tencent_voice", "腾讯云语音", "Tencent voice", Reach::Phone, [per_s(1, MINUTE)] => tencent_voice::TencentVoice;
     /// E-mail. Never the only way of an urgent page.
-    Smtp = "smtp", "电子邮件", "E-mail", Reach::Address, [];
+    Smtp = "smtp", "电子邮件", "E-mail", Reach::Address, [] => smtp::Smtp;
     /// A program on this machine.
-    Command = "command", "本机程序", "Local program", Reach::Site, [];
+    Command = "command", "本机程序", "Local program", Reach::Site, [] => command::Command;
     /// The phone on the demo's screen.
     Demo = "demo", "演示手机", "Demo phone", Reach::Site, [] => demo::Demo;
 }
@@ -78,46 +82,6 @@ pub fn is_channel(name: &str) -> bool {
 /// Every channel's name, in the order of the table.
 pub fn channel_names() -> Vec<&'static str> {
     Channel::ALL.iter().map(|channel| channel.name()).collect()
-}
-
-/// `[alerting.quota.NAME]`: the site's limits in place of the table's, for each person (for a robot: in all). A key that is
-/// absent limits nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Quota {
-    /// In any 60 seconds. At least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_minute: Option<u32>,
-    /// In any 3600 seconds. At least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_hour: Option<u32>,
-    /// In a calendar day. At least 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_day: Option<u32>,
-}
-
-impl Quota {
-    pub(crate) fn validate(&self) -> Result<(), Error> {
-        if [self.per_minute, self.per_hour, self.per_day].contains(&Some(0)) {
-            return Err(Error::Config { key: "quota", reason: "a limit of 0 would silence the channel".into() });
-        }
-        Ok(())
-    }
-
-    #[allow(dead_code, reason = "for the limiter")]
-    fn limits(&self) -> Vec<Limit> {
-        let sliding = |count: Option<u32>, seconds| count.map(|count| per_s(count, seconds));
-        [sliding(self.per_minute, MINUTE), sliding(self.per_hour, HOUR), self.per_day.map(per_day)]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-}
-
-/// The limits of each channel: the site's, else the table's.
-#[allow(dead_code, reason = "for the limiter")]
-pub(crate) fn limits(channel: Channel, quotas: &BTreeMap<Channel, Quota>) -> Vec<Limit> {
-    quotas.get(&channel).map_or_else(|| channel.limits().to_vec(), Quota::limits)
 }
 
 /// What a channel may know of a page: nothing that identifies the elder to a stranger, and no value.
@@ -144,6 +108,46 @@ pub struct Message {
     pub tap_url: Option<String>,
     /// A test of the channel: it says so, and nobody has to answer.
     pub test: bool,
+}
+
+impl Message {
+    /// One that shows every value, to check a template with.
+    pub(crate) fn example() -> Self {
+        Self {
+            page: PageId(1),
+            alarm: AlarmId(1),
+            attempt: 1,
+            priority: Priority::P1,
+            kind: "sos".into(),
+            title_zh: "紧急呼叫".into(),
+            title_en: "SOS".into(),
+            elder: "王*明".into(),
+            at: Time(0),
+            ack_url: "https://vigil.example.org/phone/pages/1".into(),
+            code: Some("0000".into()),
+            tap_url: Some("https://vigil.example.org/a/1".into()),
+            test: false,
+        }
+    }
+
+    /// The test of a channel.
+    pub(crate) fn test(now: Time) -> Self {
+        Self {
+            page: PageId(0),
+            alarm: AlarmId(0),
+            priority: Priority::T,
+            kind: "channel_test".into(),
+            title_zh: "通道测试,无需处理".into(),
+            title_en: "Test of the channel, nothing to do".into(),
+            elder: String::new(),
+            at: now,
+            ack_url: String::new(),
+            code: None,
+            tap_url: None,
+            test: true,
+            ..Self::example()
+        }
+    }
 }
 
 /// Whom one page goes to. One recipient a request: a partial success never has to be untangled.
@@ -223,13 +227,5 @@ mod tests {
             assert!(is_channel(name));
         }
         assert!(!is_channel("pigeon") && !is_channel(""));
-    }
-
-    #[test]
-    fn the_sites_quota_takes_the_place_of_the_table() {
-        let quotas = BTreeMap::from([(Channel::TencentSms, Quota { per_day: Some(20), ..Quota::default() })]);
-        assert_eq!(limits(Channel::TencentSms, &quotas), [per_day(20)]);
-        assert_eq!(limits(Channel::AliyunVoice, &quotas).len(), 3);
-        assert!(Quota { per_hour: Some(0), ..Quota::default() }.validate().is_err());
     }
 }

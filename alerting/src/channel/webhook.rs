@@ -20,6 +20,7 @@ use sha2::Sha256;
 
 use super::address::{PublicOnly, is_private};
 use super::http::{self, ANSWER_BYTES_MAX, retry_after};
+use super::template::{self, Template};
 use super::{Fate, Message, Recipient, Sent};
 use crate::{Error, Secret};
 
@@ -43,6 +44,9 @@ pub struct Config {
     /// One attempt at most, in seconds. 1 to 30.
     #[serde(default = "timeout_s")]
     pub timeout_s: u64,
+    /// A JSON body of the site's own with `{{name}}` for the values of the usual one (docs/channels.md).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
 }
 
 const fn timeout_s() -> u64 {
@@ -51,7 +55,14 @@ const fn timeout_s() -> u64 {
 
 impl Config {
     pub fn validate(&self) -> Result<(), Error> {
+        self.template()?;
         self.parts().map(drop)
+    }
+
+    fn template(&self) -> Result<Option<Template>, Error> {
+        let known = template::body(&Message::example());
+        let parsed = self.template.as_deref().map(|text| Template::parse(text, &known)).transpose();
+        parsed.map_err(|reason| Error::Config { key: "channels.webhook.template", reason })
     }
 
     fn parts(&self) -> Result<(Url, Vec<u8>), Error> {
@@ -84,6 +95,7 @@ pub(crate) struct Webhook {
     url: Url,
     key: Vec<u8>,
     client: Client,
+    template: Option<Template>,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -91,18 +103,6 @@ impl std::fmt::Debug for Webhook {
         // The URL may hold a token.
         f.debug_struct("Webhook").finish_non_exhaustive()
     }
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    page: String,
-    alarm: String,
-    attempt: u32,
-    priority: &'static str,
-    kind: &'a str,
-    elder: &'a str,
-    at: Time,
-    ack_url: &'a str,
 }
 
 impl Webhook {
@@ -113,26 +113,18 @@ impl Webhook {
             builder = builder.dns_resolver(Arc::new(PublicOnly));
         }
         let client = http::build("channels.webhook.url", builder, url.scheme())?;
-        Ok(Self { url, key, client })
+        Ok(Self { url, key, client, template: config.template()? })
     }
 
     pub(crate) async fn send(&self, _to: &Recipient, message: &Message, now: Time) -> Sent {
-        let id = format!("page-{}", message.page);
-        let body = Body {
-            page: message.page.to_string(),
-            alarm: message.alarm.to_string(),
-            attempt: message.attempt,
-            priority: message.priority.slug(),
-            kind: &message.kind,
-            elder: &message.elder,
-            at: message.at,
-            ack_url: &message.ack_url,
-        };
-        let body = match serde_json::to_vec(&body) {
-            Ok(body) if body.len() <= BODY_BYTES_MAX => body,
-            Ok(_) => return Sent::new(Fate::Misconfigured, "the page is too large"),
-            Err(error) => return Sent::new(Fate::Misconfigured, format!("the page cannot be written: {error}")),
-        };
+        // A test is another message each time; a page the same at every attempt.
+        let id = if message.test { format!("test-{}", now.micros()) } else { format!("page-{}", message.page) };
+        let values = template::body(message);
+        let body =
+            self.template.as_ref().map_or_else(|| values.to_string(), |template| template.fill(&values)).into_bytes();
+        if body.len() > BODY_BYTES_MAX {
+            return Sent::new(Fate::Misconfigured, "the page is too large");
+        }
         let seconds = now.secs();
         let request = self
             .client
@@ -146,7 +138,8 @@ impl Webhook {
             Ok(answer) => {
                 let sent = judge(answer.status(), answer.headers());
                 drain(answer).await;
-                sent
+                let provider_ref = (sent.fate == Fate::Accepted).then_some(id);
+                Sent { provider_ref, ..sent }
             }
             Err(error) => http::unanswered(&error),
         }
@@ -190,7 +183,7 @@ mod tests {
 
     fn config(url: &str, allow_private: bool) -> Config {
         let secret = Secret::new("whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=");
-        Config { url: url.into(), secret, allow_private, timeout_s: 5 }
+        Config { url: url.into(), secret, allow_private, timeout_s: 5, template: None }
     }
 
     /// The first is the specification's own.

@@ -33,7 +33,13 @@ pub(crate) fn at(seconds: i64) -> Time {
 }
 
 pub(crate) fn webhook(url: &str) -> webhook::Config {
-    webhook::Config { url: url.to_owned(), secret: Secret::new(KEY_TEXT), allow_private: true, timeout_s: 1 }
+    webhook::Config {
+        url: url.to_owned(),
+        secret: Secret::new(KEY_TEXT),
+        allow_private: true,
+        timeout_s: 1,
+        template: None,
+    }
 }
 
 /// Pages go to this address.

@@ -94,13 +94,20 @@ impl SendResult {
 impl Records {
     /// Pages to be sent by `now`: most urgent alarm first, then by due time.
     pub fn pages_due(&self, now: Time, limit: usize) -> Result<Vec<PageJob>> {
+        self.pages_due_by(now, limit, &[])
+    }
+
+    /// As [`Records::pages_due`], without those of these channels. Their names are the program's own words.
+    pub fn pages_due_by(&self, now: Time, limit: usize, except: &[&'static str]) -> Result<Vec<PageJob>> {
+        let except: Vec<String> = except.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
         self.read(|conn| {
-            let mut query = conn.prepare_cached(
+            let mut query = conn.prepare_cached(&format!(
                 "SELECT g.id, g.person, p.name, p.phone, p.language, g.channel, g.state, g.round, g.attempts, \
                  g.queued_at, g.due_at, g.alarm, g.chain <> '[]' FROM page g JOIN person p ON p.id = g.person \
                  JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND g.state IN ('queued', 'temp_failed', 'in_doubt') \
-                 ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
-            )?;
+                 AND g.channel NOT IN ({}) ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
+                except.join(", ")
+            ))?;
             rows(query.query(params![now.0, limit_of(limit)])?, |row| read_job(conn, row, now))
         })
     }
