@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use console::Check;
+use store::records::ChannelHealth;
 
 use crate::limits;
 use crate::server::Parts;
@@ -30,6 +31,7 @@ impl Meters {
             counter(&mut out, &format!("vigil_ingest_{name}_total"), value);
         }
         self.alerting(&mut out);
+        self.channels(&mut out);
         counter(&mut out, "vigil_records_quarantine_dropped_total", self.parts.records.quarantine_dropped());
         let missing = self.parts.ingest.missing();
         gauge(&mut out, "vigil_custody_gaps", missing.gaps as f64);
@@ -118,6 +120,31 @@ impl Meters {
         gauge(out, "vigil_alerting_unattended", stats.unattended as f64);
     }
 
+    /// How each channel that was ever used fares.
+    fn channels(&self, out: &mut String) {
+        let Ok(rows) = self.parts.records.channel_health() else { return };
+        for (name, value) in [
+            ("dead", (|row| f64::from(u8::from(row.dead_since.is_some()))) as fn(&ChannelHealth) -> f64),
+            ("failures_in_a_row", |row| f64::from(row.failures)),
+            ("last_ok_seconds", |row| row.ok_at.map_or(0.0, |at| at.secs() as f64)),
+            ("canary_ok_seconds", |row| row.canary_ok_at.map_or(0.0, |at| at.secs() as f64)),
+        ] {
+            let _ = writeln!(out, "# TYPE vigil_channel_{name} gauge");
+            for row in &rows {
+                let _ = writeln!(out, "vigil_channel_{name}{{channel=\"{}\"}} {}", row.channel, value(row));
+            }
+        }
+    }
+
+    /// Dead ones by name.
+    fn paging_check(&self) -> Check {
+        let rows = self.parts.records.channel_health().unwrap_or_default();
+        let dead: Vec<_> = rows.iter().filter(|row| row.dead_since.is_some()).map(|row| row.channel.as_str()).collect();
+        let detail =
+            if dead.is_empty() { "no channel is dead".to_owned() } else { format!("dead: {}", dead.join(", ")) };
+        Check { name: "paging".into(), ok: dead.is_empty(), detail }
+    }
+
     fn journal(&self, out: &mut String) {
         let stats = self.parts.journal.stats();
         counter(out, "vigil_journal_entries_total", stats.entries);
@@ -169,6 +196,7 @@ impl Meters {
             },
             Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
             Check { name: "paging".into(), ok: paging.0, detail: paging.1 },
+            self.paging_check(),
             Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
         ]
     }

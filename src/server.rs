@@ -35,6 +35,7 @@ pub struct Server {
     pub parts: Parts,
     identity_key: Option<model::identity::IdentityKey>,
     channels: Arc<[console::ChannelName]>,
+    callbacks: Callbacks,
     outer: Tasks,
     inner: Tasks,
     _lock: File,
@@ -120,6 +121,7 @@ impl Server {
             mqtt_tls_addr: door.tls_addr(),
             identity_key,
             channels: channel_names(&config.alerting.channels),
+            callbacks: Callbacks::of(&config.alerting),
             outer,
             inner,
             _lock: lock,
@@ -154,6 +156,7 @@ impl Server {
             decide: Arc::new(move |decision| decider.decide(decision)),
             next_pages: Arc::new(move |alarm| alerting::next_step(&pager, alarm)),
             channels: self.channels.clone(),
+            paging: paging(&self.parts.alerting, &self.callbacks),
             identity_key: self.identity_key.clone(),
             health: Arc::new(move || health.checks()),
             metrics: Arc::new(move || meters.text()),
@@ -189,6 +192,42 @@ impl Server {
         if closed.is_err() {
             tracing::error!("the journal did not close cleanly; it will be repaired at the next start");
         }
+    }
+}
+
+/// By what providers prove themselves when they send something back.
+#[derive(Clone)]
+struct Callbacks {
+    words: Arc<[(String, String)]>,
+    webhook_secret: Option<String>,
+}
+
+impl Callbacks {
+    fn of(config: &alerting::Config) -> Self {
+        let word = |(channel, word): (&alerting::Channel, &alerting::Secret)| {
+            (channel.name().to_owned(), word.expose().to_owned())
+        };
+        let webhook_secret = config.channels.webhook.as_ref().map(|webhook| webhook.secret.expose().to_owned());
+        Self { words: config.callbacks.iter().map(word).collect(), webhook_secret }
+    }
+}
+
+fn paging(alerting: &Alerting, callbacks: &Callbacks) -> console::Paging {
+    let (states, tester) = (alerting.clone(), alerting.clone());
+    let json = |value: serde_json::Result<serde_json::Value>| {
+        value.map_err(|error| store::records::Error::Invalid(format!("a channel's state cannot be written: {error}")))
+    };
+    console::Paging {
+        states: Arc::new(move || states.channels()?.iter().map(|row| json(serde_json::to_value(row))).collect()),
+        test: Arc::new(move |channel, person| {
+            let alerting = tester.clone();
+            Box::pin(async move {
+                let result = alerting.test_channel(&channel, person).await?;
+                result.map(|result| json(serde_json::to_value(&result))).transpose()
+            })
+        }),
+        callbacks: callbacks.words.clone(),
+        webhook_secret: callbacks.webhook_secret.clone(),
     }
 }
 

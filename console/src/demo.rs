@@ -88,7 +88,7 @@ impl Inbox {
 }
 
 /// The delivery's id when one of its signatures fits and its clock is near ours.
-fn verified(secret: &str, headers: &HeaderMap, body: &[u8], now: Time) -> Option<String> {
+pub(crate) fn verified(secret: &str, headers: &HeaderMap, body: &[u8], now: Time) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (id, stamp, signatures) = (text("webhook-id")?, text("webhook-timestamp")?, text("webhook-signature")?);
     if id.is_empty() || id.len() > ID_BYTES_MAX {

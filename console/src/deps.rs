@@ -1,6 +1,7 @@
 //! What the console is given by the program around it. It opens nothing itself.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use model::identity::IdentityKey;
@@ -57,6 +58,27 @@ impl fmt::Debug for Demo {
     }
 }
 
+/// Every paging channel with its health and its limits, as JSON. Blocks.
+pub type ChannelStates = dyn Fn() -> Result<Vec<serde_json::Value>, store::records::Error> + Send + Sync;
+/// Sends a test by this channel to this person; answers what became of it, `None` when there is no such channel.
+pub type TestChannel = dyn Fn(
+        String,
+        PersonId,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<serde_json::Value>, store::records::Error>> + Send>>
+    + Send
+    + Sync;
+
+/// What the console needs of paging.
+#[derive(Clone)]
+pub struct Paging {
+    pub states: Arc<ChannelStates>,
+    pub test: Arc<TestChannel>,
+    /// Channel and secret word of each address to which a provider sends receipts and replies.
+    pub callbacks: Arc<[(String, String)]>,
+    /// Signs what the webhook's receiver sends back.
+    pub webhook_secret: Option<String>,
+}
+
 /// Everything the console works with.
 #[derive(Clone)]
 pub struct Deps {
@@ -70,6 +92,7 @@ pub struct Deps {
     pub next_pages: Arc<NextPages>,
     /// All that exist, in their order.
     pub channels: Arc<[ChannelName]>,
+    pub paging: Paging,
     /// The site's secret for cards and codes. `None`: they cannot be registered here.
     pub identity_key: Option<IdentityKey>,
     pub health: Arc<Health>,

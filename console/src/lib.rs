@@ -8,7 +8,9 @@
 
 mod access;
 mod alarms;
+mod callbacks;
 mod calls;
+mod channels;
 mod config;
 mod counts;
 mod custody;
@@ -37,6 +39,7 @@ mod rules;
 mod serve;
 mod session;
 mod stream;
+mod tap;
 mod trend;
 mod view;
 mod waveforms;
@@ -53,7 +56,8 @@ use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use deps::{
-    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, PublishRules, ReplayQuarantine,
+    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, Paging, PublishRules,
+    ReplayQuarantine,
 };
 pub use error::Error;
 pub use routes::routes;
@@ -100,6 +104,7 @@ pub(crate) struct Shared {
     /// Passwords are slow on purpose; a flood of them must not take the cores.
     pub(crate) login_calls: calls::Calls,
     pub(crate) failures: session::Failures,
+    pub(crate) wrong_codes: channels::WrongCodes,
     pub(crate) ring: ring::Ring,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) inbox: demo::Inbox,
@@ -115,6 +120,7 @@ impl App {
             trend_calls: calls::Calls::new(config.trend_calls_max),
             login_calls: calls::Calls::new(session::LOGINS_MAX),
             failures: session::Failures::default(),
+            wrong_codes: channels::WrongCodes::default(),
             ring: ring::Ring::new(config.sse_ring_events),
             streams: Arc::new(Semaphore::new(config.sse_clients_max)),
             inbox: demo::Inbox::default(),

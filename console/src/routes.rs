@@ -12,8 +12,8 @@ use crate::access::{
 };
 use crate::error::ApiError;
 use crate::{
-    App, alarms, custody, demo, elders, gateways, guard, handling, incidents, judge, layers, measurements, numbers,
-    operations, pages, policies, quiet, rules, session, stream, trend, waveforms, web,
+    App, alarms, callbacks, channels, custody, demo, elders, gateways, guard, handling, incidents, judge, layers,
+    measurements, numbers, operations, pages, policies, quiet, rules, session, stream, tap, trend, waveforms, web,
 };
 
 /// One row of the table.
@@ -80,6 +80,11 @@ fn table() -> Vec<Route> {
         route("POST", "/api/elders/{id}/keys/remove", ATTRIBUTORS, post(measurements::remove_key)),
         route("GET", "/api/measurements", ATTRIBUTORS, get(measurements::queue)),
         route("POST", "/api/measurements/attribute", ATTRIBUTORS, post(measurements::attribute)),
+        route("POST", "/api/pages/ack-code", DISPATCHER, post(channels::ack_code)),
+        route("GET", "/api/channels", ADMINISTRATOR, get(channels::list)),
+        route("POST", "/api/channels/{id}/test", ADMINISTRATOR, post(channels::test)),
+        route("GET", "/api/people/{id}/contacts", ADMINISTRATOR, get(channels::contacts)),
+        route("PUT", "/api/people/{id}/contacts", ADMINISTRATOR, put(channels::set_contact)),
         route("GET", "/api/policies", ADMINISTRATOR, get(policies::list)),
         route("PUT", "/api/policies", ADMINISTRATOR, put(policies::put)),
         route("GET", "/api/policies/{id}", ADMINISTRATOR, get(policies::versions)),
@@ -95,6 +100,11 @@ fn table() -> Vec<Route> {
         route("GET", "/api/metrics", ALL, get(operations::words)),
         route("GET", "/api/health", Access::Public, get(operations::health)),
         route("GET", "/metrics", Access::Loopback, get(operations::figures)),
+        route("POST", "/callback/webhook", Access::Signature, post(callbacks::webhook)),
+        route("POST", "/callback/{id}/{word}", Access::Signature, post(callbacks::provider)),
+        route("GET", "/a.css", Access::Public, get(tap::style)),
+        route("GET", "/a/{id}", Access::Signature, get(tap::ask)),
+        route("POST", "/a/{id}", Access::Signature, post(tap::answer)),
         route("POST", "/demo/phone", Access::Signature, post(demo::receive)),
         route("GET", "/demo/phone", ALL, get(demo::show)),
     ]

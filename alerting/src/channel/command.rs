@@ -137,16 +137,16 @@ async fn talk(mut child: Child, input: String) -> std::io::Result<(Option<i32>, 
         drop(stdin.take());
     };
     let mut printed = Vec::new();
-    let read = async {
+    let mut read = Box::pin(async {
         if let Some(stdout) = stdout {
             let _broken = stdout.take(PRINTED_BYTES_MAX).read_to_end(&mut printed).await;
         }
-    };
+    });
     let wait = async {
         let ((), status) = tokio::join!(write, child.wait());
         status
     };
-    tokio::pin!(read, wait);
+    tokio::pin!(wait);
     let mut done = false;
     let status = loop {
         tokio::select! {
@@ -155,8 +155,9 @@ async fn talk(mut child: Child, input: String) -> std::io::Result<(Option<i32>, 
         }
     };
     if !done {
-        drop(tokio::time::timeout(PRINTED_WITHIN, read).await);
+        drop(tokio::time::timeout(PRINTED_WITHIN, &mut read).await);
     }
+    drop(read);
     Ok((status.code(), printed))
 }
 
@@ -191,7 +192,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0.take() {
             // It may have ended by itself by now.
-            drop(kill_process_group(group, Signal::KILL));
+            let _gone = kill_process_group(group, Signal::KILL);
         }
     }
 }

@@ -4,9 +4,12 @@
 mod alarms;
 mod channels;
 mod crash;
+mod desk;
 mod escalation;
 mod exactly_once;
+mod mail;
 mod pages;
+mod program;
 mod receiver;
 mod roster;
 mod story;

@@ -17,7 +17,7 @@ use vigil_alerting::{Alerting, ChannelConfigs, Config, Deps, Secret, start, webh
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The key, as bytes for checking signatures.
 pub(crate) const KEY: &[u8] = b"vigil-test-secret-0123456789abcd";
-const KEY_TEXT: &str = "whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=";
+pub(crate) const KEY_TEXT: &str = "whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=";
 
 pub(crate) struct World {
     pub(crate) dir: TempDir,

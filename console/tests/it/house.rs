@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use console::{ChannelName, Check, Config, Demo, Deps};
+use console::{ChannelName, Check, Config, Demo, Deps, Paging};
 use model::alarm::{Change, Transition};
 use model::entry::{Entry, Flags, Frame};
 use model::layer::{Layer, Scope};
@@ -24,6 +24,7 @@ use store::records::{
 
 pub(crate) const PASSWORD: &str = "Correct-horse-7";
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_dmlnaWwtdGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2Q=";
+pub(crate) const CALLBACK_WORD: &str = "0123456789abcdef0123456789abcdef";
 /// When every story begins.
 pub(crate) const NOON: &str = "2026-11-22T04:00:00Z";
 
@@ -130,7 +131,25 @@ impl House {
         self.records.persons().unwrap().into_iter().find(|person| person.login == login).unwrap().id
     }
 
+    /// A fall whose page goes by this channel.
+    pub(crate) fn fall_by(&self, elder: ElderId, channel: &str) -> (AlarmId, PageId) {
+        let fall = AlarmKind::Event { kind: EventKind::Fall };
+        let alarm = self.raise_by(&[elder], "fall", Priority::P1, fall, channel)[0];
+        (alarm, self.page_of(alarm))
+    }
+
     pub(crate) fn raise_as(&self, elders: &[ElderId], rule: &str, priority: Priority, kind: AlarmKind) -> Vec<AlarmId> {
+        self.raise_by(elders, rule, priority, kind, "webhook")
+    }
+
+    fn raise_by(
+        &self,
+        elders: &[ElderId],
+        rule: &str,
+        priority: Priority,
+        kind: AlarmKind,
+        channel: &str,
+    ) -> Vec<AlarmId> {
         let now = self.clock.now();
         let transitions: Vec<Transition> = elders
             .iter()
@@ -154,8 +173,8 @@ impl House {
             })
             .collect();
         let cursor = Seq(self.next.load(Ordering::Relaxed));
-        let doctor = self.doctor;
-        let page = move |_: &_| vec![NewPage::to(doctor, "webhook")];
+        let (doctor, channel) = (self.doctor, channel.to_owned());
+        let page = move |_: &_| vec![NewPage::to(doctor, &channel)];
         self.records.apply(&transitions, cursor, now, &page).unwrap();
         transitions.iter().map(|transition| transition.alarm).collect()
     }
@@ -346,6 +365,18 @@ fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
                 configured,
             })
             .into(),
+        paging: Paging {
+            states: Arc::new(|| Ok(vec![serde_json::json!({ "name": "webhook", "configured": true })])),
+            test: Arc::new(|channel, _| {
+                Box::pin(
+                    async move { Ok((channel == "webhook").then(|| serde_json::json!({ "ok": true, "detail": "" }))) },
+                )
+            }),
+            callbacks: ["aliyun_sms", "aliyun_voice", "tencent_sms", "tencent_voice"]
+                .map(|name| (name.to_owned(), CALLBACK_WORD.to_owned()))
+                .into(),
+            webhook_secret: Some(WEBHOOK_SECRET.to_owned()),
+        },
         identity_key: Some(model::identity::IdentityKey::new([7; 32])),
         replay_quarantine: Arc::new(move |id| {
             replayer.quarantine_mark_replayed(id, replay_clock.now()).map_err(|error| error.to_string())

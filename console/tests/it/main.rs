@@ -6,6 +6,7 @@
 extern crate vigil_console as console;
 
 mod alarms;
+mod answers;
 mod demo;
 mod elders;
 mod gateways;

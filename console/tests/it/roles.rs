@@ -69,6 +69,12 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/health", [200, 200, 200, 200, 200, 200, 200, 200]),
     Row("POST", "/api/elders/{id}/judge", [401, 403, 200, 403, 403, 200, 403, 403]),
     Row("POST", "/api/teams/{id}/judge", [401, 403, 200, 403, 403, 200, 403, 403]),
+    // Nobody's code: 404 where the role fits.
+    Row("POST", "/api/pages/ack-code", [401, 404, 403, 403, 403, 403, 404, 403]),
+    Row("GET", "/api/channels", [401, 403, 403, 403, 403, 200, 403, 403]),
+    Row("POST", "/api/channels/{id}/test", [401, 403, 403, 403, 403, 200, 403, 403]),
+    Row("GET", "/api/people/{id}/contacts", [401, 403, 403, 403, 403, 200, 403, 403]),
+    Row("PUT", "/api/people/{id}/contacts", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("GET", "/api/policies", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("PUT", "/api/policies", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("GET", "/api/policies/{id}", [401, 403, 403, 403, 403, 404, 403, 403]),
@@ -83,7 +89,12 @@ const ROWS: &[Row] = &[
     Row("POST", "/api/quiet/{id}/end", [401, 200, 200, 200, 403, 200, 200, 403]),
     // Asked from this machine; from elsewhere: `security.rs`.
     Row("GET", "/metrics", [200, 200, 200, 200, 200, 200, 200, 200]),
-    // No signature.
+    // No signature, no such word, no such link.
+    Row("POST", "/callback/webhook", [404; 8]),
+    Row("POST", "/callback/{id}/{word}", [404; 8]),
+    Row("GET", "/a.css", [200; 8]),
+    Row("GET", "/a/{id}", [410; 8]),
+    Row("POST", "/a/{id}", [422; 8]),
     Row("POST", "/demo/phone", [401, 401, 401, 401, 401, 401, 401, 401]),
     Row("GET", "/demo/phone", [401, 200, 200, 200, 200, 200, 200, 200]),
 ];
@@ -112,6 +123,8 @@ fn body_for(path: &str) -> Value {
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
         "/api/measurements/attribute" => json!({ "measurements": [1], "elder": 1, "reason": "matrix" }),
+        "/api/pages/ack-code" => json!({ "code": "12" }),
+        "/api/people/{id}/contacts" => json!({ "channel": "smtp", "address": "li@example.org" }),
         "/api/gateways/{id}/push" => json!({ "what": "config", "body": { "flush_ms": 500 } }),
         _ => json!({}),
     }
@@ -136,6 +149,10 @@ fn concrete(house: &House, path: &str) -> String {
         house.outage().to_string()
     } else if path.starts_with("/api/pages/") {
         house.page_of(house.fall(house.wang)).to_string()
+    } else if path.starts_with("/api/channels/") {
+        "webhook".to_owned()
+    } else if path.starts_with("/api/people/") {
+        house.doctor.0.to_string()
     } else if path.starts_with("/api/gateways/") {
         house.records.gateways().unwrap()[0].id.to_string()
     } else if path.starts_with("/api/quarantine/") {

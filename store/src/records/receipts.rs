@@ -55,9 +55,6 @@ impl Records {
     /// in the wrong order it changes nothing; a failure goes on by the next channel, once.
     pub fn page_receipt(&self, channel: &str, provider_ref: &str, state: PageState, at: Time) -> Result<bool> {
         let from: &[PageState] = match state {
-            PageState::Delivered => {
-                &[PageState::Sending, PageState::ProviderAccepted, PageState::InDoubt, PageState::Expired]
-            }
             PageState::Read => &[
                 PageState::Sending,
                 PageState::ProviderAccepted,
@@ -65,7 +62,7 @@ impl Records {
                 PageState::Delivered,
                 PageState::Expired,
             ],
-            PageState::PermFailed => {
+            PageState::Delivered | PageState::PermFailed => {
                 &[PageState::Sending, PageState::ProviderAccepted, PageState::InDoubt, PageState::Expired]
             }
             _ => return Err(Error::Invalid("a receipt says delivered, read or failed".into())),

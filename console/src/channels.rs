@@ -1,0 +1,152 @@
+//! Paging channels on the administrator's screen: health, quota, a test; people's addresses in them; and the code by which a
+//! dispatcher records an answer that came by telephone.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use model::{PersonId, Time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::records::{Error, Reply};
+
+use crate::App;
+use crate::access::Signed;
+use crate::alarms::refused;
+use crate::error::{Answer, ApiError};
+use crate::input::{Id, Key, Sent};
+
+/// Wrong codes one person may type within [`WINDOW_US`].
+const WRONG_MAX: u32 = 10;
+const WINDOW_US: i64 = 15 * 60 * 1_000_000;
+/// People remembered; more are only as many as can sign in.
+const PEOPLE_MAX: usize = 10_000;
+
+/// `GET /api/channels`
+pub(crate) async fn list(State(app): State<App>) -> Answer<Json<Value>> {
+    let states = app.deps.paging.states.clone();
+    let found = app.calls.run("channels", move || states()).await?;
+    found.map(|rows| Json(json!({ "channels": rows }))).map_err(|error| ApiError::internal("channels", &error))
+}
+
+/// `POST /api/channels/{name}/test`: to the administrator who asks.
+pub(crate) async fn test(State(app): State<App>, signed: Signed, Path(name): Path<String>) -> Answer<Json<Value>> {
+    let (records, person, subject) = (app.deps.records.clone(), signed.person.id, format!("channel/{name}"));
+    let tried = (app.deps.paging.test)(name, person).await;
+    let result = tried.map_err(|error| ApiError::internal("channel test", &error))?.ok_or_else(ApiError::not_found)?;
+    let written = app.calls.run("audit", move || records.audit(Some(person), "test_channel", &subject, "")).await?;
+    written.map_err(|error| ApiError::internal("audit", &error))?;
+    Ok(Json(result))
+}
+
+/// `GET /api/people/{id}/contacts`
+pub(crate) async fn contacts(State(app): State<App>, Id(id): Id<PersonId>) -> Answer<Json<Value>> {
+    let records = app.deps.records.clone();
+    let found =
+        app.calls.run("contacts", move || Ok(records.person(id)?.map(|_| records.contacts_of(id)).transpose()?));
+    let found = found.await?.map_err(|error: Error| ApiError::internal("contacts", &error))?;
+    found.map(|contacts| Json(json!({ "contacts": contacts }))).ok_or_else(ApiError::not_found)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewContact {
+    channel: String,
+    /// `null` takes it away.
+    address: Option<String>,
+}
+
+/// `PUT /api/people/{id}/contacts {channel, address}`
+pub(crate) async fn set_contact(
+    State(app): State<App>,
+    signed: Signed,
+    Id(id): Id<PersonId>,
+    Sent(sent): Sent<NewContact>,
+) -> Answer<Json<Value>> {
+    if !app.deps.channels.iter().any(|channel| channel.name == sent.channel) {
+        return Err(ApiError::bad_request("没有这个通道。", "There is no such channel."));
+    }
+    let records = app.deps.records.clone();
+    let done = app.calls.run("contact", move || {
+        records.set_contact(id, &sent.channel, sent.address.as_deref(), signed.person.id)?;
+        records.contacts_of(id)
+    });
+    match done.await? {
+        Ok(contacts) => Ok(Json(json!({ "contacts": contacts }))),
+        Err(Error::NotFound(_)) => Err(ApiError::not_found()),
+        Err(Error::Invalid(why)) => {
+            Err(ApiError::bad_request(format!("地址有误:{why}"), format!("The address is wrong: {why}.")))
+        }
+        Err(error) => Err(ApiError::internal("contact", &error)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Code {
+    code: String,
+}
+
+/// `POST /api/pages/ack-code {code}`: the paged person said the code on the telephone; the page is accepted in their name, and
+/// the audit says who typed it.
+pub(crate) async fn ack_code(
+    State(app): State<App>,
+    signed: Signed,
+    Key(key): Key,
+    Sent(sent): Sent<Code>,
+) -> Answer<Json<Value>> {
+    let (now, typist) = (app.deps.clock.now(), signed.person.id);
+    if app.wrong_codes.is_over(typist, now) {
+        return Err(ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "locked",
+            "应答码错误次数过多,请 15 分钟后再试,或在告警中直接处理。",
+            "Too many wrong codes; try again in 15 minutes, or handle the alarm itself.",
+        ));
+    }
+    let records = app.deps.records.clone();
+    let found = app.calls.run("page code", move || {
+        let found = records.page_of_code(sent.code.trim()).map_err(|error| ApiError::internal("page code", &error))?;
+        let Some((page, person)) = found else { return Ok(None) };
+        // First who did it: an acceptance without its author must not be.
+        let written = records.audit(Some(typist), "ack_code", &format!("page/{page}"), "");
+        written.map_err(|error| ApiError::internal("page code", &error))?;
+        let key = key.map(|key| format!("code/{key}"));
+        let page = records.answer_page(page, person, Reply::Accept, key.as_deref()).map_err(|error| refused(&error))?;
+        Ok::<_, ApiError>(Some(
+            json!({ "page": page.id, "alarm": page.alarm, "person": page.person, "state": page.state }),
+        ))
+    });
+    match found.await?? {
+        Some(page) => Ok(Json(page)),
+        None => {
+            app.wrong_codes.count(typist, now);
+            Err(ApiError::not_found())
+        }
+    }
+}
+
+/// Wrong codes by person.
+#[derive(Debug, Default)]
+pub(crate) struct WrongCodes(Mutex<HashMap<PersonId, (Time, u32)>>);
+
+impl WrongCodes {
+    fn is_over(&self, person: PersonId, now: Time) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&person).is_some_and(|(since, count)| now.since_us(*since) < WINDOW_US && *count >= WRONG_MAX)
+    }
+
+    fn count(&self, person: PersonId, now: Time) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= PEOPLE_MAX {
+            known.retain(|_, (since, _)| now.since_us(*since) < WINDOW_US);
+        }
+        let entry = known.entry(person).or_insert((now, 0));
+        if now.since_us(entry.0) >= WINDOW_US {
+            *entry = (now, 0);
+        }
+        entry.1 += 1;
+    }
+}
