@@ -44,8 +44,7 @@ pub(crate) async fn test(State(app): State<App>, signed: Signed, Path(name): Pat
 /// `GET /api/people/{id}/contacts`
 pub(crate) async fn contacts(State(app): State<App>, Id(id): Id<PersonId>) -> Answer<Json<Value>> {
     let records = app.deps.records.clone();
-    let found =
-        app.calls.run("contacts", move || Ok(records.person(id)?.map(|_| records.contacts_of(id)).transpose()?));
+    let found = app.calls.run("contacts", move || records.person(id)?.map(|_| records.contacts_of(id)).transpose());
     let found = found.await?.map_err(|error: Error| ApiError::internal("contacts", &error))?;
     found.map(|contacts| Json(json!({ "contacts": contacts }))).ok_or_else(ApiError::not_found)
 }
@@ -119,13 +118,11 @@ pub(crate) async fn ack_code(
             json!({ "page": page.id, "alarm": page.alarm, "person": page.person, "state": page.state }),
         ))
     });
-    match found.await?? {
-        Some(page) => Ok(Json(page)),
-        None => {
-            app.wrong_codes.count(typist, now);
-            Err(ApiError::not_found())
-        }
+    if let Some(page) = found.await?? {
+        return Ok(Json(page));
     }
+    app.wrong_codes.count(typist, now);
+    Err(ApiError::not_found())
 }
 
 /// Wrong codes by person.

@@ -79,6 +79,12 @@ pub struct Paging {
     pub webhook_secret: Option<String>,
 }
 
+impl fmt::Debug for Paging {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Paging")
+    }
+}
+
 /// Everything the console works with.
 #[derive(Clone)]
 pub struct Deps {

@@ -56,8 +56,8 @@ use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use deps::{
-    AskAgain, ChannelName, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, Paging, PublishRules,
-    ReplayQuarantine,
+    AskAgain, ChannelName, ChannelStates, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, Paging,
+    PublishRules, ReplayQuarantine, TestChannel,
 };
 pub use error::Error;
 pub use routes::routes;

@@ -301,8 +301,7 @@ fn judge(stage: Stage, error: &lettre::transport::smtp::Error) -> Sent {
         _ if error.is_transient() => Fate::Retry { after: None },
         // A certificate that is not trusted, STARTTLS or a login that the relay does not offer.
         _ if error.is_tls() || error.is_client() => Fate::Misconfigured,
-        Stage::Tls if certificate(error) => Fate::Misconfigured,
-        Stage::Connect if certificate(error) => Fate::Misconfigured,
+        Stage::Tls | Stage::Connect if certificate(error) => Fate::Misconfigured,
         Stage::Text | Stage::GivenUp => Fate::InDoubt,
         _ => Fate::Retry { after: None },
     };

@@ -82,7 +82,9 @@ impl Telling<'_> {
     async fn start(&mut self) {
         loop {
             let tasks = Tasks::new();
-            let config = by_webhook(webhook(&self.receiver.url));
+            // A busy machine must not look like a provider that does not answer.
+            let patient = vigil_alerting::webhook::Config { timeout_s: 30, ..webhook(&self.receiver.url) };
+            let config = by_webhook(patient);
             if start(&config, &self.world.deps(), &tasks).is_ok() {
                 self.tasks = Some(tasks);
                 return;

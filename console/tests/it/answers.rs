@@ -39,7 +39,8 @@ async fn aliyun_tells_of_delivery_and_replies_twice_and_gets_the_answer_it_wants
     let house = House::open().await;
     let (alarm, page) = paged(&house, "aliyun_sms", "biz^1");
     let thanks = json!({ "code": 0, "msg": "接收成功" });
-    let report = json!([{ "phone_number": "13800000000", "success": true, "err_code": "DELIVERED", "biz_id": "biz^1" }]);
+    let report =
+        json!([{ "phone_number": "13800000000", "success": true, "err_code": "DELIVERED", "biz_id": "biz^1" }]);
     for _ in 0..2 {
         assert_eq!(callback(&house, "aliyun_sms", &report).await, (200, thanks.clone()));
         assert_eq!(state(&house, page), PageState::Delivered);
@@ -114,9 +115,11 @@ async fn without_the_secret_word_there_is_nothing_there() {
     }
     assert_eq!(state(&house, page), PageState::ProviderAccepted);
     let path = format!("/callback/aliyun_sms/{CALLBACK_WORD}");
-    for (body, status) in [("nonsense".to_owned(), 422), ("x".repeat(300_000), 413), ("[]".to_owned(), 200), ("[1,{}]".to_owned(), 200)] {
+    for (body, status) in
+        [("nonsense".to_owned(), 422), ("x".repeat(300_000), 413), ("[]".to_owned(), 200), ("[1,{}]".to_owned(), 200)]
+    {
         let sent = answer(house.anonymous().request("POST", &path).body(body.clone())).await;
-        assert_eq!(sent.0, status, "{:.20}", body);
+        assert_eq!(sent.0, status, "{body:.20}");
     }
 }
 
@@ -165,7 +168,8 @@ async fn a_link_asks_first_and_answers_once() {
         assert_eq!(handling(&house, alarm), Handling::Open, "a preview answers nothing");
     }
     let press = |body: &'static str| {
-        let request = house.anonymous().request("POST", &path).header("content-type", "application/x-www-form-urlencoded");
+        let request =
+            house.anonymous().request("POST", &path).header("content-type", "application/x-www-form-urlencoded");
         async move { request.body(body).send().await.unwrap().status().as_u16() }
     };
     assert_eq!(press("answer=explode").await, 422);
