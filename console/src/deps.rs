@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use model::PersonId;
 use model::identity::IdentityKey;
 use model::policy::NextStep;
 use runtime::Clock;
