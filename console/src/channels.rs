@@ -14,9 +14,9 @@ use store::records::{Error, Reply};
 
 use crate::App;
 use crate::access::Signed;
-use crate::alarms::refused;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Key, Sent};
+use crate::refused::refused;
 
 /// Wrong codes one person may type within [`WINDOW_US`].
 const WRONG_MAX: u32 = 10;

@@ -80,7 +80,7 @@ fn table() -> Vec<Route> {
         route("POST", "/api/elders/{id}/keys/remove", ATTRIBUTORS, post(measurements::remove_key)),
         route("GET", "/api/measurements", ATTRIBUTORS, get(measurements::queue)),
         route("POST", "/api/measurements/attribute", ATTRIBUTORS, post(measurements::attribute)),
-        route("POST", "/api/pages/ack-code", DISPATCHER, post(channels::ack_code)),
+        route("POST", "/api/pages/ack-code", SEATS, post(channels::ack_code)),
         route("GET", "/api/channels", ADMINISTRATOR, get(channels::list)),
         route("POST", "/api/channels/{id}/test", ADMINISTRATOR, post(channels::test)),
         route("GET", "/api/people/{id}/contacts", ADMINISTRATOR, get(channels::contacts)),
