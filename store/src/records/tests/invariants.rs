@@ -1,4 +1,5 @@
-//! Invariants I1, I2, I3, I6 and I9 (facts: alarms, section 12) over random histories of data and people.
+//! Invariants I1, I2, I3, I5 (a crash loses nothing), I6, I7 and I9 (facts: alarms, section 12) over random histories of data,
+//! people and crashes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -9,23 +10,74 @@ use super::*;
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Raise { slot: u8, priority: u8, late: bool, sos: bool },
-    Worsen { slot: u8, priority: u8 },
-    Change { slot: u8, what: u8 },
-    Claim { slot: u8, other: bool },
-    Release { slot: u8, other: bool },
-    Resolve { slot: u8, outcome: bool },
-    Answer { slot: u8, nurse: bool, accept: bool },
-    HandOver { slot: u8, other: bool },
-    Offered { slot: u8, other: bool, accept: bool },
-    Park { slot: u8, minutes: u8, doctor: bool },
-    Dispatch { slot: u8, other: bool, ours: bool },
-    Arrive { slot: u8 },
-    Reopen { slot: u8 },
-    Void { slot: u8 },
-    Send { result: u8 },
+    Raise {
+        slot: u8,
+        priority: u8,
+        late: bool,
+        sos: bool,
+    },
+    Worsen {
+        slot: u8,
+        priority: u8,
+    },
+    Change {
+        slot: u8,
+        what: u8,
+    },
+    Claim {
+        slot: u8,
+        other: bool,
+    },
+    Release {
+        slot: u8,
+        other: bool,
+    },
+    Resolve {
+        slot: u8,
+        outcome: bool,
+    },
+    Answer {
+        slot: u8,
+        nurse: bool,
+        accept: bool,
+    },
+    HandOver {
+        slot: u8,
+        other: bool,
+    },
+    Offered {
+        slot: u8,
+        other: bool,
+        accept: bool,
+    },
+    Park {
+        slot: u8,
+        minutes: u8,
+        doctor: bool,
+    },
+    Dispatch {
+        slot: u8,
+        other: bool,
+        ours: bool,
+    },
+    Arrive {
+        slot: u8,
+    },
+    Reopen {
+        slot: u8,
+    },
+    Void {
+        slot: u8,
+    },
+    Send {
+        result: u8,
+    },
     Repeat,
-    Pass { seconds: u16 },
+    Pass {
+        seconds: u16,
+    },
+    /// The server dies and comes back.
+    Crash,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -53,6 +105,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..5_u8).prop_map(|result| Step::Send { result }),
         1 => Just(Step::Repeat),
         2 => (0..1_200_u16).prop_map(|seconds| Step::Pass { seconds }),
+        1 => Just(Step::Crash),
     ]
 }
 
@@ -132,6 +185,7 @@ impl World {
             Step::Answer { slot, nurse, accept } => self.answer(slot, nurse, accept),
             Step::Send { result } => self.send(result),
             Step::Repeat => self.repeat(),
+            Step::Crash => self.crash(),
             Step::Pass { seconds } => {
                 self.house.pass(i64::from(seconds));
                 // The tasks of alerting run all the time: a deadline that passes is seen to.
@@ -139,6 +193,20 @@ impl World {
                 self.repeat();
             }
         }
+    }
+
+    /// Whatever was open stays open: the same alarms, and what was being sent is in doubt, not lost.
+    fn crash(&mut self) {
+        let picture = |records: &Records| records.alarms(AlarmFilter::default(), 100).unwrap();
+        let before = picture(&self.house.records);
+        self.house.reopen();
+        assert_eq!(picture(&self.house.records), before);
+    }
+
+    /// The levels that escalation has reached.
+    fn levels(&self) -> Vec<(i64, i64)> {
+        let mut rows = self.raw.prepare("SELECT id, level FROM alarm ORDER BY id").unwrap();
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
     }
 
     fn repeat(&self) {
@@ -219,7 +287,14 @@ proptest! {
         let raw = Connection::open(house.dir.path().join(FILE)).unwrap();
         let mut world = World { house, raw, log: Vec::new(), began: [START; 3] };
         for step in steps {
+            let levels = world.levels();
             world.take(step);
+            // I7: time, machines and crashes never lower a level; only people do.
+            if matches!(step, Step::Pass { .. } | Step::Send { .. } | Step::Repeat | Step::Crash) {
+                let after = world.levels();
+                let lower = |(id, level): &&(i64, i64)| after.iter().any(|(known, now)| known == id && now < level);
+                prop_assert_eq!(levels.iter().find(lower), None, "after {:?}", step);
+            }
             prop_assert_eq!(world.broken(), vec![], "after {:?}", step);
             prop_assert_eq!(world.house.records.audit_alarms(world.house.clock.now()).unwrap(), vec![], "after {:?}", step);
         }
