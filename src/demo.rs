@@ -205,7 +205,8 @@ fn password() -> anyhow::Result<String> {
     Ok(format!("Vigil-{word}-{}", 10 + random[0] % 90))
 }
 
-fn secret() -> anyhow::Result<String> {
+/// A key for a webhook, as both of its ends have it.
+pub(crate) fn secret() -> anyhow::Result<String> {
     Ok(format!("whsec_{}", BASE64.encode(random::<32>()?)))
 }
 

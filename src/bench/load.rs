@@ -15,7 +15,7 @@ use runtime::Clock;
 use serde::{Deserialize, Serialize};
 
 use super::Quantiles;
-use super::plan::{Load, Shape};
+use super::plan::{LOADED_PRESSES, Load, QUIET_PRESSES, Shape};
 use crate::seed::Gateway;
 
 /// Publishes of one connection without an acknowledgement. The front door allows 64.
@@ -24,6 +24,8 @@ const WINDOW: usize = 60;
 const SOS_PER_S: u64 = 20;
 /// How far back the load's time begins: below the ten minutes after which readings count as late.
 const HEAD_START_US: i64 = 280_000_000;
+/// Between the load and the presses on a quiet server.
+const QUIET: Duration = Duration::from_secs(2);
 /// After the last press: time for it to reach the stream.
 const LAST_SOS: Duration = Duration::from_secs(5);
 
@@ -39,6 +41,10 @@ pub struct Outcome {
     pub sos_ms: Quantiles,
     pub sos_sent: u64,
     pub sos_seen: u64,
+    /// From here on the buttons were pressed without any other load.
+    pub quiet_from: Time,
+    pub quiet_sent: u64,
+    pub quiet_seen: u64,
 }
 
 /// What the connections do now.
@@ -79,11 +85,17 @@ pub async fn run(load: Load) -> anyhow::Result<Outcome> {
     };
     let per_connection = (acked_publishes_full as f64 / full_s / 2.0 / connections.len() as f64).max(1.0);
     pace.per_s.store(per_connection as u64, Ordering::Relaxed);
-    let sos = press(&load, stream).await?;
+    let mut stream = stream;
+    let count = (load.seconds * SOS_PER_S).min(LOADED_PRESSES as u64);
+    let sos = press(&load, &mut stream, 0, count).await?;
     pace.stop.store(true, Ordering::Relaxed);
     for connection in connections {
         connection.await??;
     }
+    tokio::time::sleep(QUIET).await;
+    let quiet_from = Clock::system().now();
+    let quiet_count = (load.seconds * SOS_PER_S).min(QUIET_PRESSES as u64);
+    let quiet = press(&load, &mut stream, LOADED_PRESSES as u64, quiet_count).await?;
     let mut full = std::mem::take(&mut *full.lock().unwrap_or_else(PoisonError::into_inner));
     let mut half = std::mem::take(&mut *half.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Outcome {
@@ -96,6 +108,9 @@ pub async fn run(load: Load) -> anyhow::Result<Outcome> {
         sos_ms: sos.0,
         sos_sent: sos.1,
         sos_seen: sos.2,
+        quiet_from,
+        quiet_sent: quiet.1,
+        quiet_seen: quiet.2,
     })
 }
 
@@ -207,8 +222,13 @@ impl Source {
     }
 }
 
-/// Presses SOS buttons at a steady rate and waits for each in the stream. Milliseconds, sent, seen.
-async fn press(load: &Load, mut stream: super::watch::Stream) -> anyhow::Result<(Quantiles, u64, u64)> {
+/// Presses `count` SOS buttons from the `first` on at a steady rate and waits for each in the stream. Milliseconds, sent, seen.
+async fn press(
+    load: &Load,
+    stream: &mut super::watch::Stream,
+    first: u64,
+    count: u64,
+) -> anyhow::Result<(Quantiles, u64, u64)> {
     let gateway = &load.sos;
     let mut client =
         LoadClient::connect(load.mqtt, gateway.name.as_str(), gateway.name.as_str(), gateway.token.as_bytes()).await?;
@@ -217,17 +237,16 @@ async fn press(load: &Load, mut stream: super::watch::Stream) -> anyhow::Result<
     let mut us = Vec::new();
     let mut acked = Vec::new();
     let begun = Instant::now();
-    let count = (load.seconds * SOS_PER_S).min(gateway.devices.len() as u64);
     let mut sent = 0_u64;
     while begun.elapsed() < Duration::from_secs(load.seconds) + LAST_SOS && (us.len() as u64) < count {
         if sent < count && begun.elapsed() >= Duration::from_secs_f64(sent as f64 / SOS_PER_S as f64) {
-            let device = &gateway.devices[sent as usize];
+            let button = (first + sent) as usize;
             let now = Time::from_millis(clock.now().millis());
             let events = vec![Event { kind: EventKind::Sos, at: now }];
-            let frame =
-                wire::WireFrame { epoch: 1, seq: sent, gateway_time: now, events, ..wire::WireFrame::default() };
-            let topic = topic::up(&gateway.site, &gateway.name, Lane::Sos, device);
-            pressed.insert(gateway.elders[sent as usize], Instant::now());
+            let seq = first + sent;
+            let frame = wire::WireFrame { epoch: 1, seq, gateway_time: now, events, ..wire::WireFrame::default() };
+            let topic = topic::up(&gateway.site, &gateway.name, Lane::Sos, &gateway.devices[button]);
+            pressed.insert(gateway.elders[button], Instant::now());
             client.queue(&topic, &wire::encode_cbor(&frame), 0)?;
             sent += 1;
         }

@@ -3,6 +3,7 @@
 
 pub mod limits;
 pub mod load;
+pub mod phone;
 pub mod plan;
 mod watch;
 
@@ -12,14 +13,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use model::Time;
 use serde::Serialize;
 
 use crate::cli;
+use phone::Phone;
 use plan::Plan;
 use watch::Watch;
 
 /// How long the writer and the engine may take to finish what was acknowledged, after the load has ended.
 const DRAIN: Duration = Duration::from_mins(1);
+/// How long the last page may take after the load has ended.
+const LAST_PAGE: Duration = Duration::from_secs(10);
 
 /// What `vigil bench --json` prints.
 #[derive(Debug, Serialize)]
@@ -40,8 +45,14 @@ pub struct Report {
     pub puback_half_ms: Quantiles,
     /// SOS publish to its line in the dispatcher's stream, at half of the full rate.
     pub sos_to_stream_ms: Quantiles,
+    /// SOS publish to the first attempt to page somebody, as the paging service sees it: at half of the full rate, and on a
+    /// server that has nothing else to do.
+    pub sos_to_page_ms: Quantiles,
+    pub sos_to_page_quiet_ms: Quantiles,
     pub sos_sent: u64,
     pub sos_seen: u64,
+    /// Of all presses: how many were paged.
+    pub sos_paged: u64,
     pub server_cpu_s: f64,
     pub server_rss_mib: f64,
     /// Bytes of the readings file by readings stored. High while most are still in the log.
@@ -75,7 +86,8 @@ pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let data_dir = args.data_dir.clone().unwrap_or_else(|| scratch.path().join("data"));
     std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create {}", data_dir.display()))?;
-    let mut plan = Plan::prepare(&data_dir, scratch.path(), args)?;
+    let phone = Phone::bind().await?;
+    let mut plan = Plan::prepare(&data_dir, scratch.path(), args, &phone)?;
     let mut server = Process::start("server", &["serve", "--config"], &plan.config_file, &args.server_cpus)?;
     let listening = server.wait_for("listening ")?;
     plan.set_addresses(&listening)?;
@@ -94,6 +106,11 @@ pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
         now = watch.read().await?.since(&before);
     }
     let drain_s = begun.elapsed().as_secs_f64();
+    let mut watched = phone.watch();
+    let all_paged = watched.wait_for(|count| *count as u64 >= outcome.sos_sent + outcome.quiet_sent);
+    // A page that does not come is in the figures.
+    drop(tokio::time::timeout(LAST_PAGE, all_paged).await);
+    let (loaded, quiet) = page_times(&phone, outcome.quiet_from);
     let usage = server.usage()?;
     server.stop()?;
     Ok(Report {
@@ -107,8 +124,11 @@ pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
         puback_ms: outcome.puback_full_ms,
         puback_half_ms: outcome.puback_half_ms,
         sos_to_stream_ms: outcome.sos_ms,
-        sos_sent: outcome.sos_sent,
-        sos_seen: outcome.sos_seen,
+        sos_paged: (loaded.len() + quiet.len()) as u64,
+        sos_to_page_ms: Quantiles::of(&mut { loaded }),
+        sos_to_page_quiet_ms: Quantiles::of(&mut { quiet }),
+        sos_sent: outcome.sos_sent + outcome.quiet_sent,
+        sos_seen: outcome.sos_seen + outcome.quiet_seen,
         server_cpu_s: usage.cpu_s,
         server_rss_mib: usage.rss_mib,
         bytes_per_reading: now.bytes_per_reading,
@@ -116,6 +136,17 @@ pub async fn run(args: &cli::Bench) -> anyhow::Result<Report> {
         drain_s,
         limits: limits::measure(scratch.path(), &args.server_cpus)?,
     })
+}
+
+/// From press to first attempt, in microseconds: of presses under load, and of those from `quiet_from` on. A press is dated in
+/// whole milliseconds, so that each is up to one too long.
+fn page_times(phone: &Phone, quiet_from: Time) -> (Vec<u64>, Vec<u64>) {
+    let (mut loaded, mut quiet) = (Vec::new(), Vec::new());
+    for call in phone.first_calls() {
+        let took = u64::try_from(call.came_at.since_us(call.pressed_at)).unwrap_or(0);
+        if call.pressed_at >= quiet_from { quiet.push(took) } else { loaded.push(took) }
+    }
+    (loaded, quiet)
 }
 
 /// A child process of this same binary, killed when dropped.

@@ -9,6 +9,7 @@ use runtime::Clock;
 use serde::{Deserialize, Serialize};
 use store::records::Records;
 
+use super::phone::Phone;
 use crate::cli::{Bench, Profile};
 use crate::seed::{self, Gateway};
 
@@ -16,8 +17,11 @@ use crate::seed::{self, Gateway};
 const GATEWAYS: usize = 50;
 /// Devices, and so elders, of each.
 const DEVICES: usize = 20;
-/// Buttons, each of another elder, so that every press is an alarm of its own.
-const BUTTONS: usize = 400;
+/// Buttons, each of another elder, so that every press is an alarm of its own: most for the presses under load, the last for
+/// those on a quiet server.
+const BUTTONS: usize = LOADED_PRESSES + QUIET_PRESSES;
+pub const LOADED_PRESSES: usize = 400;
+pub const QUIET_PRESSES: usize = 100;
 const LOGIN: &str = "bench";
 /// Of a server on loopback that lives for a minute.
 const PASSWORD: &str = "Bench-only-1";
@@ -51,9 +55,10 @@ pub struct Plan {
 
 impl Plan {
     /// Fills the data directory's registry and writes the configuration.
-    pub fn prepare(data_dir: &Path, scratch: &Path, args: &Bench) -> anyhow::Result<Self> {
+    pub fn prepare(data_dir: &Path, scratch: &Path, args: &Bench, phone: &Phone) -> anyhow::Result<Self> {
         let records = Records::open(data_dir, Clock::system())?;
         seed::person(&records, LOGIN, PASSWORD, "压测", model::people::Role::Dispatcher, None)?;
+        seed::person(&records, "bench-doctor", PASSWORD, "压测医生", model::people::Role::Doctor, None)?;
         let site = Name::new("bench")?;
         let mut gateways = Vec::new();
         for i in 0..GATEWAYS {
@@ -62,8 +67,10 @@ impl Plan {
         let sos = seed::gateway_with_devices(&records, &site, "bench-sos", BUTTONS, None)?;
         let config_file = scratch.join("bench.toml");
         let text = format!(
-            "data_dir = {:?}\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n",
-            data_dir.display().to_string()
+            "data_dir = {:?}\n[mqtt]\nlisten = \"127.0.0.1:0\"\n[console]\nlisten = \"127.0.0.1:0\"\n\
+             [alerting.channels.webhook]\n{}",
+            data_dir.display().to_string(),
+            phone.config()
         );
         std::fs::write(&config_file, text).with_context(|| format!("cannot write {}", config_file.display()))?;
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -23,10 +23,11 @@ fn the_benchmark_prints_its_object_and_loses_nothing() {
     for stage in ["fsync_per_s", "decode_readings_per_s", "engine_steps_per_s", "store_readings_per_s"] {
         assert!(told["limits"][stage].as_f64().is_some_and(|value| value > 0.0), "{stage}: {told}");
     }
-    for times in ["puback_ms", "sos_to_stream_ms"] {
+    for times in ["puback_ms", "sos_to_stream_ms", "sos_to_page_ms", "sos_to_page_quiet_ms"] {
         assert!(told[times]["p50"].is_number() && told[times]["p99"].is_number(), "{times}: {told}");
     }
     assert_eq!(told["lost"], 0, "{told}");
     assert_eq!((&told["stored"], &told["judged"]), (&told["acked"], &told["acked"]), "{told}");
     assert_eq!(told["sos_seen"], told["sos_sent"], "{told}");
+    assert_eq!(told["sos_paged"], told["sos_sent"], "{told}");
 }

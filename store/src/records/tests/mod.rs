@@ -15,6 +15,7 @@ mod pages;
 mod people;
 mod quiet;
 mod receipts;
+mod policies;
 mod registry;
 mod rota;
 mod sounded;

@@ -109,6 +109,11 @@ fn the_stream_and_the_list_use_indexes() {
         ("SELECT seq FROM alarm_event v WHERE v.seq > 5 ORDER BY v.seq LIMIT 9", "SEARCH v"),
         ("SELECT id FROM alarm a WHERE a.handling IN ('open', 'claimed', 'engaged')", "alarm_by_handling"),
         ("SELECT id FROM alarm a WHERE a.page_due_at <= 9 AND a.handling = 'open'", "alarm_by_"),
+        ("SELECT id FROM alarm a WHERE a.page_due_at <= 9 AND a.handling IN ('open', 'engaged')", "alarm_by_"),
+        (
+            "SELECT 1 FROM page WHERE alarm = 1 AND person = 2 AND channel = 'c' AND state IN ('queued')",
+            "page_by_alarm",
+        ),
         ("SELECT 1 FROM alarm_event WHERE change_key = 'x'", "change_key=?"),
         ("SELECT id FROM page g WHERE g.due_at <= 9", "page_by_due"),
         ("SELECT state FROM page g WHERE g.alarm = 1 ORDER BY g.id DESC LIMIT 1", "page_by_alarm"),
