@@ -94,9 +94,10 @@ async fn an_sos_pages_while_nothing_can_be_stored_and_the_server_is_killed() {
     let world = World::new(1, 3);
     let gateway = &world.gateways[0];
     let phone = Phone::bind().await.unwrap();
-    let mut config = world.config();
-    config.alerting.channels.webhook = Some(toml::from_str(&phone.config()).unwrap());
-    let file = world.write_config(&config);
+    let file = world.config_file();
+    // As text: a configuration that is written out does not give its secrets away.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n[alerting.channels.webhook]\n{}", phone.config())).unwrap();
     let serve = || Process::start(&["serve", "--config", file.to_str().unwrap()]);
     // The first start makes the databases.
     serve().stop();

@@ -125,14 +125,14 @@ impl Tx<'_> {
     }
 
     /// The page did not reach its person: the next channel of its chain at once, without one the next person, without one the
-    /// next step. Does nothing when a person has the alarm.
+    /// next step. Does nothing when a person has the alarm, or when another page has taken the chain over.
     pub(super) fn next_channel(&mut self, row: &PageView) -> Result<()> {
-        if self.chain_on(row)? { Ok(()) } else { self.next_person(row) }
+        if row.passed_on || self.chain_on(row)? { Ok(()) } else { self.next_person(row) }
     }
 
     /// Pages the same person by the next channel of the chain. `false`: there is none left.
     pub(super) fn chain_on(&mut self, row: &PageView) -> Result<bool> {
-        if self.waiting(row)?.is_none() {
+        if row.passed_on || self.waiting(row)?.is_none() {
             return Ok(true);
         }
         let mut rest = row.chain.as_slice();
@@ -144,7 +144,7 @@ impl Tx<'_> {
                 ..NewPage::to(PersonId(row.person.id), channel)
             };
             if self.queue_page(row.alarm, &page, place_of(row))? {
-                return self.chain_is_over(row).map(|()| true);
+                return self.pass_on(row).map(|()| true);
             }
         }
         Ok(false)
@@ -175,7 +175,7 @@ impl Tx<'_> {
             // In a round of its own: nobody planned it.
             let queued = self.queue_pages(&view, &[page], Place { round: None, ..place_of(row) })?;
             if queued.pages > 0 {
-                return self.chain_is_over(row);
+                return self.pass_on(row);
             }
         }
         self.event(view.id, AlarmEventKind::PageFailed, None, json!({ "cause": "nobody_left" }))?;

@@ -103,7 +103,7 @@ impl Records {
         self.read(|conn| {
             let mut query = conn.prepare_cached(&format!(
                 "SELECT g.id, g.person, p.name, p.phone, p.language, g.channel, g.state, g.round, g.attempts, \
-                 g.queued_at, g.due_at, g.alarm, g.chain <> '[]' FROM page g JOIN person p ON p.id = g.person \
+                 g.queued_at, g.due_at, g.alarm, g.chain <> '[]' AND g.passed_on = FALSE FROM page g JOIN person p ON p.id = g.person \
                  JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND g.state IN ('queued', 'temp_failed', 'in_doubt') \
                  AND g.channel NOT IN ({}) ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
                 except.join(", ")
@@ -127,23 +127,14 @@ impl Records {
     /// Writes down that the page is being sent now. Returns the attempt's number, or `None` when there is nothing to
     /// send any more (accepted or resolved in the meantime).
     pub fn start_attempt(&self, page: PageId, now: Time) -> Result<Option<i64>> {
+        Ok(self.start_attempts(&[page], now)?.pop().flatten())
+    }
+
+    /// As [`Records::start_attempt`], for many pages in one commit, in their order: who waits for a disk waits once.
+    pub fn start_attempts(&self, pages: &[PageId], now: Time) -> Result<Vec<Option<i64>>> {
         self.write(|tx| {
             tx.now = now;
-            let started = tx.execute(
-                "UPDATE page SET state = 'sending', attempts = attempts + 1, updated_at = ?2 \
-                 WHERE id = ?1 AND state IN ('queued', 'temp_failed', 'in_doubt')",
-                params![page.0 as i64, now.0],
-            )?;
-            if started == 0 {
-                return Ok(None);
-            }
-            let attempt = tx.next_id("page_attempt")?;
-            tx.execute(
-                "INSERT INTO page_attempt (id, page, at, finished_at, result, detail) \
-                 VALUES (?1, ?2, ?3, NULL, 'sending', '')",
-                params![attempt, page.0 as i64, now.0],
-            )?;
-            Ok(Some(attempt))
+            pages.iter().map(|page| tx.start_attempt(*page)).collect()
         })
     }
 
@@ -253,16 +244,34 @@ impl Records {
 }
 
 impl Tx<'_> {
+    fn start_attempt(&mut self, page: PageId) -> Result<Option<i64>> {
+        let started = self
+            .prepare_cached(
+                "UPDATE page SET state = 'sending', attempts = attempts + 1, updated_at = ?2 \
+                 WHERE id = ?1 AND state IN ('queued', 'temp_failed', 'in_doubt')",
+            )?
+            .execute(params![page.0 as i64, self.now.0])?;
+        if started == 0 {
+            return Ok(None);
+        }
+        let attempt = self.next_id("page_attempt")?;
+        self.prepare_cached(
+            "INSERT INTO page_attempt (id, page, at, finished_at, result, detail) VALUES (?1, ?2, ?3, NULL, 'sending', '')",
+        )?
+        .execute(params![attempt, page.0 as i64, self.now.0])?;
+        Ok(Some(attempt))
+    }
+
     /// When the receipt of a page that the provider takes now must be here. `None`: nobody waits for it.
     fn receipt_due(&self, row: &PageView) -> Result<Option<Time>> {
         let view = self.alarm(row.alarm)?;
-        let waits = !row.chain.is_empty() && view.is_some_and(|view| view.priority == Priority::P1);
+        let waits = !row.chain.is_empty() && !row.passed_on && view.is_some_and(|view| view.priority == Priority::P1);
         Ok(waits.then(|| self.now.plus_us(self.timers.receipt_p1_us)))
     }
 }
 
 pub(super) const PAGE_SELECT: &str = "SELECT g.id, g.alarm, g.person, p.name, g.channel, g.state, g.round, g.queued_at, g.due_at, \
-     g.updated_at, g.step, g.chain, g.reserve FROM page g JOIN person p ON p.id = g.person";
+     g.updated_at, g.step, g.chain, g.reserve, g.passed_on FROM page g JOIN person p ON p.id = g.person";
 
 pub(super) fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
     let id: i64 = row.get(0)?;
@@ -292,6 +301,7 @@ pub(super) fn read_page(conn: &Connection, row: &Row<'_>) -> Result<PageView> {
         step: row.get(10)?,
         chain: json_of("page chain", row.get(11)?)?,
         reserve: json_of("page reserve", row.get(12)?)?,
+        passed_on: row.get(13)?,
     })
 }
 

@@ -125,6 +125,8 @@ pub struct PageView {
     pub chain: Vec<String>,
     /// Who is paged instead when the chain is at its end, or the person cannot.
     pub reserve: Vec<PersonId>,
+    /// Another page has taken the chain over: by the next channel, or to the next person.
+    pub passed_on: bool,
 }
 
 /// One attempt to send a page.

@@ -21,7 +21,9 @@ ALTER TABLE alarm ADD COLUMN level BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE alarm ADD COLUMN waited BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- One page is one person by one channel. `chain` (JSON): the channels for this person after this one. `reserve` (JSON): the
--- people to be paged instead, when this one cannot or cannot be reached. Both move on with the chain.
+-- people to be paged instead, when this one cannot or cannot be reached. `passed_on`: another page has taken the chain over.
 ALTER TABLE page ADD COLUMN step BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE page ADD COLUMN chain TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE page ADD COLUMN reserve TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE page ADD COLUMN passed_on BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX page_by_alarm_person ON page (alarm, person);

@@ -131,3 +131,35 @@ fn the_audit_finds_what_nothing_would_remind_of() {
     house.records.resolve(id, house.dispatcher, Some(Outcome::TrueHandled), "", None).unwrap();
     assert_eq!(causes(), []);
 }
+
+/// The provider does not answer, so the person is called too; that the first channel then fails for good is no reason to page
+/// somebody else.
+#[test]
+fn a_chain_that_another_page_took_over_goes_on_once() {
+    let house = house_with_policies();
+    let at = house.clock.now();
+    let sos = house.change("sos", at, raised(Priority::P1, SOS, at, false));
+    let plan = |_: &AlarmView| {
+        vec![NewPage { chain: vec!["voice".into()], reserve: vec![house.nurse], ..NewPage::to(house.doctor, "app") }]
+    };
+    house.records.apply(std::slice::from_ref(&sos), Seq(1), at, &plan).unwrap();
+    let send = |channel: &str, result: &SendResult| {
+        let due = house.records.pages_due(house.clock.now(), 10).unwrap();
+        let job = due.iter().find(|job| job.channel == channel).unwrap();
+        let attempt = house.records.start_attempt(job.page, house.clock.now()).unwrap().unwrap();
+        house.records.finish_attempt(attempt, result, "", None).unwrap();
+    };
+    let people = || {
+        let pages = house.records.alarm(sos.alarm).unwrap().unwrap().pages;
+        pages.iter().map(|page| (page.person.id, page.channel.clone())).collect::<Vec<_>>()
+    };
+    send("app", &SendResult::InDoubt);
+    send("voice", &SendResult::Accepted { provider_ref: None });
+    send("app", &SendResult::RefusedConfig);
+    assert_eq!(people(), [(house.doctor.0, "app".into()), (house.doctor.0, "voice".into())]);
+    // Declined by whichever page: the next person, by the first channel of the step.
+    let page = house.records.alarm(sos.alarm).unwrap().unwrap().pages[0].id;
+    house.records.decline_page(page, house.doctor, "", None).unwrap();
+    assert_eq!(people().last(), Some(&(house.nurse.0, "webhook".into())));
+    assert_eq!(people().len(), 3);
+}
