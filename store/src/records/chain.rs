@@ -194,9 +194,8 @@ impl Tx<'_> {
     }
 
     /// What was left of the chain is with another page now.
-    fn chain_is_over(&mut self, row: &PageView) -> Result<()> {
-        self.prepare_cached("UPDATE page SET chain = '[]', reserve = '[]' WHERE id = ?1")?
-            .execute([row.id.0 as i64])?;
+    fn pass_on(&mut self, row: &PageView) -> Result<()> {
+        self.prepare_cached("UPDATE page SET passed_on = TRUE WHERE id = ?1")?.execute([row.id.0 as i64])?;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod people;
 mod quiet;
 mod receipts;
 mod policies;
+mod quiet;
 mod registry;
 mod rota;
 mod sounded;
