@@ -110,7 +110,7 @@ async fn an_sos_pages_while_nothing_can_be_stored_and_the_server_is_killed() {
     let server = serve();
     let first = page(&phone, &[]).await;
     assert_eq!(publish(server.mqtt, gateway, vec![(1, sos(gateway, 1, 1))]).await, [1]);
-    let second = page(&phone, &[first.clone()]).await;
+    let second = page(&phone, std::slice::from_ref(&first)).await;
     server.kill();
     let server = serve();
     assert_eq!(publish(server.mqtt, gateway, vec![(2, sos(gateway, 2, 2))]).await, [2]);
