@@ -16,7 +16,6 @@ mod people;
 mod quiet;
 mod receipts;
 mod policies;
-mod quiet;
 mod registry;
 mod rota;
 mod sounded;
