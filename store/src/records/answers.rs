@@ -19,7 +19,7 @@ impl Records {
     pub fn pages_of(&self, person: PersonId, open: bool, limit: usize) -> Result<Vec<(PageView, AlarmView)>> {
         let now = self.now();
         let filter = if open {
-            "AND g.state NOT IN ('accepted', 'declined', 'superseded') AND a.handling NOT IN ('resolved', 'closed', 'void')"
+            "AND g.state NOT IN ('accepted', 'declined', 'superseded', 'marked_false') AND a.handling NOT IN ('resolved', 'closed', 'void')"
         } else {
             ""
         };

@@ -9,7 +9,12 @@ const SMS: &str = "aliyun_sms";
 
 /// An SOS whose page went to the doctor by SMS, with voice to follow; the provider calls it `ref-N`.
 fn paged(house: &House) -> (AlarmId, PageId) {
-    let raised = house.change("sos", house.clock.now(), raised(Priority::P1, SOS, house.clock.now(), false));
+    // Each of an elder of their own: a second press of one elder need not page again.
+    let elder = house.records.create_elder(&new_elder("李四", Some(house.team))).unwrap();
+    let subject = Subject::Elder(elder);
+    let told = house.change("sos", house.clock.now(), raised(Priority::P1, SOS, house.clock.now(), false));
+    let alarm = AlarmId::of(subject, "sos", told.at);
+    let raised = Transition { alarm, subject: subject.to_u32(), ..told };
     let page = NewPage { chain: vec!["aliyun_voice".into()], ..NewPage::to(house.doctor, SMS) };
     let cursor = Seq(house.records.alerting_cursor().unwrap().0 + 1);
     let plan = move |_: &AlarmView| vec![page.clone()];
