@@ -158,6 +158,17 @@ pub(crate) async fn void(
     .await
 }
 
+/// `GET /api/teams`: names only, for whoever chooses one.
+pub(crate) async fn teams(State(app): State<App>) -> Answer<Json<Value>> {
+    let records = app.deps.records.clone();
+    let found = app.calls.run("teams", move || {
+        let teams = records.teams().map_err(|error| ApiError::internal("teams", &error))?;
+        let names = teams.iter().map(|team| json!({ "id": team.id, "name": team.name }));
+        Ok(json!({ "teams": names.collect::<Vec<_>>() }))
+    });
+    found.await?.map(Json)
+}
+
 /// `GET /api/helpers`: to whom an alarm can be handed over (dispatchers, supervisors), and who can be sent.
 pub(crate) async fn helpers(State(app): State<App>) -> Answer<Json<Value>> {
     let (records, now) = (app.deps.records.clone(), app.deps.clock.now());

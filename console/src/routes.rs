@@ -47,6 +47,7 @@ fn table() -> Vec<Route> {
         route("POST", "/api/alarms/{id}/reopen", HANDLERS, post(handling::reopen)),
         route("POST", "/api/alarms/{id}/void", SUPERVISOR, post(handling::void)),
         route("GET", "/api/helpers", HANDLERS, get(handling::helpers)),
+        route("GET", "/api/teams", ALL, get(handling::teams)),
         route("GET", "/api/incidents", CENTRE, get(incidents::list)),
         route("GET", "/api/incidents/{id}", CENTRE, get(incidents::detail)),
         route("PUT", "/api/elders/{id}/risk", ATTRIBUTORS, put(incidents::set_risk)),

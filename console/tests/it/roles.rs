@@ -33,6 +33,7 @@ const ROWS: &[Row] = &[
     Row("POST", "/api/alarms/{id}/arrived", [401, 409, 409, 409, 403, 403, 409, 403]),
     Row("POST", "/api/alarms/{id}/reopen", [401, 409, 409, 409, 403, 403, 409, 403]),
     Row("POST", "/api/alarms/{id}/void", [401, 403, 403, 403, 403, 403, 200, 403]),
+    Row("GET", "/api/teams", [401, 200, 200, 200, 200, 200, 200, 200]),
     Row("GET", "/api/helpers", [401, 200, 200, 200, 200, 403, 200, 403]),
     Row("GET", "/api/incidents", [401, 200, 403, 403, 403, 200, 200, 403]),
     Row("GET", "/api/incidents/{id}", [401, 200, 403, 403, 403, 200, 200, 403]),

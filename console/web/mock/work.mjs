@@ -30,6 +30,6 @@ export const policies = [{
 export const incidents = [{ id: 1, kind: "site", gateway: null, gateway_name: null, site: 4, site_name: "柳林镇", alarm: "00000000000000aa", since: at(-1), until: null, count: 312, standing: 298 }];
 export const incident = () => ({
   incident: incidents[0], alarm: null, unwatched: 2,
-  elders: [{ id: 7, name_masked: "王*英", age: 88, address: "幸福路 12 号", risk: 9, high_risk: true, worst: "P2", silent_since: at(-1.2) }, { id: 12, name_masked: "李*国", age: 79, address: "幸福路 14 号", risk: 3, high_risk: false, worst: null, silent_since: at(-1.1) }],
+  elders: [{ id: 7, name_masked: "王*英", age: 88, address: "幸福路 12 号", risk: { ability: 4, lives_alone: true }, high_risk: true, worst: "P2", silent_since: at(-1.2) }, { id: 12, name_masked: "李*国", age: 79, address: "幸福路 14 号", risk: { ability: null, lives_alone: false }, high_risk: false, worst: null, silent_since: at(-1.1) }],
 });
-export const helpers = [{ id: 2, name: "张工", role: "dispatcher", team: null, signed_in: true }, { id: 8, name: "陈网格员", role: "responder", team: "城东第一团队", signed_in: false }];
+export const helpers = [{ id: 2, name: "张工", role: "dispatcher", team: null, signed_in: true }, { id: 8, name: "陈网格员", role: "responder", team: { id: 1, name: "城东第一团队" }, signed_in: false }];

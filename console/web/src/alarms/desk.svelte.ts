@@ -1,7 +1,7 @@
 /** The state behind the alarm desk: book of alarms, live connection, order on screen, filters, actions. */
 import { ApiError, get, post } from "../lib/api";
 import { serverClock } from "../lib/clock.svelte";
-import type { Alarm, AlarmList, Counts, Outcome, Priority } from "../lib/types";
+import type { Alarm, AlarmList, Counts, Outcome, Priority, Storm } from "../lib/types";
 import { Book } from "./book";
 import { compare, count, isOpen, isUnclaimed, passes, place, sameMeasurement } from "./order";
 import { Stream } from "./stream";
@@ -33,6 +33,7 @@ export class Desk {
   /** New alarms held back, urgent ones first. */
   held = $state.raw<Alarm[]>([]);
   counts = $state.raw<Counts>({ P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 });
+  storm = $state.raw<Storm | null>(null);
   /** The server has more open alarms than it listed. */
   missing = $state(0);
   unclaimedP1 = $state.raw<Alarm[]>([]);
@@ -92,6 +93,7 @@ export class Desk {
     try {
       const list = await get<AlarmList>(`/api/alarms?state=open&limit=${LIST_MAX}`);
       const total = list.counts.P1 + list.counts.P2 + list.counts.P3 + list.counts.T;
+      this.storm = list.storm ?? null;
       this.missing = Math.max(0, total - list.alarms.length);
       this.book.replaceOpen(list);
       this.error = null;

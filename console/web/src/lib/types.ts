@@ -58,7 +58,8 @@ export interface Alarm {
   sent?: { person: Named | null; words: string; at: string } | null;
   arrive_by?: string | null;
   arrived_at?: string | null;
-  overdue?: boolean;
+  /** How often it was told that nobody arrived, or that there is no outcome, in time. */
+  overdue?: number;
   /** Of the escalation policy, from 1. */
   step?: number | null;
   level?: number | null;
@@ -69,7 +70,9 @@ export interface Alarm {
 }
 
 export interface Counts { P1: number; P2: number; P3: number; T: number; unclaimed: number }
-export interface AlarmList { alarms: Alarm[]; last_event: number; counts: Counts }
+/** More alarms in 10 minutes than the seats can take. */
+export interface Storm { since: string; seats: number; alarms: number }
+export interface AlarmList { alarms: Alarm[]; last_event: number; counts: Counts; storm?: Storm | null }
 export interface StreamEvent { seq: number; kind: string; at: string; by: string | null; alarm: Alarm }
 
 export interface AlarmEvent {
@@ -87,11 +90,11 @@ export interface ElderCardData {
 export interface NextStep { policy: string; policy_version: number; step: number; steps: number; due: string; people: string[]; channels: string[] }
 export interface AlarmDetail { alarm: Alarm; elder: ElderCardData | null; events: AlarmEvent[]; pages: AlarmPage[]; next?: NextStep | null }
 
-export interface Helper { id: number; name: string; role: Role; team: string | null; signed_in: boolean }
+export interface Helper { id: number; name: string; role: Role; team: Named | null; signed_in: boolean }
 export interface Incident { id: number; kind: "gateway" | "site"; gateway_name: string | null; site_name: string | null; alarm: string; since: string; until: string | null; count: number; standing: number }
 export interface IncidentDetail {
   incident: Incident; unwatched: number;
-  elders: { id: number; name_masked: string; age: number | null; address: string | null; risk: number; high_risk: boolean; worst: Priority | null; silent_since: string | null }[];
+  elders: { id: number; name_masked: string; age: number | null; address: string | null; risk: { ability: number | null; lives_alone: boolean }; high_risk: boolean; worst: Priority | null; silent_since: string | null }[];
 }
 
 export interface ElderRow {
