@@ -34,6 +34,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::County(args) => return commands::county(&args),
         Command::CheckConfig { file } => commands::check_config(&file)?,
         Command::Add(what) => commands::add(&what)?,
+        Command::Roster(what) => return commands::roster(&what),
         Command::Push(what) => commands::push(&what)?,
         Command::Judge(args) => commands::judge(&args)?,
         Command::Backup(args) => commands::backup(&args)?,

@@ -53,6 +53,9 @@ pub(crate) const QUIET_KEEPERS: Access =
     Access::Roles(&[Role::Dispatcher, Role::Doctor, Role::Nurse, Role::Administrator, Role::Supervisor]);
 /// Those who may say whose a measurement is: who treats elders, and who runs the cabins.
 pub(crate) const ATTRIBUTORS: Access = Access::Roles(&[Role::Doctor, Role::Nurse, Role::Administrator]);
+/// Those who can be on call, and who plans it.
+pub(crate) const ROSTERED: Access =
+    Access::Roles(&[Role::Doctor, Role::Nurse, Role::Responder, Role::Supervisor, Role::Administrator]);
 /// Those who answer for the service.
 pub(crate) const LEADERS: Access = Access::Roles(&[Role::Supervisor, Role::Administrator]);
 pub(crate) const ADMINISTRATOR: Access = Access::Roles(&[Role::Administrator]);

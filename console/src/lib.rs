@@ -34,6 +34,7 @@ mod policies;
 mod quiet;
 mod refused;
 mod ring;
+mod rota;
 mod routes;
 mod rules;
 mod serve;

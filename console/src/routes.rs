@@ -7,13 +7,14 @@ use axum::routing::{MethodRouter, get, post, put};
 use model::people::Role;
 
 use crate::access::{
-    ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CENTRE, HANDLERS, LEADERS, PAGED, PARKERS, QUIET_KEEPERS, RULE_MAKERS,
-    SEATS, STAFF, SUPERVISOR, admit,
+    ADMINISTRATOR, ALL, ATTRIBUTORS, Access, CENTRE, HANDLERS, LEADERS, PAGED, PARKERS, QUIET_KEEPERS, ROSTERED,
+    RULE_MAKERS, SEATS, STAFF, SUPERVISOR, admit,
 };
 use crate::error::ApiError;
 use crate::{
     App, alarms, callbacks, channels, custody, demo, elders, gateways, guard, handling, incidents, judge, layers,
-    measurements, numbers, operations, pages, policies, quiet, rules, session, stream, tap, trend, waveforms, web,
+    measurements, numbers, operations, pages, policies, quiet, rota, rules, session, stream, tap, trend, waveforms,
+    web,
 };
 
 /// One row of the table.
@@ -89,6 +90,16 @@ fn table() -> Vec<Route> {
         route("GET", "/api/policies", ADMINISTRATOR, get(policies::list)),
         route("PUT", "/api/policies", ADMINISTRATOR, put(policies::put)),
         route("GET", "/api/policies/{id}", ADMINISTRATOR, get(policies::versions)),
+        route("GET", "/api/teams", ALL, get(rota::teams)),
+        route("GET", "/api/rota", ALL, get(rota::board)),
+        route("PUT", "/api/rota", ADMINISTRATOR, put(rota::put)),
+        route("GET", "/api/rota/versions", LEADERS, get(rota::versions)),
+        route("POST", "/api/rota/overrides", ROSTERED, post(rota::stand_in)),
+        route("POST", "/api/rota/overrides/{id}/cancel", ROSTERED, post(rota::cancel_override)),
+        route("POST", "/api/rota/swaps", ROSTERED, post(rota::swap)),
+        route("POST", "/api/rota/leave", ROSTERED, post(rota::leave)),
+        route("POST", "/api/rota/leave/{id}/cancel", ROSTERED, post(rota::cancel_leave)),
+        route("POST", "/api/rota/holidays", ADMINISTRATOR, post(rota::holidays)),
         route("GET", "/api/unattributed", ADMINISTRATOR, get(operations::unattributed)),
         route("GET", "/api/gateways", ADMINISTRATOR, get(gateways::list)),
         route("POST", "/api/gateways/{id}/push", ADMINISTRATOR, post(gateways::push)),

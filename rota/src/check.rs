@@ -153,7 +153,8 @@ fn no_calendar(year: i16) -> Problem {
 }
 
 fn hole_problem(hole: &Hole, tonight: bool, zone: &str) -> Problem {
-    let (from, until) = (local(hole.from, zone), local(hole.until, zone));
+    let local = |at| wall::local(at, zone).unwrap_or_else(|| format!("{at}"));
+    let (from, until) = (local(hole.from), local(hole.until));
     let (zh_cause, en_cause) = match &hole.cause {
         Cause::Leave { skipped } => {
             let away: Vec<_> = skipped.iter().map(|one| one.person.to_string()).collect();
@@ -166,11 +167,4 @@ fn hole_problem(hole: &Hole, tonight: bool, zone: &str) -> Problem {
     let en = format!("nobody from {from} until {until}: {en_cause}; add somebody");
     let weight = if tonight { Weight::Refused } else { Weight::Flagged };
     Problem { weight, place: Place::Post(hole.post.clone()), zh, en }
-}
-
-/// `2026-11-22 08:00` in the rota's zone.
-fn local(at: Time, zone: &str) -> String {
-    let stamp = jiff::Timestamp::from_microsecond(at.0).ok();
-    let local = stamp.zip(wall::zone(zone)).map(|(stamp, zone)| zone.to_datetime(stamp));
-    local.map_or_else(|| at.to_string(), |local| format!("{}", local.strftime("%Y-%m-%d %H:%M")))
 }

@@ -26,7 +26,7 @@ pub use check::{Place, Problem, Weight};
 pub use plan::{Kind, Layer, Leave, MAIN_POST, Member, Only, Override, Plan, Rota, Version, Weekday};
 pub use quality::{Load, Quality};
 pub use shifts::{Cause, Hole, OnCall, Shift, Shifts, Skipped, StandIn, Why};
-pub use wall::{Wall, ZONE, zone};
+pub use wall::{Wall, ZONE, local, zone};
 
 /// How far ahead holes are looked for, and the calendar has to be known when a rota is saved.
 pub const WEEKS_AHEAD: i64 = 8;

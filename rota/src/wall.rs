@@ -47,6 +47,12 @@ pub(crate) fn date(at: Time, zone: &TimeZone) -> Option<Date> {
     Some(zone.to_datetime(stamp).date())
 }
 
+/// `2026-11-22 08:00` by the wall clock of this zone. `None`: there is no such zone.
+pub fn local(at: Time, name: &str) -> Option<String> {
+    let stamp = jiff::Timestamp::from_microsecond(at.0).ok()?;
+    Some(zone(name)?.to_datetime(stamp).strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 impl fmt::Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}:{:02}", self.hour, self.minute)

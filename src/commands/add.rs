@@ -88,7 +88,7 @@ pub(super) fn open(config: &Path) -> anyhow::Result<Records> {
     Ok(Records::open(&config.data_dir, Clock::system())?)
 }
 
-fn team_id(records: &Records, name: Option<&str>) -> anyhow::Result<Option<TeamId>> {
+pub(super) fn team_id(records: &Records, name: Option<&str>) -> anyhow::Result<Option<TeamId>> {
     let Some(name) = name else { return Ok(None) };
     let found = records.teams()?.into_iter().find(|team| team.name == name);
     Ok(Some(found.with_context(|| format!("there is no team {name}: add it with `vigil add team`"))?.id))

@@ -8,6 +8,7 @@ mod gateway;
 mod judge;
 mod push;
 mod replay;
+mod roster;
 mod score;
 mod simulate;
 
@@ -19,6 +20,7 @@ pub use gateway::{gateway, gateway_command};
 pub use judge::judge;
 pub use push::push;
 pub use replay::replay;
+pub use roster::roster;
 pub use score::score;
 pub use simulate::simulate;
 

@@ -25,6 +25,7 @@ mod outage;
 mod power_cut;
 mod replay;
 mod restart;
+mod roster;
 mod score;
 mod store_down;
 mod strangers;

@@ -18,6 +18,7 @@ mod numbers;
 mod policies;
 mod quiet;
 mod roles;
+mod rota;
 mod security;
 mod sessions;
 mod stream;

@@ -88,6 +88,17 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/quiet", [401, 200, 200, 200, 200, 200, 200, 403]),
     Row("POST", "/api/quiet", [401, 200, 200, 200, 403, 200, 200, 403]),
     Row("POST", "/api/quiet/{id}/end", [401, 200, 200, 200, 403, 200, 200, 403]),
+    Row("GET", "/api/teams", [401, 200, 200, 200, 200, 200, 200, 200]),
+    Row("GET", "/api/rota", [401, 200, 200, 200, 403, 200, 200, 200]),
+    Row("PUT", "/api/rota", [401, 403, 403, 403, 403, 200, 403, 403]),
+    Row("GET", "/api/rota/versions", [401, 403, 403, 403, 403, 200, 200, 403]),
+    // The team has no rota before the administrator saves one: 422.
+    Row("POST", "/api/rota/overrides", [401, 403, 422, 422, 403, 200, 403, 403]),
+    Row("POST", "/api/rota/overrides/{id}/cancel", [401, 403, 404, 404, 404, 404, 404, 404]),
+    Row("POST", "/api/rota/swaps", [401, 403, 422, 422, 403, 200, 403, 403]),
+    Row("POST", "/api/rota/leave", [401, 403, 200, 403, 403, 200, 403, 403]),
+    Row("POST", "/api/rota/leave/{id}/cancel", [401, 403, 404, 404, 404, 404, 404, 404]),
+    Row("POST", "/api/rota/holidays", [401, 403, 403, 403, 403, 200, 403, 403]),
     // Asked from this machine; from elsewhere: `security.rs`.
     Row("GET", "/metrics", [200, 200, 200, 200, 200, 200, 200, 200]),
     // No signature, no such word, no such link.
@@ -120,6 +131,9 @@ fn body_for(path: &str) -> Value {
         "/api/quiet" => json!({ "kind": "travel", "elder": 1, "until": "2026-11-23T00:00:00Z", "reason": "matrix" }),
         "/api/alarms/{id}/reopen" | "/api/assignments/{id}/end" | "/api/quiet/{id}/end" => {
             json!({ "reason": "matrix" })
+        }
+        "/api/rota" | "/api/rota/overrides" | "/api/rota/swaps" | "/api/rota/leave" | "/api/rota/holidays" => {
+            crate::rota::body_for(path)
         }
         "/api/elders/{id}/keys" => json!({ "kind": "card", "value": "11010519491231002X" }),
         "/api/elders/{id}/keys/remove" => json!({ "fingerprint": "000000" }),
@@ -159,6 +173,9 @@ fn concrete(house: &House, path: &str) -> String {
     } else if path.starts_with("/api/quarantine/") {
         let at = house.clock.now();
         house.records.quarantine_put(model::GatewayId(1), "v1/up", b"?", "test", at).unwrap().to_string()
+    } else if path.starts_with("/api/rota/") {
+        // An override or leave that is not there.
+        "9999".to_owned()
     } else if path.starts_with("/api/teams/") {
         house.records.elder(house.wang).unwrap().unwrap().team.unwrap().id.to_string()
     } else if path.starts_with("/api/custody/") {
@@ -167,6 +184,10 @@ fn concrete(house: &House, path: &str) -> String {
         house.wang.to_string()
     };
     let path = path.replace("{id}", &id).replace("{name}", "htn");
+    let path = path.replace("{id}", &id);
+    if path == "/api/rota" || path == "/api/rota/versions" {
+        return format!("{path}?team=1");
+    }
     if path.ends_with("/trend") {
         return format!("{path}?metrics=spo2&from=2026-11-22T00:00:00Z&to=2026-11-22T04:00:00Z");
     }
