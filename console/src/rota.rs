@@ -38,17 +38,6 @@ pub(crate) async fn board(State(app): State<App>, signed: Signed, Params(asked):
     found.await?.map(Json)
 }
 
-/// `GET /api/teams`: those whose rotas may be read, with the units above them.
-pub(crate) async fn teams(State(app): State<App>, signed: Signed) -> Answer<Json<Value>> {
-    let records = app.deps.records.clone();
-    let found = app.calls.run("teams", move || {
-        let mut teams = records.teams().map_err(unread)?;
-        teams.retain(|team| signed.has_team(Some(team.id)));
-        Ok(json!({ "teams": to_value(&teams)? }))
-    });
-    found.await?.map(Json)
-}
-
 /// `GET /api/rota/versions?team=`: newest first.
 pub(crate) async fn versions(
     State(app): State<App>,

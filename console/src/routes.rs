@@ -90,7 +90,6 @@ fn table() -> Vec<Route> {
         route("GET", "/api/policies", ADMINISTRATOR, get(policies::list)),
         route("PUT", "/api/policies", ADMINISTRATOR, put(policies::put)),
         route("GET", "/api/policies/{id}", ADMINISTRATOR, get(policies::versions)),
-        route("GET", "/api/teams", ALL, get(rota::teams)),
         route("GET", "/api/rota", ALL, get(rota::board)),
         route("PUT", "/api/rota", ADMINISTRATOR, put(rota::put)),
         route("GET", "/api/rota/versions", LEADERS, get(rota::versions)),
