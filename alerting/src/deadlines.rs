@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::Time;
 use model::policy::Target;
 use runtime::{Clock, Stop};
-use store::records::{HandlingDue, Records};
+use store::records::{AlarmView, HandlingDue, Records};
 
 use crate::roster;
 
@@ -28,7 +28,12 @@ pub(crate) async fn run(records: Records, clock: Clock, stop: Stop) {
 }
 
 fn look(records: &Records, now: Time) {
-    match records.handling_due(now, &|alarm| roster::people(records, &Target::Supervisors, alarm, now)) {
+    // A call centre without supervisors asks those on call.
+    let asked = |alarm: &AlarmView| {
+        let supervisors = roster::people(records, &Target::Supervisors, alarm, now);
+        if supervisors.is_empty() { roster::line(records, alarm, now) } else { supervisors }
+    };
+    match records.handling_due(now, &asked) {
         Ok(HandlingDue { done, incidents }) => {
             if !done.is_empty() || incidents > 0 {
                 tracing::info!(alarms = done.len(), incidents, "deadlines have come");

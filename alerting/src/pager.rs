@@ -3,7 +3,7 @@
 //! A page is "sending" on disk before anything leaves, so a crash leaves it in doubt and it is sent again with the same id:
 //! a double is allowed, a loss is not. All state is in the records; this task only turns it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::policy::Policy;
@@ -47,6 +47,18 @@ pub(crate) struct Pager {
     sending_max: usize,
     /// For an alarm whose own policy cannot be read.
     shipped: Arc<[Policy]>,
+    /// Results that the disk did not take. Their pages are "sending" until it does, at most one a page.
+    unsaved: Arc<Mutex<Vec<Unsaved>>>,
+}
+
+/// What became of an attempt, not written down yet.
+#[derive(Clone, Debug)]
+struct Unsaved {
+    attempt: i64,
+    page: PageId,
+    result: SendResult,
+    detail: String,
+    due: Option<Time>,
 }
 
 impl Pager {
@@ -60,6 +72,7 @@ impl Pager {
             // Each channel has a share of its own: together they are at least one place each.
             sending_max: config.sending_max.max(config.channels.configured().len()),
             shipped: escalation::shipped_policies(config).into(),
+            unsaved: Arc::default(),
         }
     }
 
@@ -90,7 +103,11 @@ impl Pager {
     async fn look(&self, sending: &mut JoinSet<()>) {
         while sending.try_join_next().is_some() {}
         let pager = self.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || pager.escalate()).await {
+        let first = move || {
+            pager.save_unsaved();
+            pager.escalate();
+        };
+        if let Err(error) = tokio::task::spawn_blocking(first).await {
             tracing::error!(%error, "looking for due steps ended badly; tried again");
         }
         // Pages of a channel that has no place left wait; those behind them, by other channels, do not.
@@ -189,7 +206,8 @@ impl Pager {
         let (result, detail, due) = self.outcome(&job, sent);
         let pager = self.clone();
         let page = job.page;
-        let written = tokio::task::spawn_blocking(move || pager.write_down(attempt, page, &result, &detail, due)).await;
+        let written =
+            tokio::task::spawn_blocking(move || pager.write_down(Unsaved { attempt, page, result, detail, due })).await;
         if let Err(error) = written {
             tracing::error!(%error, page = page.0, "writing the result of a page ended badly");
         }
@@ -272,10 +290,26 @@ impl Pager {
         }
     }
 
-    fn write_down(&self, attempt: i64, page: PageId, result: &SendResult, detail: &str, due: Option<Time>) {
-        if let Err(error) = self.records.finish_attempt(attempt, result, detail, due) {
-            // The page stays "sending" and is in doubt at the next start; until then the alarm's own repetition goes on.
-            tracing::error!(%error, page = page.0, "cannot write the result of a page down");
+    fn write_down(&self, one: Unsaved) {
+        match self.records.finish_attempt(one.attempt, &one.result, &one.detail, one.due) {
+            // Not found: it was finished already.
+            Ok(()) | Err(store::records::Error::NotFound(_)) => {}
+            Err(error) => {
+                // A page that stays "sending" would keep every later one to this person by this channel back.
+                tracing::error!(%error, page = one.page.0, "cannot write the result of a page down; tried again");
+                self.unsaved().push(one);
+            }
+        }
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, Vec<Unsaved>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save_unsaved(&self) {
+        let waiting = std::mem::take(&mut *self.unsaved());
+        for one in waiting {
+            self.write_down(one);
         }
     }
 }

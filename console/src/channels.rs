@@ -97,7 +97,7 @@ pub(crate) async fn ack_code(
     Sent(sent): Sent<Code>,
 ) -> Answer<Json<Value>> {
     let (now, typist) = (app.deps.clock.now(), signed.person.id);
-    if app.wrong_codes.is_over(typist, now) {
+    if app.wrong_codes.try_once(typist, now) {
         return Err(ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "locked",
@@ -112,16 +112,16 @@ pub(crate) async fn ack_code(
         // First who did it: an acceptance without its author must not be.
         let written = records.audit(Some(typist), "ack_code", &format!("page/{page}"), "");
         written.map_err(|error| ApiError::internal("page code", &error))?;
-        let key = key.map(|key| format!("code/{key}"));
         let page = records.answer_page(page, person, Reply::Accept, key.as_deref()).map_err(|error| refused(&error))?;
         Ok::<_, ApiError>(Some(
             json!({ "page": page.id, "alarm": page.alarm, "person": page.person, "state": page.state }),
         ))
     });
-    if let Some(page) = found.await?? {
+    let found = found.await??;
+    if let Some(page) = found {
+        app.wrong_codes.right(typist);
         return Ok(Json(page));
     }
-    app.wrong_codes.count(typist, now);
     Err(ApiError::not_found())
 }
 
@@ -130,12 +130,8 @@ pub(crate) async fn ack_code(
 pub(crate) struct WrongCodes(Mutex<HashMap<PersonId, (Time, u32)>>);
 
 impl WrongCodes {
-    fn is_over(&self, person: PersonId, now: Time) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&person).is_some_and(|(since, count)| now.since_us(*since) < WINDOW_US && *count >= WRONG_MAX)
-    }
-
-    fn count(&self, person: PersonId, now: Time) {
+    /// Counts a try before it is looked at, so that many at once do not outrun the limit. True: no more tries for now.
+    fn try_once(&self, person: PersonId, now: Time) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= PEOPLE_MAX {
             known.retain(|_, (since, _)| now.since_us(*since) < WINDOW_US);
@@ -144,6 +140,18 @@ impl WrongCodes {
         if now.since_us(entry.0) >= WINDOW_US {
             *entry = (now, 0);
         }
+        if entry.1 >= WRONG_MAX {
+            return true;
+        }
         entry.1 += 1;
+        false
+    }
+
+    /// The try was right: it does not count.
+    fn right(&self, person: PersonId) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = known.get_mut(&person) {
+            entry.1 = entry.1.saturating_sub(1);
+        }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<i6
     let found = app.calls.run("incident", move || {
         let found = records.incident(id).map_err(|error| ApiError::internal("incident", &error))?;
         let found = found.ok_or_else(ApiError::not_found)?;
+        let written = records.audit(Some(signed.person.id), "view_incident", &format!("incident/{id}"), "");
+        written.map_err(|error| ApiError::internal("incident", &error))?;
         let elders = found.elders.iter().take(ELDERS_MAX).map(|elder| unwatched_json(elder, signed.sight()));
         Ok(json!({
             "incident": incident_json(&found.incident),

@@ -94,9 +94,9 @@ pub(crate) struct Turn {
 pub(crate) async fn stand_in(State(app): State<App>, signed: Signed, Sent(sent): Sent<Turn>) -> Answer<Json<Value>> {
     let records = app.deps.records.clone();
     let saved = app.calls.run("saving an override", move || {
-        // People give their own turns away, or take one over in their own team.
-        let takes = signed.person.id == sent.stand_in && signed.has_team(Some(sent.team));
-        if !is_administrator(&signed) && sent.out != Some(signed.person.id) && !takes {
+        // People give their own turns away, or take one over in their own team, with the duty that is theirs.
+        let own = sent.out == Some(signed.person.id) || signed.person.id == sent.stand_in;
+        if !is_administrator(&signed) && (!own || !signed.has_team(Some(sent.team)) || sent.duty.is_some()) {
             return Err(ApiError::not_allowed());
         }
         let Turn { team, from, until, out, post, stand_in, duty, reason } = sent;
@@ -129,7 +129,8 @@ pub(crate) async fn swap(State(app): State<App>, signed: Signed, Sent(sent): Sen
     let records = app.deps.records.clone();
     let saved = app.calls.run("saving a swap", move || {
         let me = signed.person.id;
-        if !is_administrator(&signed) && me != sent.first.person && me != sent.second.person {
+        let own = me == sent.first.person || me == sent.second.person;
+        if !is_administrator(&signed) && (!own || !signed.has_team(Some(sent.team))) {
             return Err(ApiError::not_allowed());
         }
         let half = |half: &Half| (half.person, half.from, half.until);

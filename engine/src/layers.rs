@@ -15,6 +15,7 @@ const TEXTS: &[&str] = &[
     include_str!("../rules/cn-primary-htn-2025.toml"),
     include_str!("../rules/copd.toml"),
     include_str!("../rules/hf-weight.toml"),
+    include_str!("../rules/home-band.toml"),
     include_str!("../rules/insulin.toml"),
     include_str!("../rules/news2.toml"),
     include_str!("../rules/nhse-home-spo2.toml"),

@@ -1,4 +1,4 @@
-//! 企业微信 application message: to one member, as a card with a link, or with buttons to answer by.
+//! 企业微信 application message: to one member, as a card whose link opens the page.
 //!
 //! An access token is fetched once and kept until it ends, and again when the provider says that it has ended (40014, 42001):
 //! fetching it often is itself blocked. **errcode 0 with the person in `invaliduser` or `unlicenseduser` is a failed page.** The
@@ -53,9 +53,6 @@ pub struct Config {
     pub secret: Secret,
     /// The application's AgentId.
     pub agent_id: u64,
-    /// Cards with the buttons 接手 and 无法接手. Needs the application's callback; otherwise the card opens the page.
-    #[serde(default)]
-    pub buttons: bool,
     #[serde(default = "base_url")]
     pub base_url: String,
     /// One attempt at most, in seconds, fetching the token included. 1 to 30.
@@ -159,32 +156,15 @@ impl WecomApp {
         let words = [Some(words::body(message, to)), words::code(message, to)].map(Option::unwrap_or_default).join(" ");
         let (title, words) = (words::cut(&title, TITLE_BYTES_MAX), words::cut(words.trim(), TEXT_BYTES_MAX));
         let url = message.tap_url.as_ref().unwrap_or(&message.ack_url);
-        let english = words::is_english(to);
-        let [open, accept, decline] =
-            if english { ["Open", "I take over", "I cannot"] } else { ["打开", "接手", "无法接手"] };
-        let mut body = json!({
+        let open = if words::is_english(to) { "Open" } else { "打开" };
+        json!({
             "touser": user,
             "agentid": self.config.agent_id,
             "enable_duplicate_check": 1,
             "duplicate_check_interval": DUPLICATES_S,
-        });
-        if self.config.buttons && !message.test {
-            body["msgtype"] = "template_card".into();
-            body["template_card"] = json!({
-                "card_type": "button_interaction",
-                "main_title": { "title": title, "desc": words },
-                "task_id": format!("page-{}-{}", message.page, message.attempt),
-                "card_action": { "type": 1, "url": url },
-                "button_list": [
-                    { "text": accept, "style": 1, "key": "accept" },
-                    { "text": decline, "style": 2, "key": "decline" },
-                ],
-            });
-        } else {
-            body["msgtype"] = "textcard".into();
-            body["textcard"] = json!({ "title": title, "description": words, "url": url, "btntxt": open });
-        }
-        body
+            "msgtype": "textcard",
+            "textcard": { "title": title, "description": words, "url": url, "btntxt": open },
+        })
     }
 }
 

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use model::alarm::{Change, Transition};
 use model::page::PageState;
-use model::{AlarmId, AlarmKind, EventKind, Priority, Seq, Subject};
+use model::{AlarmId, AlarmKind, ElderId, EventKind, Priority, Seq, Subject};
 use store::records::{AlarmFilter, NewPage};
 use vigil_alerting::{CanaryConfig, Channel, ChannelConfigs, Config, Quota, demo, webhook};
 
 use crate::receiver::{Answer, Receiver};
 use crate::world::{KEY_TEXT, PATIENCE, World, at, by_webhook, sos, stop, webhook};
 
-/// So many alarms at once, each with a page to the first doctor by this channel.
+/// So many alarms at once, each of another elder (one elder's would be one alarm) and with a page to the first doctor by this
+/// channel.
 fn raise(world: &World, from: u32, count: u32, channel: &str, chain: &[&str]) -> Vec<AlarmId> {
     let alarms: Vec<Transition> = (from..from + count)
         .map(|number| {
             let started_at = at(0).plus_us(i64::from(number));
-            let subject = Subject::Elder(world.elder);
+            let subject = Subject::Elder(ElderId(1_000 + number));
             let kind = AlarmKind::Event { kind: EventKind::Sos };
             Transition {
                 alarm: AlarmId::of(subject, "sos", started_at),

@@ -173,10 +173,16 @@ fn engage(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> Result<()> {
     tx.pause_for_acceptance(view)
 }
 
-fn asked_besides(tx: &Tx<'_>, view: &AlarmView, person: PersonId) -> Result<bool> {
+pub(super) fn asked_besides(tx: &Tx<'_>, view: &AlarmView, person: PersonId) -> Result<bool> {
     let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
     if sent.is_some_and(|sent| sent.id == person.0) {
         return Ok(true);
     }
-    Ok(super::people::person(tx, person)?.is_some_and(|person| person.role == Role::Supervisor))
+    let Some(person) = super::people::person(tx, person)? else { return Ok(false) };
+    if person.role == Role::Supervisor {
+        return Ok(true);
+    }
+    // Without supervisors those on call are asked when nobody arrives.
+    let led = tx.prepare_cached("SELECT 1 FROM person WHERE role = 'supervisor' AND disabled = FALSE")?.exists([])?;
+    Ok(!led && view.progress.overdue > 0 && person.role.accepts_pages())
 }

@@ -100,7 +100,7 @@ impl Records {
         self.read(|conn| {
             let mut query = conn.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM rule_assignment a LEFT JOIN elder e ON e.id = a.elder WHERE a.layer = ?1 \
-                 AND a.ended_at IS NULL AND (a.until_at IS NULL OR a.until_at > ?2) AND COALESCE(a.team, e.team) IS NOT ?3)",
+                 AND a.ended_at IS NULL AND (a.until_at IS NULL OR a.until_at > ?2) AND (a.age_from IS NOT NULL OR COALESCE(a.team, e.team) IS NOT ?3))",
             )?;
             Ok(query.query_row(params![layer, now.0, team.map(|team| team.0)], |row| row.get(0))?)
         })

@@ -154,6 +154,10 @@ impl Tx<'_> {
     /// next step at once, unless somebody is still being reached; paging the same people again and again would help nobody.
     pub(super) fn next_person(&mut self, row: &PageView) -> Result<()> {
         let Some(view) = self.waiting(row)? else { return Ok(()) };
+        if view.handling == Handling::Engaged {
+            // Who was sent cannot be reached: the history says so, and the time to arrive goes on. Nobody else was asked.
+            return self.event(view.id, AlarmEventKind::PageFailed, None, json!({ "cause": "sent_unreachable" }));
+        }
         let people = if row.reserve.is_empty() {
             super::people::on_call(self, view.team.as_ref().map(|team| TeamId(team.id)))?
         } else {
@@ -199,10 +203,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The page's alarm, unless it is over or a person accepted it.
+    /// The page's alarm, unless it is over or a person accepted it; then it still waits for those asked besides: who was sent,
+    /// and supervisors.
     fn waiting(&self, row: &PageView) -> Result<Option<AlarmView>> {
-        let view = self.alarm(row.alarm)?;
-        Ok(view.filter(|view| matches!(view.handling, Handling::Open | Handling::Claimed)))
+        let Some(view) = self.alarm(row.alarm)? else { return Ok(None) };
+        let waits = match view.handling {
+            Handling::Open | Handling::Claimed => true,
+            Handling::Engaged => super::answers::asked_besides(self, &view, PersonId(row.person.id))?,
+            Handling::Parked | Handling::Resolved | Handling::Closed | Handling::Void => false,
+        };
+        Ok(waits.then_some(view))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use model::alarm::Transition;
-use model::{AlarmId, AlarmKind, EventKind, Time};
+use model::{AlarmId, AlarmKind, EventKind, Handling, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Tx;
@@ -33,7 +33,8 @@ pub(super) fn of_its_alarm<'a>(tx: &Tx<'_>, transition: &'a Transition) -> Resul
 }
 
 /// The alarm that a new episode belongs to: one of this rule and subject that waits for people, or that ended within
-/// [`super::HandlingTimers::same_again_us`]. Review items of late data stay apart, and so does what is less urgent than an
+/// [`super::HandlingTimers::same_again_us`]. A call for help while somebody has the last one in hand is an alarm of its own.
+/// Review items of late data stay apart, and so does what is less urgent than an
 /// alarm that people finished: it must neither page like that one nor change what they said of it.
 pub(super) fn same_alarm(tx: &Tx<'_>, transition: &Transition, raise: &Raise) -> Result<Option<AlarmView>> {
     let help = matches!(raise.kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::UnspecifiedAlarm });
@@ -51,7 +52,11 @@ pub(super) fn same_alarm(tx: &Tx<'_>, transition: &Transition, raise: &Raise) ->
         params![transition.subject, transition.rule, transition.alarm.0 as i64, since.0],
     )?
     .pop();
-    Ok(found.filter(|view| !view.is_review() && (!view.is_done() || raise.priority <= view.priority)))
+    // Somebody who calls again after help was sent is not helped by the first call's alarm: it pages nobody any more.
+    let calls = matches!(raise.kind, AlarmKind::Event { kind } if kind.calls_for_help());
+    let in_hand = |view: &AlarmView| calls && view.handling == Handling::Engaged;
+    let fits = |view: &AlarmView| !view.is_review() && (!view.is_done() || raise.priority <= view.priority);
+    Ok(found.filter(|view| fits(view) && !in_hand(view)))
 }
 
 /// From now on this episode is a part of the alarm.

@@ -214,6 +214,13 @@ fn add(tx: &mut Tx<'_>, new: &NewOverride, by: Option<PersonId>) -> Result<Saved
     if stand_in.disabled {
         return Err(refuse("代班人员的账号已停用,请换人", "the one who stands in is disabled: take another"));
     }
+    if !stand_in.role.accepts_pages() {
+        let (zh, en) = (
+            "代班人员的角色不能接寻呼,请换人",
+            "the one who stands in has a role that cannot accept pages: take another",
+        );
+        return Err(refuse(zh, en));
+    }
     if new.out == Some(new.stand_in) {
         return Err(refuse("代班人与原值班人相同", "nobody stands in for himself"));
     }

@@ -7,6 +7,7 @@ use model::page::PageState;
 use model::{PageId, PersonId, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::actions::Act;
 use super::answers::take_over;
@@ -49,6 +50,11 @@ pub enum Replied {
 /// SQL: the page `g` of the alarm `a` still takes an answer.
 const LIVE: &str = "g.state NOT IN ('accepted', 'declined', 'superseded', 'marked_false') AND \
      a.handling NOT IN ('resolved', 'closed', 'void')";
+
+/// Names a reply for good in a fixed length: a provider's number may be long, and may hold a telephone number.
+fn once(channel: &str, key: &str) -> String {
+    super::hex(&Sha256::digest(format!("{channel}/{key}").as_bytes()))
+}
 
 impl Records {
     /// A provider's word about a message: `Delivered`, `Read` or `PermFailed`. `false`: no page has this reference. Twice, late or
@@ -179,7 +185,7 @@ impl Records {
             None => mine.next(),
         };
         let Some(Waiting { page, person, .. }) = page else { return Ok(Replied::NoPage) };
-        self.replied(page, person, reply, &format!("{channel}/{}", at.key))
+        self.replied(page, person, reply, &once(channel, at.key))
     }
 
     /// An answer to the page that has this reference: a key pressed during a call, a button.
@@ -194,7 +200,7 @@ impl Records {
             Ok(found.pop())
         })?;
         let Some((page, person)) = found else { return Ok(Replied::NoPage) };
-        self.replied(page, person, reply, &format!("{channel}/{key}"))
+        self.replied(page, person, reply, &once(channel, key))
     }
 
     /// `key` makes it once: the same reply again, which may seem to mean another page by now, is refused by it.

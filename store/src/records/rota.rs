@@ -206,13 +206,19 @@ fn unknown_people(conn: &Connection, rota: &Rota) -> Result<Vec<Problem>> {
     for layer in &rota.layers {
         for member in &layer.people {
             let id = member.person;
-            let disabled = match known.get(&id) {
-                Some(disabled) => *disabled,
-                None => *known.entry(id).or_insert(person(conn, id)?.map(|person| person.disabled)),
+            let state = match known.get(&id) {
+                Some(state) => *state,
+                None => {
+                    *known.entry(id).or_insert(person(conn, id)?.map(|one| (one.disabled, one.role.accepts_pages())))
+                }
             };
-            let (zh, en) = match disabled {
-                Some(false) => continue,
-                Some(true) => {
+            let (zh, en) = match state {
+                Some((false, true)) => continue,
+                Some((false, false)) => (
+                    format!("编号 {id} 的角色不能接寻呼,请换人"),
+                    format!("person {id} has a role that cannot accept pages: take another"),
+                ),
+                Some((true, _)) => {
                     (format!("编号 {id} 的账号已停用,请换人"), format!("person {id} is disabled: take another"))
                 }
                 None => (format!("没有编号为 {id} 的人员"), format!("there is no person {id}")),

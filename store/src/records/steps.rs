@@ -135,7 +135,7 @@ impl Records {
         let overdue = |conn: &rusqlite::Connection| {
             let mut query = conn.prepare_cached(
                 "SELECT g.id FROM page g JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND \
-                 g.state = 'provider_accepted' AND a.handling = 'open' ORDER BY a.priority, g.due_at LIMIT ?2",
+                 g.state = 'provider_accepted' AND a.handling IN ('open', 'engaged') ORDER BY a.priority, g.due_at LIMIT ?2",
             )?;
             rows(query.query(params![now.0, limit_of(limit)])?, |row| Ok(PageId(row.get::<_, i64>(0)? as u64)))
         };

@@ -157,23 +157,6 @@ async fn every_attempt_is_another_text() {
 }
 
 #[tokio::test]
-async fn with_buttons_the_card_asks_for_an_answer() {
-    let fake = Fake::start(Wecom::with(&["LiDoctor1"])).await;
-    let mut table = config(&fake.url);
-    table["buttons"] = true.into();
-    let (mut fake, channels) = (fake, channels(json!({ APP: table })));
-    assert_eq!(send(&channels, APP, &doctor(), &attempt(2), at(0)).await.fate, Fate::Accepted);
-    let card = fake.provider().arrived[0].1["template_card"].clone();
-    assert_eq!(card["task_id"], "page-7-2");
-    assert_eq!((&card["button_list"][0]["key"], &card["button_list"][1]["key"]), (&"accept".into(), &"decline".into()));
-    // A test of the channel asks nobody to answer.
-    let test = Message { test: true, ..message() };
-    assert_eq!(send(&channels, APP, &doctor(), &test, at(0)).await.fate, Fate::Accepted);
-    assert_eq!(fake.provider().arrived[1].1["textcard"]["title"], "【测试】P1 紧急 紧急呼叫");
-    fake.paths();
-}
-
-#[tokio::test]
 async fn every_code_has_its_meaning() {
     let (mut fake, channels) = world().await;
     assert_eq!(fate(&channels, APP, at(0)).await, Fate::Accepted);

@@ -144,17 +144,9 @@ impl Provider for Wecom {
 /// The forms we use, with the lengths the pages give.
 fn is_card(body: &Value) -> bool {
     let fits = |value: &Value, most: usize| value.as_str().is_some_and(|text| !text.is_empty() && text.len() <= most);
-    let (card, buttons) = (&body["textcard"], &body["template_card"]);
+    let card = &body["textcard"];
     match body["msgtype"].as_str() {
         Some("textcard") => fits(&card["title"], 128) && fits(&card["description"], 512) && fits(&card["url"], 2_048),
-        Some("template_card") => {
-            let task = buttons["task_id"].as_str().unwrap_or_default();
-            buttons["card_type"] == "button_interaction"
-                && fits(&buttons["main_title"]["title"], 128)
-                && (1..=128).contains(&task.len())
-                && task.chars().all(|c| c.is_ascii_alphanumeric() || "_-@".contains(c))
-                && buttons["button_list"].as_array().is_some_and(|list| (1..=6).contains(&list.len()))
-        }
         _ => false,
     }
 }
