@@ -346,6 +346,22 @@ fn a_p1_needs_an_outcome_and_reopens_while_the_condition_stands() {
 }
 
 #[test]
+fn a_call_while_the_last_one_is_in_hand_is_an_alarm_of_its_own() {
+    let house = house();
+    let first = house.sos();
+    house.records.claim(first, house.dispatcher, None).unwrap();
+    house.pass(6 * MINUTE);
+    let joined = house.sos();
+    assert_eq!(house.view(joined).id, first, "who has it hears of it: the same call");
+    house.records.dispatch(first, house.dispatcher, Dispatch::Words("邻居"), None).unwrap();
+    house.pass(20 * MINUTE);
+    let second = house.sos();
+    let view = house.view(second);
+    assert_eq!((view.id, view.handling, house.state(first)), (second, Handling::Open, Handling::Engaged));
+    assert!(view.page_due_at.is_some(), "people are paged for it");
+}
+
+#[test]
 fn the_same_again_within_half_an_hour_is_the_same_alarm() {
     let mut house = house();
     let first = house.pressure(Priority::P2);
