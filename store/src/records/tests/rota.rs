@@ -121,7 +121,8 @@ fn overrides_begin_now_at_the_earliest_and_do_not_overlap() {
     assert_eq!((saved.from, saved.problems.len()), (START, 0));
     assert_eq!(house.who(START), [house.nurse]);
     let refused = |new: &NewOverride| house.records.add_override(new, None).unwrap_err().to_string();
-    assert!(refused(&house.stand_in(house.doctor, house.dispatcher, 4, 9)).contains("it overlaps override 1"));
+    assert!(refused(&house.stand_in(house.doctor, house.nurse, 4, 9)).contains("it overlaps override 1"));
+    assert!(refused(&house.stand_in(house.doctor, house.dispatcher, 6, 9)).contains("cannot accept pages"));
     assert!(refused(&house.stand_in(house.doctor, house.doctor, 6, 9)).contains("for himself"));
     assert!(refused(&house.stand_in(house.doctor, house.nurse, -9, -1)).contains("later than now"));
     assert!(refused(&house.stand_in(house.doctor, PersonId(99), 6, 9)).contains("person is not known"));
