@@ -137,12 +137,12 @@ impl Meters {
     }
 
     /// Dead ones by name.
-    fn paging_check(&self) -> Check {
+    fn channels_check(&self) -> Check {
         let rows = self.parts.records.channel_health().unwrap_or_default();
         let dead: Vec<_> = rows.iter().filter(|row| row.dead_since.is_some()).map(|row| row.channel.as_str()).collect();
         let detail =
             if dead.is_empty() { "no channel is dead".to_owned() } else { format!("dead: {}", dead.join(", ")) };
-        Check { name: "paging".into(), ok: dead.is_empty(), detail }
+        Check { name: "channels".into(), ok: dead.is_empty(), detail }
     }
 
     fn journal(&self, out: &mut String) {
@@ -196,7 +196,7 @@ impl Meters {
             },
             Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
             Check { name: "paging".into(), ok: paging.0, detail: paging.1 },
-            self.paging_check(),
+            self.channels_check(),
             Check { name: "mqtt".into(), ok: true, detail: format!("{} links", self.parts.door.stats().links) },
         ]
     }
