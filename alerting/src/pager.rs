@@ -3,6 +3,7 @@
 //! A page is "sending" on disk before anything leaves, so a crash leaves it in doubt and it is sent again with the same id:
 //! a double is allowed, a loss is not. All state is in the records; this task only turns it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -215,14 +216,15 @@ impl Pager {
 
     async fn message(&self, job: &PageJob) -> Message {
         let (code, tap_url) = self.ways_to_answer(job).await;
+        let (kind, title_zh, title_en) = job.alarm.named_to(job.person_role);
         Message {
             page: job.page,
             alarm: job.alarm.id,
             attempt: job.attempts + 1,
             priority: job.alarm.priority,
-            kind: job.alarm.rule.clone(),
-            title_zh: job.alarm.rule_zh.clone(),
-            title_en: job.alarm.rule_en.clone(),
+            kind: kind.to_owned(),
+            title_zh: title_zh.to_owned(),
+            title_en: title_en.to_owned(),
             elder: job.alarm.elder_name.as_deref().map(model::mask::name).unwrap_or_default(),
             at: job.alarm.started_at,
             ack_url: format!("{}/phone/pages/{}", self.public_url, job.page),
@@ -298,6 +300,7 @@ impl Pager {
                 // A page that stays "sending" would keep every later one to this person by this channel back.
                 tracing::error!(%error, page = one.page.0, "cannot write the result of a page down; tried again");
                 self.unsaved().push(one);
+                Counts::add(&self.counts.pages_unsaved, 1);
             }
         }
     }
@@ -308,6 +311,7 @@ impl Pager {
 
     fn save_unsaved(&self) {
         let waiting = std::mem::take(&mut *self.unsaved());
+        self.counts.pages_unsaved.fetch_sub(waiting.len() as u64, Ordering::Relaxed);
         for one in waiting {
             self.write_down(one);
         }

@@ -30,6 +30,8 @@ pub struct Stats {
     pub pages_retried: u64,
     pub pages_refused: u64,
     pub pages_in_doubt: u64,
+    /// Results of attempts that the disk did not take yet; tried again at every look.
+    pub pages_unsaved: u64,
     /// Steps of policies that paged people because nobody had taken an alarm.
     pub rounds: u64,
     /// Steps without anybody to page, or whose conditions did not hold.
@@ -56,6 +58,7 @@ pub(crate) struct Counts {
     pub(crate) pages_retried: AtomicU64,
     pub(crate) pages_refused: AtomicU64,
     pub(crate) pages_in_doubt: AtomicU64,
+    pub(crate) pages_unsaved: AtomicU64,
     pub(crate) rounds: AtomicU64,
     pub(crate) steps_passed_over: AtomicU64,
     pub(crate) audits: AtomicU64,
@@ -88,6 +91,7 @@ impl Counts {
             pages_retried: get(&self.pages_retried),
             pages_refused: get(&self.pages_refused),
             pages_in_doubt: get(&self.pages_in_doubt),
+            pages_unsaved: get(&self.pages_unsaved),
             rounds: get(&self.rounds),
             steps_passed_over: get(&self.steps_passed_over),
             audits: get(&self.audits),

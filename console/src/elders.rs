@@ -85,6 +85,14 @@ pub(crate) fn in_scope(records: &Records, signed: &Signed, id: ElderId) -> Answe
     Ok(elder)
 }
 
+/// The elder, when this person's team treats them. To be paged for somebody opens the card and the alarm; it does not let a
+/// doctor of another team change what outlasts the alarm. Blocks.
+pub(crate) fn in_team(records: &Records, signed: &Signed, id: ElderId) -> Answer<Elder> {
+    let elder = in_scope(records, signed, id)?;
+    let team = elder.team.as_ref().map(|team| model::TeamId(team.id));
+    if signed.has_team(team) { Ok(elder) } else { Err(ApiError::not_allowed()) }
+}
+
 /// `GET /api/elders/{id}`
 pub(crate) async fn detail(State(app): State<App>, signed: Signed, Id(id): Id<ElderId>) -> Answer<Json<Value>> {
     let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());

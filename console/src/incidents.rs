@@ -92,7 +92,7 @@ pub(crate) async fn set_risk(
 ) -> Answer<Json<Value>> {
     let records = app.deps.records.clone();
     let done = app.calls.run("risk", move || {
-        elders::in_scope(&records, &signed, id)?;
+        elders::in_team(&records, &signed, id)?;
         match records.set_risk(id, risk, Some(signed.person.id)) {
             Ok(()) => Ok(json!(risk)),
             Err(Error::Invalid(why)) => Err(ApiError::bad_request("能力等级应为 0 至 4(GB/T 42195-2022)。", why)),

@@ -163,7 +163,7 @@ pub(crate) async fn assign(State(app): State<App>, signed: Signed, Sent(sent): S
     };
     let (records, publish) = (app.deps.records.clone(), app.deps.publish_rules.clone());
     let done = app.calls.run("assigning a layer", move || {
-        in_scope(&records, &signed, scope)?;
+        may_change(&records, &signed, scope)?;
         let new = NewAssignment { layer: sent.layer, scope, from: sent.from, until: sent.until, reason };
         let id = saved("assigning a layer", records.assign(&new, signed.person.id))?;
         let in_force = publish();
@@ -191,7 +191,7 @@ pub(crate) async fn end(
     let (records, publish) = (app.deps.records.clone(), app.deps.publish_rules.clone());
     let done = app.calls.run("ending an assignment", move || {
         let known = saved("ending an assignment", records.assignment(id))?.ok_or_else(ApiError::not_found)?;
-        in_scope(&records, &signed, known.scope)?;
+        may_change(&records, &signed, known.scope)?;
         saved("ending an assignment", records.end_assignment(id, signed.person.id, &reason))?;
         publish();
         found(&records, id)
@@ -202,6 +202,14 @@ pub(crate) async fn end(
 fn found(records: &Records, id: u32) -> Answer<Value> {
     let one = saved("assignments", records.assignment(id))?.ok_or_else(ApiError::not_found)?;
     assignment_json(records, &one)
+}
+
+/// As [`in_scope`], for what outlasts a page: only the elder's own team.
+fn may_change(records: &Records, signed: &Signed, scope: Scope) -> Answer<()> {
+    match scope {
+        Scope::Elder(elder) => elders::in_team(records, signed, elder).map(drop),
+        Scope::Team(_) | Scope::AgeFrom(_) => in_scope(records, signed, scope),
+    }
 }
 
 /// An age band is everybody's: only who sees all elders.

@@ -81,7 +81,7 @@ pub(crate) async fn put(
     sent.set.check_saving().map_err(bad_rule)?;
     let (records, publish) = (app.deps.records.clone(), app.deps.publish_rules.clone());
     let done = app.calls.run("saving rules", move || {
-        elders::in_scope(&records, &signed, id)?;
+        elders::in_team(&records, &signed, id)?;
         let author = Some(signed.person.id);
         saved("saving rules", records.save_own_rules(id, &sent.set, sent.until, author, &reason))?;
         publish();

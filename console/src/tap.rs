@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::PersonId;
 use model::page::PageState;
+use model::people::Role;
 use store::records::{ActionError, AlarmView, PageView, Reply};
 
 use crate::App;
@@ -22,6 +23,7 @@ struct Found {
     page: PageView,
     alarm: AlarmView,
     english: bool,
+    role: Role,
 }
 
 /// `GET /a.css`
@@ -83,14 +85,15 @@ async fn find(app: &App, token: String) -> Answer<Option<Found>> {
         let Some(person) = person.filter(|person| !person.disabled && !answered && !alarm.is_done()) else {
             return Ok(None);
         };
-        Ok(Some(Found { page, alarm, english: person.language == "en" }))
+        Ok(Some(Found { page, alarm, english: person.language == "en", role: person.role }))
     });
     found.await?.map_err(|error: store::records::Error| ApiError::internal("page link", &error))
 }
 
-fn question(Found { page, alarm, english }: &Found) -> String {
+fn question(Found { page, alarm, english, role }: &Found) -> String {
     let elder = alarm.elder_name.as_deref().map(model::mask::name).unwrap_or_default();
-    let title = if *english { &alarm.rule_en } else { &alarm.rule_zh };
+    let (_, title_zh, title_en) = alarm.named_to(*role);
+    let title = if *english { title_en } else { title_zh };
     let (priority, yes, no) = if *english {
         (alarm.priority.en(), "I take it", "I cannot")
     } else {

@@ -66,6 +66,8 @@ impl<'a> Alarm<'a> {
     pub(crate) fn new(view: &'a AlarmView, sight: Sight) -> Self {
         // What an SOS or a fall is, everybody who goes there must know; what was measured is the clinic's business.
         let named = sight != Sight::Visit || view.calls_for_help();
+        let (_, title_zh, title_en) =
+            if named { (&*view.rule, &*view.rule_zh, &*view.rule_en) } else { AlarmView::UNNAMED };
         Self {
             id: view.id,
             elder: view.elder_id.map(|id| AlarmElder {
@@ -84,8 +86,8 @@ impl<'a> Alarm<'a> {
             condition: view.condition,
             handling: view.handling,
             rule: if named { &view.rule } else { HIDDEN },
-            title_zh: if named { &view.rule_zh } else { "健康告警" },
-            title_en: if named { &view.rule_en } else { "Health alarm" },
+            title_zh,
+            title_en,
             kind: named.then_some(&view.kind),
             started_at: view.started_at,
             raised_at: view.raised_at,

@@ -153,7 +153,7 @@ impl Ingest {
         thread(tasks, "ingest.desk", move |_| intake::desk(&at_desk, &jobs))?;
         let (at_writer, readings) = (Arc::clone(&shared), readings.clone());
         thread(tasks, "ingest.writer", move |stop| {
-            writer::run(&at_writer.config, &at_writer.journal, &readings, &at_writer.counters, &stop);
+            writer::run(&at_writer.config, &at_writer.journal, &readings, &at_writer.clock, &at_writer.counters, &stop);
         })?;
         tasks.spawn("ingest.ticker", move |stop| ticker(shared, desk, stop));
         Ok(ingest)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use journal::Journal;
 use model::entry::{Entry, Frame};
 use model::{Reading, Seq, Subject};
-use runtime::Stop;
+use runtime::{Clock, Stop};
 use store::readings::{self, Moved, Original, Readings, Wave};
 
 use crate::config::Config;
@@ -24,7 +24,7 @@ const RETRY_FIRST: Duration = Duration::from_millis(100);
 const WAIT: Duration = Duration::from_millis(200);
 
 /// Runs until stopped; blocking, so it wants a thread of its own.
-pub fn run(config: &Config, journal: &Journal, readings: &Readings, counters: &Counters, stop: &Stop) {
+pub fn run(config: &Config, journal: &Journal, readings: &Readings, clock: &Clock, counters: &Counters, stop: &Stop) {
     let mut reader = journal.reader(readings.cursor());
     let mut batch = Batch::default();
     let (mut delay, mut tidy_at) = (RETRY_FIRST, Instant::now());
@@ -40,7 +40,7 @@ pub fn run(config: &Config, journal: &Journal, readings: &Readings, counters: &C
             continue;
         }
         let Some(last) = batch.last else {
-            if tidy_at <= Instant::now() && !maintain(readings) {
+            if tidy_at <= Instant::now() && !maintain(readings, clock) {
                 tidy_at = Instant::now() + RETRY_MAX;
             }
             continue;
@@ -199,8 +199,8 @@ fn reader_after(error: &journal::Error, stored: Seq, counters: &Counters) -> Seq
 }
 
 /// Seals what is due. False when the store could not.
-fn maintain(readings: &Readings) -> bool {
-    let sealed = readings.maintain();
+fn maintain(readings: &Readings, clock: &Clock) -> bool {
+    let sealed = readings.maintain(clock.now());
     if let Err(error) = &sealed {
         tracing::warn!(%error, "the readings store cannot seal; trying again when idle");
     }

@@ -69,7 +69,7 @@ fn trend(c: &mut Criterion) {
     for rows in seconds.chunks(50_000) {
         store.write(rows, Seq(1)).unwrap();
     }
-    store.maintain().unwrap();
+    store.maintain(Time(0)).unwrap();
     let mut group = c.benchmark_group("trend");
     group.sample_size(20);
     group.bench_function("30 d of 3 metrics once a minute", |b| {

@@ -159,7 +159,7 @@ fn a_paused_store_refuses_writes_answers_questions_and_catches_up() {
     store.write(&steady(1, 0..100), Seq(1)).unwrap();
     store.pause_writes(true);
     assert!(matches!(store.write(&steady(1, 100..200), Seq(2)), Err(Error::Paused)));
-    assert!(matches!(store.maintain(), Err(Error::Paused)));
+    assert!(matches!(store.maintain(Time(0)), Err(Error::Paused)));
     assert_eq!((all_of(&store, 1).len(), store.cursor()), (100, Seq(1)));
     store.pause_writes(false);
     assert_eq!(store.write(&steady(1, 50..200), Seq(2)).unwrap().stored, 100);

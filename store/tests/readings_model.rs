@@ -252,7 +252,7 @@ proptest! {
                     store = Readings::open(dir.path(), &config()).unwrap();
                 }
                 Act::SealAll => store.seal_all().unwrap(),
-                Act::Maintain => store.maintain().unwrap(),
+                Act::Maintain => store.maintain(Time(BASE)).unwrap(),
             }
         }
         compare(&store, &naive);

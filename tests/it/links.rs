@@ -342,7 +342,8 @@ async fn a_kiosk_posts_json_and_senml() {
             (answer.status().as_u16(), answer.text().await.unwrap())
         }
     };
-    let now = Clock::system().now();
+    // A frame counts in milliseconds.
+    let now = Time::from_millis(Clock::system().now().millis());
     let reading = r#"{"metric":"systolic","value":16,"unit":"kPa"}"#;
     let (status, said) = post(token, "application/json", format!(r#"{{"readings":[{reading}]}}"#)).await;
     assert_eq!(status, 200, "{said}");

@@ -7,7 +7,7 @@ use store::records::AlarmDetail;
 use vigil_alerting::{Config, webhook};
 
 use crate::receiver::{Answer, Receiver};
-use crate::world::{World, by_webhook, kinds, reads, sos, stop, webhook};
+use crate::world::{PATIENCE, World, by_webhook, kinds, reads, sos, stop, webhook};
 
 fn config(receiver: &Receiver) -> Config {
     by_webhook(webhook(&receiver.url))
@@ -52,6 +52,32 @@ async fn an_sos_pages_the_first_doctor_without_naming_the_elder() {
     let alarm = world.alarm_when("the second press", |alarm| alarm.view.repeats == 1).await;
     assert_eq!(states(&alarm), [PageState::Accepted]);
     receiver.nothing_more();
+    stop(tasks).await;
+}
+
+/// Somebody holds the records' file longer than a write waits. The result is written when it can be: a page that stayed "sending"
+/// would keep every later one to this person back.
+#[tokio::test]
+async fn a_result_that_the_disk_does_not_take_is_written_later() {
+    let world = World::new();
+    let mut receiver = Receiver::new(&[Answer::Hang]).await;
+    let (alerting, tasks) = world.start(&config(&receiver));
+    world.say(&sos(world.elder, 5)).await;
+    let first = receiver.request().await;
+    let lock = rusqlite::Connection::open(world.path().join(store::records::FILE)).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let unsaved = async {
+        while alerting.stats().pages_unsaved == 0 {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, unsaved).await.unwrap();
+    lock.execute_batch("ROLLBACK").unwrap();
+    world.alarm_when("the doubt", |alarm| alarm.pages[0].state != PageState::Sending).await;
+    world.later(60);
+    assert_eq!(receiver.request().await.id, first.id, "sent again under its number");
+    assert_eq!(alerting.stats().pages_unsaved, 0);
     stop(tasks).await;
 }
 

@@ -1,7 +1,7 @@
 //! The dispatcher's list and what people do with an alarm.
 
 use serde_json::{Value, json};
-use store::records::NewPage;
+use store::records::Dispatch;
 
 use crate::house::{House, answer};
 
@@ -113,9 +113,9 @@ async fn a_doctor_of_another_team_sees_an_elder_only_while_paged() {
 async fn a_responder_sees_the_way_and_nothing_clinical() {
     let house = House::open().await;
     let crisis = house.crisis(house.wang);
-    let wangge = house.person("wangge");
-    let page = NewPage::to(wangge, "webhook");
-    house.records.add_pages(crisis, &[page], house.clock.now().plus_us(1)).unwrap();
+    let (zhang, wangge) = (house.person("zhang"), house.person("wangge"));
+    house.records.claim(crisis, zhang, None).unwrap();
+    house.records.dispatch(crisis, zhang, Dispatch::Person(wangge), None).unwrap();
     let client = house.signed_in("wangge");
     let (_, list) = client.get("/api/pages").await;
     let id = list["pages"][0]["id"].as_u64().unwrap();

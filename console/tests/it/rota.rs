@@ -104,6 +104,13 @@ async fn people_give_their_own_turns_away_and_nobody_elses() {
     body["in"] = json!(5);
     assert_eq!(sun.post("/api/rota/overrides", &body).await.0, 403, "neither hers nor by her");
     assert_eq!(zhao.post("/api/rota/overrides", &body).await.0, 403, "not her team");
+    // Another team's doctor puts herself into this team's night by swapping a turn that she has not.
+    let mut swap = body_for("/api/rota/swaps");
+    swap["first"]["person"] = json!(5);
+    assert_eq!(zhao.post("/api/rota/swaps", &swap).await.0, 403, "not her team");
+    let mut duty = body.clone();
+    duty["duty"] = json!("doctor");
+    assert_eq!(chen.post("/api/rota/overrides", &duty).await.0, 403, "a duty is the administrator's to give");
     let (status, saved) = chen.post("/api/rota/overrides", &body).await;
     assert_eq!(status, 200, "{saved}");
     let (_, board) = sun.get("/api/rota").await;

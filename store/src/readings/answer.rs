@@ -1,6 +1,6 @@
 //! What the readings store answers: counts of a write, trends and figures about itself.
 
-use model::{Quality, Time};
+use model::{DeviceId, Metric, Origin, Quality, Sample, Subject, Time};
 
 use super::wave::WavesWritten;
 
@@ -71,4 +71,43 @@ pub struct Stats {
     /// Since start: blocks written, and damaged blocks moved aside.
     pub blocks_sealed: u64,
     pub bad_blocks: u64,
+}
+
+/// One series: what is stored of a metric of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    pub subject: Subject,
+    pub metric: Metric,
+    /// Rows stored, moved-away ones included.
+    pub rows: u64,
+}
+
+/// A row as it is stored, to be copied to another store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub device: DeviceId,
+    /// Of a row that was moved away: what it was is not kept, its value and instant are.
+    pub sample: Sample,
+    /// Taken to another subject: in no answer, but the same measurement told again does not come back.
+    pub moved: bool,
+    pub origin: Option<Origin>,
+}
+
+/// Some rows of one series in time order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub rows: Vec<Stored>,
+    /// There are rows after these.
+    pub more: bool,
+}
+
+/// What was deleted of one person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    pub series: u64,
+    /// Readings, moved-away ones included.
+    pub rows: u64,
+    /// Blocks of waveforms.
+    pub waves: u64,
+    pub origins: u64,
 }

@@ -27,6 +27,8 @@ pub enum Error {
     Config(String),
     #[error("a backup needs a new file, {} exists; choose another name", path.display())]
     BackupExists { path: PathBuf },
+    #[error("{0}: not in this store")]
+    Elsewhere(&'static str),
     #[error("readings database")]
     Sqlite(#[source] rusqlite::Error),
     #[error("file {}", path.display())]

@@ -13,6 +13,11 @@ pub(super) fn key_of(subject: Subject, metric: Metric) -> Key {
     u64::from(subject.to_u32()) << 16 | u64::from(metric.id())
 }
 
+/// The series of a key; `None` for a metric that this program does not know.
+pub(super) fn series_of(key: Key) -> Option<(Subject, Metric)> {
+    Some((Subject::from_u32((key >> 16) as u32), Metric::from_id(key as u16)?))
+}
+
 /// One reading without its series. `value` is 0 when the quality says there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Row {

@@ -1,8 +1,6 @@
 //! Trends: judged values by buckets, and where there is nothing to draw.
 //!
-//! Per block the cheapest source that is exact is taken: the summary when the block lies in one bucket, the one-hour or
-//! one-minute rollup when the bucket is a multiple of it, else the rows. Blocks cut by the range, or with unsealed rows
-//! in their middle, are always decoded. The answer does not depend on what is sealed.
+//! Every back end feeds a [`Builder`] with parts in time order: rows, or what it keeps of them.
 //!
 //! What counts: values whose quality is judged. Doubtful values (motion, out of range, suspect clock or unit) are kept
 //! and come back from `raw`, but are in no bucket. Absent values are in no bucket and are listed as marks.
@@ -13,13 +11,9 @@
 
 use model::{Quality, Time};
 
-use super::Error;
 use super::answer::{Bucket, Trend};
-use super::block::{self, Place};
-use super::digest::{Cell, Digest, Distances, HOUR, Level, MINUTE, PAUSE, Point, Run, cells, floor};
-use super::read::View;
+use super::digest::{Cell, Digest, Distances, HOUR, MINUTE, PAUSE, Point, Run, cells, floor};
 use super::row::Rows;
-use super::seal::is_stream;
 
 /// A distance of this many usual ones is a gap.
 const GAP_FACTOR: i64 = 5;
@@ -43,7 +37,7 @@ pub(super) fn bucket_width(from: i64, to: i64, buckets: u32) -> i64 {
 
 /// Puts parts together in time order.
 #[derive(Debug)]
-struct Builder {
+pub(super) struct Builder {
     bucket_us: i64,
     stream: bool,
     buckets: Vec<Cell>,
@@ -54,14 +48,30 @@ struct Builder {
 }
 
 impl Builder {
-    fn add_rows(&mut self, rows: &Rows) {
+    pub(super) fn new(bucket_us: i64, stream: bool) -> Self {
+        Self {
+            bucket_us,
+            stream,
+            buckets: Vec::new(),
+            last: None,
+            distances: Distances::default(),
+            pauses: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+
+    pub(super) fn bucket_us(&self) -> i64 {
+        self.bucket_us
+    }
+
+    pub(super) fn add_rows(&mut self, rows: &Rows) {
         if let Some(first_at) = rows.first_at() {
             self.add_digest(&Digest::of(rows, self.stream), first_at);
             self.add_cells(&cells(rows, self.bucket_us));
         }
     }
 
-    fn add_cells(&mut self, cells: &[Cell]) {
+    pub(super) fn add_cells(&mut self, cells: &[Cell]) {
         for cell in cells {
             let cell = Cell { start: floor(cell.start, self.bucket_us), ..*cell };
             match self.buckets.last_mut() {
@@ -72,7 +82,7 @@ impl Builder {
     }
 
     /// `first_at`: the part's first row of any quality.
-    fn add_digest(&mut self, digest: &Digest, first_at: i64) {
+    pub(super) fn add_digest(&mut self, digest: &Digest, first_at: i64) {
         let mut runs = digest.runs.iter();
         if let Some(run) = self.runs.last_mut().filter(|run| run.open) {
             run.to = first_at;
@@ -96,7 +106,7 @@ impl Builder {
         self.last = digest.last.or(self.last);
     }
 
-    fn finish(self, marks_max: usize) -> Trend {
+    pub(super) fn finish(self, marks_max: usize) -> Trend {
         let usual = self.distances.median().saturating_mul(GAP_FACTOR);
         let pauses = self.pauses.into_iter().filter(|(from, to)| to.saturating_sub(*from) > usual);
         let mut gaps: Vec<(i64, i64)> = pauses.chain(self.runs.iter().map(|run| (run.from, run.to))).collect();
@@ -132,61 +142,6 @@ fn newest<T>(all: &[T], max: usize) -> &[T] {
 /// An empty trend for a series that is not known.
 pub(super) fn nothing(from: i64, to: i64, buckets: u32) -> Trend {
     Trend { bucket_us: bucket_width(from, to, buckets), ..Trend::default() }
-}
-
-pub(super) fn trend(view: &View<'_>, from: i64, to: i64, buckets: u32, marks_max: usize) -> Result<Trend, Error> {
-    let bucket_us = bucket_width(from, to, buckets);
-    let mut builder = Builder {
-        bucket_us,
-        stream: is_stream(view.key),
-        buckets: Vec::new(),
-        last: None,
-        distances: Distances::default(),
-        pauses: Vec::new(),
-        runs: Vec::new(),
-    };
-    let mut done = 0;
-    for place in &view.places {
-        let before = view.head.within(from, place.t0).end.max(done);
-        builder.add_rows(&view.head.slice(done..before).present());
-        let inside = view.head.within(from, place.t1.saturating_add(1)).end.max(before);
-        done = inside;
-        let whole = from <= place.t0 && place.t1 < to && inside == before;
-        if !whole || !add_sealed(view, place, &mut builder)? {
-            let rows = block::load(view.tx, place)?;
-            let rows = rows.slice(rows.within(from, to));
-            builder.add_rows(&rows.merged(&view.head.slice(before..inside)).present());
-        }
-    }
-    builder.add_rows(&view.head.slice(done..view.head.len()).present());
-    Ok(builder.finish(marks_max))
-}
-
-/// Adds a whole block without decoding its rows. False when that is not possible.
-fn add_sealed(view: &View<'_>, place: &Place, builder: &mut Builder) -> Result<bool, Error> {
-    let bucket_us = builder.bucket_us;
-    let single = floor(place.t0, bucket_us) == floor(place.t1, bucket_us);
-    let level = match () {
-        () if single => None,
-        () if bucket_us % HOUR == 0 => Some(Level::Hour),
-        () if bucket_us % MINUTE == 0 => Some(Level::Minute),
-        () => return Ok(false),
-    };
-    let (digest, rollup) = block::summary(view.tx, place.id, level)?;
-    if digest.has_moved {
-        return Ok(false);
-    }
-    match (single, digest.total, rollup) {
-        (true, total, _) => {
-            let cell = total.map(|total| Cell { start: place.t0, ..total });
-            builder.add_cells(cell.as_slice());
-        }
-        (false, None, _) => {}
-        (false, Some(_), Some(rollup)) => builder.add_cells(&rollup),
-        (false, Some(_), None) => return Ok(false),
-    }
-    builder.add_digest(&digest, place.t0);
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -433,7 +433,9 @@ fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     let Some(view) = tx.alarm(id)? else { return Ok(0) };
     let first = policy.as_ref().and_then(|policy| policy.steps.first());
     let opens = policy.as_ref().map_or(tx.now, |policy| policy.first_due(tx.now));
-    if opens > tx.now || first.is_some_and(|step| !step.holds(view.priority, tx.now)) {
+    let waits = opens > tx.now || first.is_some_and(|step| !step.holds(view.priority, tx.now));
+    // Somebody has it and nothing runs: what became worse is told now, or it would not be told at all.
+    if waits && view.handling != Handling::Engaged {
         // Not yet, or not at this time of day: the pager runs it, or passes it over.
         tx.set_page_due(&view, opens)?;
         return Ok(0);

@@ -50,7 +50,9 @@ impl Records {
             if !named || words.chars().count() > SENT_CHARS_MAX {
                 return Err(ActionError::NoReceiver);
             }
-            tx.no_deadlines(view.id)?;
+            // Steps that only an outcome stops go on, as they do after an acceptance.
+            tx.no_handling_deadlines(view.id)?;
+            tx.pause_for_acceptance(view)?;
             let arrive_by = tx.now.plus_us(tx.timers.handling.arrival_us);
             tx.execute(
                 "UPDATE alarm SET handling = 'engaged', dispatched_to = ?2, dispatched_words = ?3, dispatched_at = ?4, \

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use model::alarm::AlarmEventKind;
 use model::page::PageState;
-use model::{AlarmId, Handling, PageId, PersonId, Priority, Time};
+use model::people::Role;
+use model::{AlarmId, PageId, PersonId, Priority, Time};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::json;
 
-use super::chain::Place;
 use super::error::{Error, Result};
 use super::view::{AlarmView, AttemptView, Named, PageView, json as json_of, word};
 use super::{Records, Tx, limit_of, rows};
@@ -48,6 +48,7 @@ pub struct PageJob {
     pub person: PersonId,
     pub person_name: String,
     pub person_phone: String,
+    pub person_role: Role,
     /// `zh` or `en`.
     pub language: String,
     pub channel: String,
@@ -103,7 +104,7 @@ impl Records {
         self.read(|conn| {
             let mut query = conn.prepare_cached(&format!(
                 "SELECT g.id, g.person, p.name, p.phone, p.language, g.channel, g.state, g.round, g.attempts, \
-                 g.queued_at, g.due_at, g.alarm, g.chain <> '[]' AND g.passed_on = FALSE FROM page g JOIN person p ON p.id = g.person \
+                 g.queued_at, g.due_at, g.alarm, g.chain <> '[]' AND g.passed_on = FALSE, p.role FROM page g JOIN person p ON p.id = g.person \
                  JOIN alarm a ON a.id = g.alarm WHERE g.due_at <= ?1 AND g.state IN ('queued', 'temp_failed', 'in_doubt') \
                  AND g.channel NOT IN ({}) ORDER BY a.priority, g.due_at, g.id LIMIT ?2",
                 except.join(", ")
@@ -112,29 +113,12 @@ impl Records {
         })
     }
 
-    /// When the next page is due, for the pager's timer. `None`: nothing is waiting.
-    pub fn next_page_due(&self) -> Result<Option<Time>> {
-        self.read(|conn| {
-            let at: Option<i64> = conn
-                .prepare_cached(
-                    "SELECT MIN(due_at) FROM page WHERE due_at IS NOT NULL AND state IN ('queued', 'temp_failed', 'in_doubt')",
-                )?
-                .query_row([], |row| row.get(0))?;
-            Ok(at.map(Time))
-        })
-    }
-
     /// Writes down that the page is being sent now. Returns the attempt's number, or `None` when there is nothing to
     /// send any more (accepted or resolved in the meantime).
     pub fn start_attempt(&self, page: PageId, now: Time) -> Result<Option<i64>> {
-        Ok(self.start_attempts(&[page], now)?.pop().flatten())
-    }
-
-    /// As [`Records::start_attempt`], for many pages in one commit, in their order: who waits for a disk waits once.
-    pub fn start_attempts(&self, pages: &[PageId], now: Time) -> Result<Vec<Option<i64>>> {
         self.write(|tx| {
             tx.now = now;
-            pages.iter().map(|page| tx.start_attempt(*page)).collect()
+            tx.start_attempt(page)
         })
     }
 
@@ -212,33 +196,6 @@ impl Records {
                 tx.chain_on(row)?;
             }
             Ok(found.len())
-        })
-    }
-
-    /// Alarms nobody has taken although it is time to page again: a lapsed lease, a page without answer. Most urgent
-    /// first. The caller answers each with [`Records::add_pages`].
-    pub fn alarms_awaiting_acceptance(&self, now: Time, limit: usize) -> Result<Vec<AlarmView>> {
-        self.read(|conn| {
-            super::alarms::select(
-                conn,
-                now,
-                "WHERE a.page_due_at <= ?1 AND a.handling = 'open' ORDER BY a.priority, a.page_due_at LIMIT ?2",
-                params![now.0, limit_of(limit)],
-            )
-        })
-    }
-
-    /// Queues another round of pages and sets when the next is due (after `now`). Returns how many were queued; 0 when
-    /// a person has taken the alarm in the meantime. Unknown or disabled people are left out.
-    pub fn add_pages(&self, alarm: AlarmId, pages: &[NewPage], next_due: Time) -> Result<usize> {
-        self.write(|tx| {
-            let view = tx.alarm(alarm)?.ok_or(Error::NotFound("alarm"))?;
-            if view.handling != Handling::Open {
-                return Ok(0);
-            }
-            tx.set_page_due(&view, next_due)?;
-            let place = Place { step: view.next_step, round: None, redial: false };
-            tx.queue_pages(&view, pages, place).map(|queued| queued.pages)
         })
     }
 }
@@ -333,6 +290,7 @@ fn read_job(conn: &Connection, row: &Row<'_>, now: Time) -> Result<PageJob> {
         queued_at: Time(row.get(9)?),
         due_at: Time(row.get(10)?),
         has_next: row.get(12)?,
+        person_role: word("role", Role::parse, row.get(13)?)?,
         alarm: super::alarms::alarm(conn, alarm, now)?.ok_or(Error::NotFound("alarm"))?,
     })
 }

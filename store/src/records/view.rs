@@ -4,7 +4,7 @@
 
 use model::alarm::AlarmEventKind;
 use model::page::PageState;
-use model::people::Sex;
+use model::people::{Role, Sex};
 use model::{AlarmId, AlarmKind, Condition, ElderId, Handling, Outcome, PageId, PersonId, Priority, Time};
 use rusqlite::Row;
 use serde::Serialize;
@@ -240,7 +240,19 @@ impl AlarmView {
         matches!(self.kind, AlarmKind::Event { kind } if kind.calls_for_help())
     }
 
-    /// Found in old data, to be looked at: it pages nobody. Calls for help and what a gateway sounded do, however late.
+    /// What the alarm is called to somebody of this role: its rule, in Chinese and in English. Who only goes there hears that
+    /// somebody called for help, or that it is about health; what was measured is the clinic's business.
+    pub fn named_to(&self, role: Role) -> (&str, &str, &str) {
+        if role == Role::Responder && !self.calls_for_help() {
+            return Self::UNNAMED;
+        }
+        (&self.rule, &self.rule_zh, &self.rule_en)
+    }
+
+    /// As [`AlarmView::named_to`], for whoever may not know more.
+    pub const UNNAMED: (&str, &str, &str) = ("health", "健康告警", "Health alarm");
+
+    /// Found in old data, to be looked at: it pages nobody. An SOS and what a gateway sounded do, however late.
     pub(super) fn is_review(&self) -> bool {
         self.late && self.sounded_at.is_none() && !super::apply::is_sos(self)
     }

@@ -345,6 +345,44 @@ fn a_p1_needs_an_outcome_and_reopens_while_the_condition_stands() {
     assert_eq!(house.kinds(id), ["raised", "resolved", "reopened", "resolved", "cleared", "closed"]);
 }
 
+/// Who is sent has no address in the first channel: the next one has its turn, and when there is none the history says so.
+#[test]
+fn whoever_is_sent_is_reached_by_the_next_channel() {
+    let house = house();
+    let mut policy = policies::policy("p1", &[Priority::P1], &[0]);
+    policy.steps[0].channels = vec!["app".into(), "voice".into()];
+    house.records.ensure_policies(&[policy]).unwrap();
+    let id = house.sos();
+    house.records.claim(id, house.dispatcher, None).unwrap();
+    house.records.dispatch(id, house.dispatcher, Dispatch::Person(house.responder), None).unwrap();
+    let refuse = |channel: &str| {
+        let due = house.records.pages_due(house.clock.now(), 10).unwrap();
+        let job = due.iter().find(|job| job.person == house.responder && job.channel == channel).unwrap();
+        let attempt = house.records.start_attempt(job.page, house.clock.now()).unwrap().unwrap();
+        house.records.finish_attempt(attempt, &SendResult::RefusedPerson, "no address", None).unwrap();
+    };
+    refuse("app");
+    refuse("voice");
+    assert!(house.records.pages_due(Time::MAX, 10).unwrap().iter().all(|job| job.person == house.doctor));
+    let events = house.records.alarm(id).unwrap().unwrap().events;
+    assert_eq!(events.last().unwrap().detail["cause"], "sent_unreachable", "{events:?}");
+    assert_eq!(house.state(id), Handling::Engaged);
+}
+
+#[test]
+fn a_site_without_supervisors_lets_those_on_call_answer_an_overdue_arrival() {
+    let house = house();
+    let id = house.sos();
+    let page = house.page_of(id, house.doctor);
+    house.records.accept_page(page.id, house.doctor, None).unwrap();
+    house.records.set_disabled(house.supervisor, true).unwrap();
+    house.pass(45 * MINUTE);
+    let nurse = house.nurse;
+    house.records.handling_due(house.clock.now(), &|_: &AlarmView| vec![nurse]).unwrap();
+    let told = house.page_of(id, nurse);
+    house.records.accept_page(told.id, nurse, None).unwrap();
+}
+
 #[test]
 fn a_call_while_the_last_one_is_in_hand_is_an_alarm_of_its_own() {
     let house = house();

@@ -114,6 +114,17 @@ impl House {
         self.records.handling_due(self.clock.now(), &|_: &AlarmView| vec![supervisor]).unwrap().done
     }
 
+    /// Runs every step that is due, which pages the nurse; the answer is of how many alarms.
+    pub(super) fn steps(&self) -> usize {
+        let now = self.clock.now();
+        let due = self.records.steps_due(now, 10).unwrap();
+        let policy = policies::policy("repeats", &[Priority::P1, Priority::P2], &[0]);
+        for one in &due {
+            self.records.run_step(one, &policy, &[page_to(self.nurse)], now).unwrap();
+        }
+        due.len()
+    }
+
     /// The same, after closing the store and opening it again: as after a crash.
     pub(super) fn reopen(&mut self) {
         self.records = Records::open(self.dir.path(), self.clock.clone()).unwrap();

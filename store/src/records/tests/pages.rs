@@ -77,8 +77,8 @@ fn a_resolved_alarm_withdraws_its_pages() {
     let page = house.page_of(id, house.doctor);
     assert_eq!(page.state, PageState::Superseded);
     assert!(matches!(house.records.accept_page(page.id, house.doctor, None), Err(ActionError::AlreadyResolved)));
-    let later = house.clock.now().plus_us(1);
-    assert_eq!(house.records.add_pages(id, &[page_to(house.nurse)], later).unwrap(), 0);
+    house.pass(86_400);
+    assert_eq!(house.steps(), 0);
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn a_retry_waits_and_a_doubt_does_not() {
     let id = house.sos();
     send(&house, &SendResult::Retry { after: Duration::from_secs(15) });
     assert!(house.records.pages_due(house.clock.now(), 10).unwrap().is_empty());
-    let due = house.clock.now().plus_us(15_000_000);
-    assert_eq!(house.records.next_page_due().unwrap(), Some(due));
-    house.pass(15);
+    house.pass(14);
+    assert!(house.records.pages_due(house.clock.now(), 10).unwrap().is_empty());
+    house.pass(1);
     let job = send(&house, &SendResult::InDoubt);
     assert_eq!((job.state, job.attempts), (PageState::TempFailed, 1));
     let job = send(&house, &SendResult::Accepted { provider_ref: None });
@@ -142,7 +142,7 @@ fn an_unanswered_p1_is_due_again_and_a_worse_one_pages_at_once() {
     house.apply(&[house.change("systolic_high", began, Change::Worsened { priority: Priority::P1, kind: PRESSURE })]);
     assert_eq!(house.view(id).priority, Priority::P1);
     send(&house, &SendResult::Accepted { provider_ref: None });
-    let waiting = |at| house.records.alarms_awaiting_acceptance(at, 10).unwrap().len();
+    let waiting = |at| house.records.steps_due(at, 10).unwrap().len();
     let again = house.clock.now().plus_us(Timers::default().repeat_p1_us);
     assert_eq!((waiting(again.plus_us(-1)), waiting(again)), (0, 1));
     // Less urgent again: told, but neither lowered nor paged.

@@ -7,7 +7,7 @@ use model::{Handling, Priority};
 
 use super::*;
 
-fn policy(name: &str, priorities: &[Priority], waits: &[u32]) -> Policy {
+pub(super) fn policy(name: &str, priorities: &[Priority], waits: &[u32]) -> Policy {
     let step = |wait_s: &u32| Step {
         wait_s: *wait_s,
         targets: vec![Target::OnCall { duty: None, backup: false }],

@@ -7,12 +7,11 @@
 
 use std::ops::Range;
 
-use model::Metric;
-use model::metric::Shape;
 use rusqlite::Connection;
 
 use super::Error;
 use super::block::{self, Place};
+use super::digest::is_stream;
 use super::row::{Key, Rows};
 
 /// A block is joined with its predecessor when that has less than this many times its rows.
@@ -40,11 +39,6 @@ impl Piece {
     fn len(&self) -> usize {
         self.rows.len() + self.blocks.iter().map(|place| place.n).sum::<usize>()
     }
-}
-
-/// The metric of a series pauses only when something is wrong.
-pub(super) fn is_stream(key: Key) -> bool {
-    Metric::from_id(key as u16).is_some_and(|metric| metric.info().shape == Shape::Stream)
 }
 
 /// Writes all `head` rows into blocks. `next_id` gives ids to new blocks.

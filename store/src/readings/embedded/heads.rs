@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::row::{Key, Row, Rows};
+use super::answer::Series;
+use super::row::{Key, Row, Rows, series_of};
 
 /// Mixes a series key: keys are small and well known, so no defence against chosen keys is needed.
 #[derive(Debug, Default)]
@@ -55,6 +56,14 @@ impl Heads {
         self.find(key).and_then(|i| self.series.get(i as usize))
     }
 
+    /// Series after this key, in the order of keys.
+    pub(super) fn list(&self, after: Option<Key>, limit: usize) -> Vec<Series> {
+        let mut keys: Vec<&Head> =
+            self.series.iter().filter(|head| after.is_none_or(|after| head.key > after)).collect();
+        keys.sort_unstable_by_key(|head| head.key);
+        keys.into_iter().filter_map(Head::told).take(limit).collect()
+    }
+
     /// The series' number, given anew when it is not known yet.
     pub(super) fn find_or_add(&mut self, key: Key) -> u32 {
         if let Some(known) = self.find(key) {
@@ -69,6 +78,12 @@ impl Heads {
 }
 
 impl Head {
+    /// `None` for a metric that this program does not know.
+    fn told(&self) -> Option<Series> {
+        let (subject, metric) = series_of(self.key)?;
+        Some(Series { subject, metric, rows: self.sealed_rows + self.rows.len() as u64 })
+    }
+
     /// Takes a row that is durable in the log and known to be new, or to correct another. False when it took the place of one
     /// that is not in a block yet.
     pub(super) fn take(&mut self, row: Row) -> bool {

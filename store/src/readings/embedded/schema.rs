@@ -5,7 +5,7 @@
 //! - `block`: sealed rows (`block.rs`). `bad_block`: damaged ones, kept for rescue.
 //! - `series`: per series, up to which log number its rows are sealed (this, never a time stamp, decides what start-up
 //!   takes from the log), how many rows and bytes that is, and its newest row.
-//! - `waveform`, `origin` (since format 2): see `wave.rs` and `origin.rs`; written in the transaction of their log row.
+//! - `waveform`, `origin` (since format 2): see `waves.rs` and `origins.rs`; written in the transaction of their log row.
 //! - `meta`: the cursor of the log rows already trimmed, and the last log number given.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::config::Config;
 use super::row::{Key, Kind, Row, kind};
-use super::{Error, FILE, origin, wave};
+use super::{Error, FILE, origins, waves};
 
 /// "VGRD": this file is a readings database of Vigil.
 const APPLICATION: i64 = 0x5647_5244;
@@ -98,7 +98,7 @@ pub(super) fn open_writer(path: &Path, config: &Config) -> Result<Connection, Er
     let page: u32 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page)?;
     let format = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
-    let (first, waves, origins) = (if tables == 0 { TABLES } else { "" }, wave::TABLES, origin::TABLES);
+    let (first, waves, origins) = (if tables == 0 { TABLES } else { "" }, waves::TABLES, origins::TABLES);
     if format < FORMAT {
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; {first} {waves} {origins}

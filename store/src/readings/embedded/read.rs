@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use model::{Metric, Reading, Subject};
+use model::{Metric, Quality, Reading, Subject};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::Error;
+use super::answer::{Page, Stored};
 use super::block::{self, Place};
 use super::heads::Heads;
+use super::origins;
 use super::row::{Key, MOVED, Row, Rows, key_of};
 use super::schema;
 use super::writer::Writer;
@@ -123,6 +125,42 @@ pub(super) fn raw(
     }
     out.truncate(limit);
     Ok(out)
+}
+
+/// The first `limit` rows of a view in time order, moved-away ones included, with their origins.
+pub(super) fn page(view: &View<'_>, (from, to): (i64, i64), limit: usize) -> Result<Page, Error> {
+    let limit = limit.clamp(1, RAW_ROWS_MAX);
+    let mut page = Page::default();
+    let mut done = 0;
+    let mut take = |rows: &Rows| -> Result<bool, Error> {
+        for row in rows.iter() {
+            if page.rows.len() == limit {
+                page.more = true;
+                return Ok(false);
+            }
+            page.rows.push(stored(view, row)?);
+        }
+        Ok(true)
+    };
+    for place in &view.places {
+        let blocks = block::load(view.tx, place)?;
+        let head_end = view.head.within(from, place.t1.saturating_add(1)).end.max(done);
+        let merged = blocks.slice(blocks.within(from, to)).merged(&view.head.slice(done..head_end));
+        done = head_end;
+        if !take(&merged)? {
+            return Ok(page);
+        }
+    }
+    take(&view.head.slice(done..view.head.len()))?;
+    Ok(page)
+}
+
+fn stored(view: &View<'_>, row: Row) -> Result<Stored, Error> {
+    let metric = Metric::from_id(view.key as u16).ok_or_else(|| Error::corrupt("a metric that is not known"))?;
+    let moved = row.quality == MOVED;
+    let shown = if moved { Row { quality: Quality::Ok.id(), ..row } } else { row };
+    let Reading { device, sample, .. } = shown.reading(Subject::from_u32((view.key >> 16) as u32), metric);
+    Ok(Stored { device, sample, moved, origin: origins::get(view.tx, view.key, row.at)? })
 }
 
 /// The newest row of a view that was not moved away.

@@ -5,21 +5,22 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use model::{Reading, Seq};
+use model::Seq;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::Bring;
 use super::Error;
 use super::admit::{Admitted, Cache, admit};
 use super::answer::Written;
 use super::block::Place;
 use super::config::Config;
 use super::heads::Heads;
-use super::moving::{Moved, admit_moves};
-use super::origin::{self, Original};
+use super::moves::admit_moves;
+use super::origins;
 use super::row::Row;
 use super::schema::{self, LOG_ROW, encode_row};
 use super::seal::{self, Change};
-use super::wave::{self, Wave};
+use super::waves;
 
 /// Log rows deleted by one write at most, so that the trim after a long pin is spread. Rows of the log.
 const TRIM_ROWS_MAX: u64 = 512;
@@ -84,15 +85,6 @@ pub(super) struct Totals {
     pub(super) conflicts: u64,
     pub(super) blocks_sealed: u64,
     pub(super) bad_blocks: u64,
-}
-
-/// What one write brings.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Bring<'a> {
-    pub(super) readings: &'a [Reading],
-    pub(super) waves: &'a [Wave],
-    pub(super) originals: &'a [Original],
-    pub(super) moves: &'a [Moved],
 }
 
 /// How much one call may seal.
@@ -467,10 +459,10 @@ fn put_beside(
     admitted: &mut Admitted,
 ) -> Result<(), Error> {
     if !bring.waves.is_empty() {
-        admitted.written.waves = wave::put(tx, bring.waves)?;
+        admitted.written.waves = waves::put(tx, bring.waves)?;
     }
     for moved in bring.moves.iter().filter(|moved| moved.from != moved.to) {
-        wave::give(tx, moved)?;
+        waves::give(tx, moved)?;
     }
     if bring.originals.is_empty() {
         return Ok(());
@@ -479,7 +471,7 @@ fn put_beside(
         let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
         admitted.rows.iter().map(|(number, row)| (heads.series[*number as usize].key, row.at)).collect()
     };
-    admitted.written.origins = origin::put(tx, bring.originals, |key, at| new.contains(&(key, at)))?;
+    admitted.written.origins = origins::put(tx, bring.originals, |key, at| new.contains(&(key, at)))?;
     Ok(())
 }
 

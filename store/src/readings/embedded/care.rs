@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::Error;
 use super::block::{self, Place};
 use super::schema;
-use super::wave;
+use super::waves;
 
 /// Defects listed by one integrity check at most.
 const DEFECTS_MAX: usize = 100;
@@ -69,7 +69,7 @@ pub(super) fn check(db: &Connection) -> Result<Vec<String>, Error> {
         Err(Error::Corrupt { what }) => defects.push(what),
         Err(other) => return Err(other),
     }
-    wave::check(&db, DEFECTS_MAX, &mut defects)?;
+    waves::check(&db, DEFECTS_MAX, &mut defects)?;
     let bad: i64 = db.query_row("SELECT count(*) FROM bad_block", [], |row| row.get(0))?;
     if bad > 0 {
         defects.push(format!("{bad} damaged blocks were moved aside"));

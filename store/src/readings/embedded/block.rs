@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use super::Error;
 use super::column::{put_floats, put_ints, put_varint, take_byte, take_count, take_floats, take_ints};
 use super::config::Config;
-use super::digest::{self, Cell, Digest, Level, Point};
+use super::digest::{Cell, Digest, Point};
 use super::row::{Key, Kind, Rows, kind};
+use super::side::{self, Level};
 
 /// Where a block is and what it covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ fn checksum(data: &[u8], side: &[u8]) -> u32 {
 pub(super) fn insert(db: &Connection, id: i64, key: Key, stream: bool, rows: &Rows) -> Result<i64, Error> {
     let (Some(t0), Some(t1)) = (rows.first_at(), rows.last_at()) else { return Ok(0) };
     let digest = Digest::of(rows, stream);
-    let (data, side) = (encode(rows)?, digest::encode(rows, &digest)?);
+    let (data, side) = (encode(rows)?, side::encode(rows, &digest)?);
     let bytes = (data.len() + side.len()) as i64;
     let mut insert = db.prepare_cached(
         "INSERT INTO block(id, series, t0, t1, n, bytes, judged, sum, lo, hi, first_at, first, last_at, last, crc, side, data)
@@ -131,7 +132,7 @@ pub(super) fn summary(db: &Connection, id: i64, level: Option<Level>) -> Result<
         db.prepare_cached("SELECT judged, sum, lo, hi, first_at, first, last_at, last, side FROM block WHERE id = ?1")?;
     select.query_row([id], |row| {
         let side = row.get_ref(8)?.as_blob()?;
-        let decoded = digest::decode(side, level);
+        let decoded = side::decode(side, level);
         let n = row.get::<_, i64>(0)? as u64;
         if n == 0 {
             return Ok(decoded);

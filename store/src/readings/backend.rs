@@ -1,0 +1,50 @@
+//! What a readings store must be able to do. Two do it: [`embedded`](super::embedded) and [`timescale`](super::timescale); the tests
+//! under `store/tests/readings` hold every one of them to the same answers.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use model::{Metric, Origin, Reading, Subject, Time};
+
+use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
+use super::wave::{Stretches, Wave};
+use super::{Bring, Error, Progress};
+
+/// A readings store. All calls may block on a disk or a network; none panics when it is gone.
+pub(super) trait Backend: Debug + Send + Sync {
+    /// Stores everything with the progress in one durable transaction. After an error nothing has changed, or everything has:
+    /// the same call again is right in both cases.
+    fn write(&self, bring: Bring<'_>, progress: &Progress) -> Result<Written, Error>;
+    /// Progress of the last committed write.
+    fn progress(&self) -> Result<Progress, Error>;
+    /// From memory.
+    fn latest(&self, subject: Subject) -> Vec<Reading>;
+    fn trend(&self, of: (Subject, Metric), range: (Time, Time), buckets: u32) -> Result<Trend, Error>;
+    /// Trends of many subjects, in their order, in as few questions as the store can.
+    fn trends(
+        &self,
+        subjects: &[Subject],
+        metric: Metric,
+        range: (Time, Time),
+        buckets: u32,
+    ) -> Result<Vec<Trend>, Error> {
+        subjects.iter().map(|subject| self.trend((*subject, metric), range, buckets)).collect()
+    }
+    fn raw(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Vec<Reading>, Error>;
+    fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error>;
+    fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error>;
+    fn wave_totals(&self) -> Result<(u64, u64), Error>;
+    fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error>;
+    fn stats(&self) -> Result<Stats, Error>;
+    /// Series after this one in the order of (subject, metric), at most `limit`.
+    fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error>;
+    /// Everything stored of one series after an instant, moved-away rows and origins included, at most `limit` rows: for moving house.
+    fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error>;
+    /// Deletes all of one subject.
+    fn forget(&self, subject: Subject) -> Result<Forgotten, Error>;
+    /// Work that waits for a quiet moment: sealing, rollups, retention. Bounded; called again and again. `now` decides what is old.
+    fn maintain(&self, now: Time) -> Result<(), Error>;
+    fn seal_all(&self) -> Result<(), Error>;
+    fn backup_to(&self, path: &Path) -> Result<(), Error>;
+    fn integrity_check(&self) -> Result<Vec<String>, Error>;
+}

@@ -1,0 +1,218 @@
+//! The embedded readings store: one SQLite file.
+//!
+//! A write becomes one row of a log and one sync. The rows also go to the *head* of their series in memory; a head that
+//! is long or old is sealed into compressed blocks with summaries and rollups, inside a later write, a few series at a
+//! time. Start-up reads the log rows that are not sealed yet.
+//!
+//! Invariants:
+//! 1. A row is in the file exactly once: in the log or in a block of its series, keyed by (subject, metric, taken_at).
+//! 2. `write` returns after the sync; its rows and its cursor are there together or not at all.
+//! 3. Blocks of a series do not overlap, and one is replaced only by blocks that hold all its rows.
+//! 4. Memory follows the file, never leads it: heads change only after the commit.
+//!
+//! Of the progress only [`Progress::done`] is kept: what was stored beyond it is written again after a restart, which changes nothing.
+
+mod admit;
+pub(super) mod bench;
+mod block;
+mod care;
+mod column;
+mod heads;
+mod moves;
+mod origins;
+mod read;
+mod schema;
+mod seal;
+mod side;
+mod trends;
+mod waves;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use model::{Metric, Origin, Reading, Seq, Subject, Time};
+
+use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
+use super::backend::Backend;
+use super::row::{MOVED, Row, key_of};
+use super::wave::{Stretches, Wave};
+use super::{Bring, Config, Error, FILE, Moved, Original, Progress, Readings};
+use super::{answer, config, digest, row, trend, wave};
+
+use heads::Heads;
+use read::Pool;
+use writer::{Totals, Writer};
+
+/// The readings of one data directory.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    path: PathBuf,
+    trend_marks_max: usize,
+    writer: Mutex<Writer>,
+    heads: RwLock<Heads>,
+    pool: Pool,
+    cursor: Mutex<Seq>,
+    totals: Mutex<Totals>,
+    /// Last, so that the lock goes when everything else is closed.
+    _guard: schema::Guard,
+}
+
+impl Embedded {
+    /// Opens `readings.db` in an existing directory, or creates it. One process at a time.
+    pub(super) fn open(dir: &Path, config: &Config) -> Result<Self, Error> {
+        let guard = schema::lock(dir)?;
+        let path = dir.join(FILE);
+        let db = schema::open_writer(&path, config)?;
+        let mut heads = Heads::default();
+        let writer = Writer::recover(db, config.clone(), &mut heads)?;
+        Ok(Self {
+            pool: Pool::new(path.clone()),
+            path,
+            trend_marks_max: config.trend_marks_max,
+            cursor: Mutex::new(Seq(writer.cursor())),
+            totals: Mutex::new(writer.totals()),
+            writer: Mutex::new(writer),
+            heads: RwLock::new(heads),
+            _guard: guard,
+        })
+    }
+
+    fn newest_present(&self, key: row::Key) -> Option<Row> {
+        let found =
+            read::view(&self.pool, &self.heads, &self.writer, key, (i64::MIN, i64::MAX), |view| read::newest(&view));
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the newest reading of a series cannot be found");
+            None
+        })?
+    }
+
+    fn totals(&self) -> Totals {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing<T>(&self, work: impl FnOnce(&mut Writer, &RwLock<Heads>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut writer: MutexGuard<'_, Writer> = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = work(&mut writer, &self.heads);
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = writer.totals();
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Seq(writer.cursor());
+        answer
+    }
+}
+
+impl Backend for Embedded {
+    fn write(&self, bring: Bring<'_>, progress: &Progress) -> Result<Written, Error> {
+        self.writing(|writer, heads| writer.write(heads, bring, progress.done()))
+    }
+
+    fn progress(&self) -> Result<Progress, Error> {
+        Ok(Progress::at(*self.cursor.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// From memory, but for a series whose newest reading was moved to another subject.
+    fn latest(&self, subject: Subject) -> Vec<Reading> {
+        let newest: Vec<(Metric, Row)> = {
+            let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+            let newest = |metric: &Metric| Some((*metric, heads.get(key_of(subject, *metric))?.latest?));
+            Metric::ALL.iter().filter_map(newest).collect()
+        };
+        let present = |(metric, row): (Metric, Row)| {
+            let row = if row.quality == MOVED { self.newest_present(key_of(subject, metric))? } else { row };
+            Some(row.reading(subject, metric))
+        };
+        newest.into_iter().filter_map(present).collect()
+    }
+
+    fn trend(&self, of: (Subject, Metric), (from, to): (Time, Time), buckets: u32) -> Result<Trend, Error> {
+        let range = (from.0, to.0);
+        let found = read::view(&self.pool, &self.heads, &self.writer, key_of(of.0, of.1), range, |view| {
+            trends::trend(&view, from.0, to.0, buckets, self.trend_marks_max)
+        })?;
+        Ok(found.unwrap_or_else(|| trend::nothing(from.0, to.0, buckets)))
+    }
+
+    fn raw(&self, of: (Subject, Metric), (from, to): (Time, Time), limit: usize) -> Result<Vec<Reading>, Error> {
+        let range = (from.0, to.0);
+        let found = read::view(&self.pool, &self.heads, &self.writer, key_of(of.0, of.1), range, |view| {
+            read::raw(&view, of, range, limit)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error> {
+        self.pool.with(|db| waves::stretches(db, of, range, limit))
+    }
+
+    fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error> {
+        self.pool.with(|db| waves::window(db, of, range))
+    }
+
+    fn wave_totals(&self) -> Result<(u64, u64), Error> {
+        self.pool.with(waves::totals)
+    }
+
+    fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error> {
+        self.pool.with(|db| origins::get(db, key_of(of.0, of.1), at.0))
+    }
+
+    fn stats(&self) -> Result<Stats, Error> {
+        let (series, sealed_rows, block_bytes) = {
+            let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+            let sealed: u64 = heads.series.iter().map(|head| head.sealed_rows).sum();
+            let bytes: i64 = heads.series.iter().map(|head| head.block_bytes).sum();
+            (heads.series.len() as u64, sealed, bytes.max(0) as u64)
+        };
+        let totals = self.totals();
+        let file_bytes = self.pool.with(care::file_bytes)?;
+        let ratio = |bytes: u64, rows: u64| if rows == 0 { 0.0 } else { bytes as f64 / rows as f64 };
+        Ok(Stats {
+            rows: totals.rows,
+            sealed_rows,
+            head_rows: totals.head_rows,
+            series,
+            log_bytes: totals.log_bytes,
+            block_bytes,
+            file_bytes,
+            bytes_per_sealed_reading: ratio(block_bytes, sealed_rows),
+            bytes_per_reading: ratio(file_bytes, totals.rows),
+            duplicates: totals.duplicates,
+            conflicts: totals.conflicts,
+            blocks_sealed: totals.blocks_sealed,
+            bad_blocks: totals.bad_blocks,
+        })
+    }
+
+    fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+        let after = after.map(|(subject, metric)| key_of(subject, metric));
+        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(heads.list(after, limit))
+    }
+
+    fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error> {
+        let range = (after.0.saturating_add(1), i64::MAX);
+        let found = read::view(&self.pool, &self.heads, &self.writer, key_of(of.0, of.1), range, |view| {
+            read::page(&view, range, limit)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn forget(&self, _subject: Subject) -> Result<Forgotten, Error> {
+        Err(Error::Elsewhere("deleting a person's readings"))
+    }
+
+    fn maintain(&self, _now: Time) -> Result<(), Error> {
+        self.writing(Writer::maintain)
+    }
+
+    fn seal_all(&self) -> Result<(), Error> {
+        self.writing(Writer::seal_all)
+    }
+
+    fn backup_to(&self, path: &Path) -> Result<(), Error> {
+        care::backup(&self.path, path)
+    }
+
+    fn integrity_check(&self) -> Result<Vec<String>, Error> {
+        self.pool.with(care::check)
+    }
+}

@@ -1,0 +1,86 @@
+//! Measurements that turn out to be another's: their rows leave one subject and stand at the other.
+//!
+//! A row that leaves keeps its place under a quality of its own ([`MOVED`]): the same measurement told again by its device does
+//! not come back to where it was. Moving it back puts it there again. Moving twice is moving once.
+
+use std::sync::{PoisonError, RwLock};
+
+use model::Reading;
+use rusqlite::Connection;
+
+use super::admit::{Admitted, sealed};
+use super::heads::Heads;
+use super::row::{Key, MOVED, Row, key_of};
+use super::writer::State;
+use super::{Error, Moved};
+
+/// Adds what the moves change to a write, after its ordinary rows.
+pub(super) fn admit_moves(
+    db: &Connection,
+    state: &mut State,
+    heads: &RwLock<Heads>,
+    moves: &[Moved],
+    admitted: &mut Admitted,
+) -> Result<(), Error> {
+    for moved in moves.iter().filter(|moved| moved.from != moved.to) {
+        for sample in &moved.samples {
+            let row = Row::of(&Reading { subject: moved.to, device: moved.device, sample: *sample });
+            let (from, to) = (key_of(moved.from, sample.metric), key_of(moved.to, sample.metric));
+            match stored(db, state, heads, from, row.at, admitted)? {
+                (number, None) => put(state, admitted, number, Row { quality: MOVED, ..row }),
+                (number, Some(known)) if row.repeats(&known) => {
+                    put(state, admitted, number, Row { quality: MOVED, ..known });
+                }
+                (_, Some(known)) if known.quality == MOVED => {}
+                // Another measurement of that very instant: it stays where it is.
+                (_, Some(_)) => admitted.written.conflict += 1,
+            }
+            match stored(db, state, heads, to, row.at, admitted)? {
+                (number, None) => put(state, admitted, number, row),
+                (number, Some(known)) if known.quality == MOVED => put(state, admitted, number, row),
+                (_, Some(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
+                (_, Some(_)) => admitted.written.conflict += 1,
+            }
+        }
+        admitted.written.moved += 1;
+    }
+    Ok(())
+}
+
+fn put(state: &mut State, admitted: &mut Admitted, number: u32, row: Row) {
+    // Only keeps the newest instant of the series right: whether it is new was looked up.
+    state.advance(number, row.at);
+    admitted.rows.push((number, row));
+}
+
+/// The series' number and its row of this instant, as it will be after what was admitted so far.
+fn stored(
+    db: &Connection,
+    state: &mut State,
+    heads: &RwLock<Heads>,
+    key: Key,
+    at: i64,
+    admitted: &Admitted,
+) -> Result<(u32, Option<Row>), Error> {
+    let number = {
+        let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
+        let max = state.config.series_max;
+        if heads.find(key).is_none() && heads.series.len() >= max {
+            return Err(Error::TooManySeries { max });
+        }
+        let number = heads.find_or_add(key);
+        state.tracks_for(heads.series.len());
+        number
+    };
+    let mut same_write = admitted.rows.iter().rev();
+    if let Some((_, row)) = same_write.find(|(of, row)| *of == number && row.at == at) {
+        return Ok((number, Some(*row)));
+    }
+    let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
+    let unsealed = heads.series.get(number as usize).and_then(|head| head.rows.find(at));
+    let found = match unsealed {
+        Some(row) => Some(row),
+        None => sealed(db, state, &mut None, number, key, at)?,
+    };
+    Ok((number, found))
+}

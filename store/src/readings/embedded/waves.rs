@@ -1,0 +1,222 @@
+//! Waveforms: blocks of samples as the gateway cut them, one row each, beside the log in the transaction of their write.
+//!
+//! A block is keyed by (subject, metric, device, lead, start); the first one stays, so any write may be repeated. Counts
+//! are packed like every other column of integers. Reading answers two questions: where there is something, and what the
+//! samples of a short window are.
+
+use std::collections::HashMap;
+
+use model::extra::{COUNTS_MAX, Rate};
+use model::{DeviceId, Metric, Subject, Time, Waveform};
+use rusqlite::{Connection, params};
+
+use super::Error;
+use super::Moved;
+use super::column;
+use super::wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, problem};
+
+/// Blocks one question looks at, at most: a day of twelve leads in blocks of five seconds.
+const BLOCKS_MAX: usize = 250_000;
+/// Samples of one window, at most: a minute of sixteen leads at 1 kHz.
+const SAMPLES_MAX: usize = 1_000_000;
+/// Blocks that follow each other within this time are one stretch, microseconds: half a millimetre on the paper.
+const JOIN_US: i64 = 20_000;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE waveform(id INTEGER PRIMARY KEY, subject INTEGER NOT NULL, metric INTEGER NOT NULL, device INTEGER NOT NULL,
+  lead INTEGER NOT NULL, t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, samples INTEGER NOT NULL, seconds INTEGER NOT NULL,
+  scale REAL NOT NULL, \"offset\" REAL NOT NULL, n INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE UNIQUE INDEX waveform_block ON waveform(subject, metric, device, lead, t0);
+CREATE INDEX waveform_span ON waveform(subject, metric, t0, t1, device, lead);
+";
+
+pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error> {
+    let mut written = WavesWritten::default();
+    let mut insert = db.prepare_cached(
+        "INSERT INTO waveform(subject, metric, device, lead, t0, t1, samples, seconds, scale, \"offset\", n, crc, data)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+    )?;
+    for Wave { subject, device, block } in waves {
+        if problem(block).is_some() {
+            written.refused += 1;
+            continue;
+        }
+        let data = pack(&block.counts)?;
+        let new = insert.execute(params![
+            subject.to_u32(),
+            block.metric.id(),
+            device.0,
+            block.lead,
+            block.start.0,
+            block.end().0,
+            block.rate.samples,
+            block.rate.seconds,
+            block.scale,
+            block.offset,
+            block.counts.len() as i64,
+            crc32c::crc32c(&data),
+            data,
+        ])?;
+        if new == 0 {
+            written.duplicate += 1;
+        } else {
+            written.stored += 1;
+            written.samples += block.counts.len() as u64;
+        }
+    }
+    Ok(written)
+}
+
+/// The blocks of a measurement that is another's now.
+pub(super) fn give(db: &Connection, moved: &Moved) -> Result<(), Error> {
+    let place = "device = ?2 AND metric = ?3 AND lead = ?4 AND t0 = ?5";
+    let mut update =
+        db.prepare_cached(&format!("UPDATE OR IGNORE waveform SET subject = ?6 WHERE subject = ?1 AND {place}"))?;
+    let mut delete = db.prepare_cached(&format!("DELETE FROM waveform WHERE subject = ?1 AND {place}"))?;
+    for block in &moved.waveforms {
+        let (from, device, metric) = (moved.from.to_u32(), moved.device.0, block.metric.id());
+        update.execute(params![from, device, metric, block.lead, block.start.0, moved.to.to_u32()])?;
+        // It was there already: the same block stays where it belongs, once.
+        delete.execute(params![from, device, metric, block.lead, block.start.0])?;
+        put(db, &[Wave { subject: moved.to, device: moved.device, block: block.clone() }])?;
+    }
+    Ok(())
+}
+
+fn pack(counts: &[i16]) -> Result<Vec<u8>, Error> {
+    let wide: Vec<i64> = counts.iter().map(|count| i64::from(*count)).collect();
+    let mut data = Vec::with_capacity(2 * counts.len());
+    column::put_ints(&mut data, &wide)?;
+    Ok(data)
+}
+
+fn unpack(mut data: &[u8], n: usize, crc: u32) -> Result<Vec<i16>, Error> {
+    if n > COUNTS_MAX || crc32c::crc32c(data) != crc {
+        return Err(Error::corrupt("a waveform block: the checksum differs"));
+    }
+    let narrow =
+        |count: i64| i16::try_from(count).map_err(|_| Error::corrupt("a waveform block: a count beyond 16 bits"));
+    column::take_ints(&mut data, n)?.into_iter().map(narrow).collect()
+}
+
+/// Where there is something with `from <= time < to`; stretches are cut to the window.
+pub(super) fn stretches(
+    db: &Connection,
+    (subject, metric): (Subject, Metric),
+    (from, to): (Time, Time),
+    limit: usize,
+) -> Result<Stretches, Error> {
+    let mut select = db.prepare_cached(
+        "SELECT t0, t1, device, lead FROM waveform INDEXED BY waveform_span
+         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5 ORDER BY t0 DESC LIMIT ?6",
+    )?;
+    let look_from = from.plus_us(-BLOCK_US_MAX);
+    let key = params![subject.to_u32(), metric.id(), look_from.0, to.0, from.0, BLOCKS_MAX as i64 + 1];
+    let mut rows = select.query(key)?;
+    let mut answer = Stretches::default();
+    let mut open: HashMap<(u32, u32), usize> = HashMap::new();
+    let mut seen = 0;
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        if seen > BLOCKS_MAX {
+            answer.cut = true;
+            break;
+        }
+        let (start, end) = (Time(row.get(0)?).max(from), Time(row.get(1)?).min(to));
+        let (device, lead): (u32, u32) = (row.get(2)?, row.get(3)?);
+        if let Some(next) = open.get(&(device, lead)).and_then(|at| answer.found.get_mut(*at))
+            && next.from.since_us(end) <= JOIN_US
+        {
+            (next.from, next.to) = (start, next.to.max(end));
+            continue;
+        }
+        if answer.found.len() == limit {
+            // Read on: what was found may have begun earlier.
+            answer.cut = true;
+            continue;
+        }
+        open.insert((device, lead), answer.found.len());
+        answer.found.push(Stretch { device: DeviceId(device), lead, from: start, to: end });
+    }
+    Ok(answer)
+}
+
+/// Blocks that hold some instant with `from <= time < to`, whole, by start.
+pub(super) fn window(
+    db: &Connection,
+    (subject, metric): (Subject, Metric),
+    (from, to): (Time, Time),
+) -> Result<Vec<Wave>, Error> {
+    let mut select = db.prepare_cached(
+        "SELECT device, lead, t0, samples, seconds, scale, \"offset\", n, crc, data FROM waveform
+         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5 ORDER BY t0, device, lead",
+    )?;
+    let look_from = from.plus_us(-BLOCK_US_MAX);
+    let mut rows = select.query(params![subject.to_u32(), metric.id(), look_from.0, to.0, from.0])?;
+    let (mut found, mut samples) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let n = row.get::<_, i64>(7)?.max(0) as usize;
+        samples += n;
+        if samples > SAMPLES_MAX {
+            return Err(Error::TooMuch { max: SAMPLES_MAX });
+        }
+        let data = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
+        found.push(Wave {
+            subject,
+            device: DeviceId(row.get(0)?),
+            block: Waveform {
+                metric,
+                lead: row.get(1)?,
+                start: Time(row.get(2)?),
+                rate: Rate::new(row.get(3)?, row.get(4)?)
+                    .ok_or_else(|| Error::corrupt("a waveform block: its rate"))?,
+                scale: row.get(5)?,
+                offset: row.get(6)?,
+                counts: unpack(data, n, row.get(8)?)?,
+            },
+        });
+    }
+    Ok(found)
+}
+
+/// Blocks and samples stored.
+pub(super) fn totals(db: &Connection) -> Result<(u64, u64), Error> {
+    let sums = db.query_row("SELECT count(*), coalesce(sum(n), 0) FROM waveform", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    Ok((sums.0.max(0) as u64, sums.1.max(0) as u64))
+}
+
+/// Reads every block; one sentence per damaged one.
+pub(super) fn check(db: &Connection, defects_max: usize, defects: &mut Vec<String>) -> Result<(), Error> {
+    let mut select = db.prepare("SELECT id, n, crc, data FROM waveform")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let data = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        if unpack(data, row.get::<_, i64>(1)?.max(0) as usize, row.get(2)?).is_err() {
+            defects.push(format!("waveform block {} is damaged", row.get::<_, i64>(0)?));
+        }
+        if defects.len() >= defects_max {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_come_back_and_damage_is_noticed() {
+        let counts: Vec<i16> =
+            (0..1_800_i32).map(|i| (i * 37 % 901 - 450) as i16).chain([i16::MIN, i16::MAX]).collect();
+        let data = pack(&counts).unwrap();
+        let crc = crc32c::crc32c(&data);
+        assert_eq!(unpack(&data, counts.len(), crc).unwrap(), counts);
+        for end in 0..data.len() {
+            assert!(unpack(&data[..end], counts.len(), crc).is_err());
+        }
+        assert!(unpack(&data, counts.len() + 1, crc).is_err());
+    }
+}
