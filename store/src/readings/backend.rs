@@ -35,6 +35,8 @@ pub(super) trait Backend: Debug + Send + Sync {
     fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error>;
     fn wave_totals(&self) -> Result<(u64, u64), Error>;
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error>;
+    /// Readings stored, from memory.
+    fn count(&self) -> u64;
     fn stats(&self) -> Result<Stats, Error>;
     /// Series after this one in the order of (subject, metric), at most `limit`.
     fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error>;

@@ -196,6 +196,11 @@ impl Readings {
         self.0.backend.origin((subject, metric), at)
     }
 
+    /// Readings stored, absent ones included, as far as is known: from memory.
+    pub fn count(&self) -> u64 {
+        self.0.backend.count()
+    }
+
     /// Figures about the store. May look at all series, so not for every request.
     pub fn stats(&self) -> Result<Stats, Error> {
         self.0.backend.stats()

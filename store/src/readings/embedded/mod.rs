@@ -155,6 +155,10 @@ impl Backend for Embedded {
         self.pool.with(|db| origins::get(db, key_of(of.0, of.1), at.0))
     }
 
+    fn count(&self) -> u64 {
+        self.totals().rows
+    }
+
     fn stats(&self) -> Result<Stats, Error> {
         let (series, sealed_rows, block_bytes) = {
             let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
