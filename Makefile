@@ -34,7 +34,7 @@ check: need-build web
 
 test: need-test check
 	cd $(WEB) && npm test
-	cargo $(NEXTEST) --workspace
+	cargo $(NEXTEST) --workspace --no-fail-fast
 	@[ -d "$${VIGIL_SHARED_DATA:-../shared/data}" ] || echo 'SKIPPED, for want of the shared recordings (../shared/data or VIGIL_SHARED_DATA): \
 	the device vectors through the codecs, MIT-BIH 100 through import and store, the MIMIC recording through the engine, the CSV reader, \
 	vigil judge and vigil replay (each such test prints SKIPPED and passed without looking at them)'

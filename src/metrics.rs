@@ -118,6 +118,7 @@ impl Meters {
         gauge(out, "vigil_alerting_subjects", stats.subjects as f64);
         gauge(out, "vigil_alerting_present", stats.present as f64);
         gauge(out, "vigil_alerting_unattended", stats.unattended as f64);
+        gauge(out, "vigil_alerting_pages_unsaved", stats.pages_unsaved as f64);
     }
 
     /// How each channel that was ever used fares.

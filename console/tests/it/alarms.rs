@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use store::records::Dispatch;
 
-use crate::house::{House, answer};
+use crate::house::{House, answer, rules};
 
 #[tokio::test]
 async fn the_list_is_masked_and_the_card_is_clear_and_audited() {
@@ -103,6 +103,17 @@ async fn a_doctor_of_another_team_sees_an_elder_only_while_paged() {
     let fall = house.fall(house.li);
     assert_eq!(chen.get(&path).await.0, 200);
     assert_eq!(chen.get(&format!("/api/alarms/{fall}")).await.0, 200);
+    // What outlasts the alarm is the business of the elder's own team.
+    let outlasting = [
+        ("PUT", format!("{path}/rules"), json!({ "set": rules(150.0), "reason": "x" })),
+        ("PUT", format!("{path}/risk"), json!({ "ability": 2, "lives_alone": true })),
+        ("POST", "/api/assignments".to_owned(), json!({ "layer": "htn", "elder": house.li, "reason": "x" })),
+    ];
+    house.assignment();
+    for (method, path, body) in outlasting {
+        let (status, said) = answer(chen.request(method, &path).json(&body)).await;
+        assert_eq!(status, 403, "{method} {path}: {said}");
+    }
     let page = house.page_of(fall);
     assert_eq!(chen.post(&format!("/api/pages/{page}/decline"), &json!({ "reason": "手术中" })).await.0, 200);
     assert_eq!(chen.get(&path).await.0, 403, "declined");

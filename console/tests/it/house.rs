@@ -127,6 +127,20 @@ impl House {
         self.records.incidents(true, 1).unwrap()[0].id
     }
 
+    pub(crate) fn doctor_without_a_team(&self, login: &str) -> PersonId {
+        let new = NewPerson {
+            name: "刘医生".to_owned(),
+            phone: String::new(),
+            role: Role::Doctor,
+            login: login.to_owned(),
+            password: PASSWORD.to_owned(),
+            team: None,
+            language: "zh".to_owned(),
+            on_call_order: None,
+        };
+        self.records.create_person(&new).unwrap()
+    }
+
     pub(crate) fn person(&self, login: &str) -> PersonId {
         self.records.persons().unwrap().into_iter().find(|person| person.login == login).unwrap().id
     }

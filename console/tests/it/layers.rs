@@ -79,6 +79,12 @@ async fn doctors_stay_within_their_team_and_age_bands_are_the_administrators() {
     assert_eq!((status, &made["scope"]), (200, &json!({ "age_from": 80 })));
     let change = json!({ "layer": template(145.0), "reason": "x" });
     assert_eq!(answer(zhao.request("PUT", "/api/layers/htn").json(&change)).await.0, 403, "others have it");
+    house.doctor_without_a_team("liu");
+    let liu = house.signed_in("liu");
+    let mut own = template(145.0);
+    own.name = "nobodys".to_owned();
+    let new = json!({ "layer": own, "reason": "x" });
+    assert_eq!(answer(liu.request("PUT", "/api/layers/nobodys").json(&new)).await.0, 403, "of no team");
     let end = format!("/api/assignments/{}/end", made["id"]);
     assert_eq!(zhao.post(&end, &json!({ "reason": "x" })).await.0, 403);
     assert_eq!(answer(admin.request("PUT", "/api/layers/htn").json(&change)).await.1["version"], 2);
