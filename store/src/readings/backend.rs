@@ -7,7 +7,7 @@ use std::path::Path;
 use model::{Metric, Origin, Reading, Subject, Time};
 
 use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
-use super::wave::{Stretches, Wave};
+use super::wave::{Stretches, Wave, WavePlace};
 use super::{Bring, Error, Progress};
 
 /// A readings store. All calls may block on a disk or a network; none panics when it is gone.
@@ -34,6 +34,14 @@ pub(super) trait Backend: Debug + Send + Sync {
     fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error>;
     fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error>;
     fn wave_totals(&self) -> Result<(u64, u64), Error>;
+    /// Series of waveforms after this one in the order of (subject, metric), at most `limit`; `rows` are blocks: for moving house.
+    fn wave_series(&self, _after: Option<(Subject, Metric)>, _limit: usize) -> Result<Vec<Series>, Error> {
+        Err(Error::Elsewhere("listing waveforms"))
+    }
+    /// Blocks of one series after a place, in their order, at most `limit`: for moving house.
+    fn wave_page(&self, _of: (Subject, Metric), _after: Option<WavePlace>, _limit: usize) -> Result<Vec<Wave>, Error> {
+        Err(Error::Elsewhere("paging waveforms"))
+    }
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error>;
     /// Readings stored, from memory.
     fn count(&self) -> u64;

@@ -35,16 +35,18 @@ pub use answer::{Bucket, Forgotten, Page, Series, Stats, Stored, Trend, Written}
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
 pub use error::Error;
-pub use moving::Moved;
+pub use moving::{Moved, Placed};
 pub use origin::Original;
 pub use progress::Progress;
-pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, problem};
+pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
 
 use backend::Backend;
 use embedded::Embedded;
 
 /// Name of the embedded store's file in the data directory.
 pub const FILE: &str = "readings.db";
+/// Blocks one [`Readings::wave_page`] returns at most.
+const WAVE_PAGE_MAX: usize = 1_000;
 
 /// What one write may bring. Cleared and filled again by its owner.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +57,8 @@ pub struct Batch {
     pub originals: Vec<Original>,
     /// Carried out in their order, after the rows.
     pub moves: Vec<Moved>,
+    /// Rows of another store that are not ordinary there or here; after the moves.
+    pub placed: Vec<Placed>,
 }
 
 /// A borrowed [`Batch`].
@@ -64,6 +68,7 @@ pub(crate) struct Bring<'a> {
     pub(crate) waves: &'a [Wave],
     pub(crate) originals: &'a [Original],
     pub(crate) moves: &'a [Moved],
+    pub(crate) placed: &'a [Placed],
 }
 
 /// The readings of one installation. Cheap to clone. Calls block on a disk or a network; async code uses `spawn_blocking`.
@@ -109,8 +114,8 @@ impl Readings {
     /// As [`write`](Self::write), with blocks of waveforms, origins, and measurements that change their subject: all of it and
     /// the progress, or nothing.
     pub fn write_batch(&self, batch: &Batch, progress: impl Into<Progress>) -> Result<Written, Error> {
-        let Batch { rows, waves, originals, moves } = batch;
-        self.bring(Bring { readings: rows, waves, originals, moves }, &progress.into())
+        let Batch { rows, waves, originals, moves, placed } = batch;
+        self.bring(Bring { readings: rows, waves, originals, moves, placed }, &progress.into())
     }
 
     fn bring(&self, bring: Bring<'_>, progress: &Progress) -> Result<Written, Error> {
@@ -189,6 +194,22 @@ impl Readings {
     /// Blocks of waveforms and samples in them. Reads all blocks' rows, so not for every request.
     pub fn wave_totals(&self) -> Result<(u64, u64), Error> {
         self.0.backend.wave_totals()
+    }
+
+    /// Series of waveforms in the order of (subject, metric), at most `limit`, after the given one; their `rows` are blocks.
+    pub fn wave_series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+        self.0.backend.wave_series(after, limit)
+    }
+
+    /// Blocks of one series after a place, in the order of places, at most `limit` (1,000 whatever is asked).
+    pub fn wave_page(
+        &self,
+        subject: Subject,
+        metric: Metric,
+        after: Option<WavePlace>,
+        limit: usize,
+    ) -> Result<Vec<Wave>, Error> {
+        self.0.backend.wave_page((subject, metric), after, limit.clamp(1, WAVE_PAGE_MAX))
     }
 
     /// What the device itself wrote of the reading of this instant; `None` when that is not known.

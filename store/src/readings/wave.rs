@@ -14,6 +14,21 @@ pub struct Wave {
     pub block: Waveform,
 }
 
+/// Where a block stands in its series: blocks are ordered by these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WavePlace {
+    pub device: DeviceId,
+    pub lead: u32,
+    pub start: Time,
+}
+
+impl Wave {
+    /// Its place.
+    pub fn place(&self) -> WavePlace {
+        WavePlace { device: self.device, lead: self.block.lead, start: self.block.start }
+    }
+}
+
 /// Time without a gap in which one lead of one device was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {

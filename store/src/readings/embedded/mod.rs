@@ -36,8 +36,8 @@ use model::{Metric, Origin, Reading, Seq, Subject, Time};
 use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
 use super::backend::Backend;
 use super::row::{MOVED, Row, key_of};
-use super::wave::{Stretches, Wave};
-use super::{Bring, Config, Error, FILE, Moved, Original, Progress, Readings};
+use super::wave::{Stretches, Wave, WavePlace};
+use super::{Bring, Config, Error, FILE, Moved, Original, Placed, Progress, Readings};
 use super::{answer, config, digest, row, trend, wave};
 
 use heads::Heads;
@@ -149,6 +149,14 @@ impl Backend for Embedded {
 
     fn wave_totals(&self) -> Result<(u64, u64), Error> {
         self.pool.with(waves::totals)
+    }
+
+    fn wave_series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+        self.pool.with(|db| waves::series(db, after, limit))
+    }
+
+    fn wave_page(&self, of: (Subject, Metric), after: Option<WavePlace>, limit: usize) -> Result<Vec<Wave>, Error> {
+        self.pool.with(|db| waves::page(db, of, after, limit))
     }
 
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error> {

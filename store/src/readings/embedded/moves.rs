@@ -12,7 +12,7 @@ use super::admit::{Admitted, sealed};
 use super::heads::Heads;
 use super::row::{Key, MOVED, Row, key_of};
 use super::writer::State;
-use super::{Error, Moved};
+use super::{Error, Moved, Placed};
 
 /// Adds what the moves change to a write, after its ordinary rows.
 pub(super) fn admit_moves(
@@ -45,6 +45,39 @@ pub(super) fn admit_moves(
         admitted.written.moved += 1;
     }
     Ok(())
+}
+
+/// Adds rows as another store has them. The same measurement takes the state it has there; a row that is not here is new.
+pub(super) fn admit_placed(
+    db: &Connection,
+    state: &mut State,
+    heads: &RwLock<Heads>,
+    placed: &[Placed],
+    admitted: &mut Admitted,
+) -> Result<(), Error> {
+    for Placed { reading, moved } in placed {
+        let plain = Row::of(reading);
+        let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
+        let key = key_of(reading.subject, reading.sample.metric);
+        match stored(db, state, heads, key, row.at, admitted)? {
+            (number, None) => {
+                put(state, admitted, number, row);
+                admitted.written.stored += 1;
+            }
+            (_, Some(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
+            (number, Some(known)) if gives_way(&known, &row) => {
+                put(state, admitted, number, row);
+                admitted.written.moved += 1;
+            }
+            (_, Some(_)) => admitted.written.conflict += 1,
+        }
+    }
+    Ok(())
+}
+
+/// A row that stands here takes the state of the same measurement elsewhere: it goes, or it comes back.
+fn gives_way(here: &Row, there: &Row) -> bool {
+    if there.quality == MOVED { here.value.to_bits() == there.value.to_bits() } else { here.quality == MOVED }
 }
 
 fn put(state: &mut State, admitted: &mut Admitted, number: u32, row: Row) {

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use model::extra::{COUNTS_MAX, Rate};
 use model::{DeviceId, Metric, Subject, Time, Waveform};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::Error;
 use super::Moved;
+use super::answer::Series;
 use super::column;
-use super::wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavesWritten, problem};
+use super::wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
 
 /// Blocks one question looks at, at most: a day of twelve leads in blocks of five seconds.
 const BLOCKS_MAX: usize = 250_000;
@@ -155,26 +156,61 @@ pub(super) fn window(
     let mut rows = select.query(params![subject.to_u32(), metric.id(), look_from.0, to.0, from.0])?;
     let (mut found, mut samples) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let n = row.get::<_, i64>(7)?.max(0) as usize;
-        samples += n;
+        samples += row.get::<_, i64>(7)?.max(0) as usize;
         if samples > SAMPLES_MAX {
             return Err(Error::TooMuch { max: SAMPLES_MAX });
         }
-        let data = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
-        found.push(Wave {
-            subject,
-            device: DeviceId(row.get(0)?),
-            block: Waveform {
-                metric,
-                lead: row.get(1)?,
-                start: Time(row.get(2)?),
-                rate: Rate::new(row.get(3)?, row.get(4)?)
-                    .ok_or_else(|| Error::corrupt("a waveform block: its rate"))?,
-                scale: row.get(5)?,
-                offset: row.get(6)?,
-                counts: unpack(data, n, row.get(8)?)?,
-            },
-        });
+        found.push(wave(row, (subject, metric))?);
+    }
+    Ok(found)
+}
+
+/// A block out of a row of: device, lead, t0, samples, seconds, scale, offset, n, crc, data.
+fn wave(row: &Row<'_>, (subject, metric): (Subject, Metric)) -> Result<Wave, Error> {
+    let n = row.get::<_, i64>(7)?.max(0) as usize;
+    let data = row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?;
+    let rate = Rate::new(row.get(3)?, row.get(4)?).ok_or_else(|| Error::corrupt("a waveform block: its rate"))?;
+    let (lead, start, scale, offset) = (row.get(1)?, Time(row.get(2)?), row.get(5)?, row.get(6)?);
+    let counts = unpack(data, n, row.get(8)?)?;
+    let block = Waveform { metric, lead, start, rate, scale, offset, counts };
+    Ok(Wave { subject, device: DeviceId(row.get(0)?), block })
+}
+
+/// Series with blocks and how many, in the order of (subject, metric). A metric that is not known is left out.
+pub(super) fn series(db: &Connection, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+    let mut select = db.prepare_cached(
+        "SELECT subject, metric, count(*) FROM waveform WHERE (subject, metric) > (?1, ?2)
+         GROUP BY subject, metric ORDER BY subject, metric LIMIT ?3",
+    )?;
+    let (subject, metric) =
+        after.map_or((-1, -1), |(subject, metric)| (i64::from(subject.to_u32()), i64::from(metric.id())));
+    let mut rows = select.query(params![subject, metric, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(metric) = Metric::from_id(row.get(1)?) else { continue };
+        let subject = Subject::from_u32(row.get(0)?);
+        found.push(Series { subject, metric, rows: row.get::<_, i64>(2)?.max(0) as u64 });
+    }
+    Ok(found)
+}
+
+/// Blocks of a series after a place, in the order of places.
+pub(super) fn page(
+    db: &Connection,
+    (subject, metric): (Subject, Metric),
+    after: Option<WavePlace>,
+    limit: usize,
+) -> Result<Vec<Wave>, Error> {
+    let mut select = db.prepare_cached(
+        "SELECT device, lead, t0, samples, seconds, scale, \"offset\", n, crc, data FROM waveform
+         WHERE subject = ?1 AND metric = ?2 AND (device, lead, t0) > (?3, ?4, ?5) ORDER BY device, lead, t0 LIMIT ?6",
+    )?;
+    let (device, lead, start) =
+        after.map_or((-1, -1, i64::MIN), |at| (i64::from(at.device.0), i64::from(at.lead), at.start.0));
+    let mut rows = select.query(params![subject.to_u32(), metric.id(), device, lead, start, limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(wave(row, (subject, metric))?);
     }
     Ok(found)
 }

@@ -15,7 +15,7 @@ use super::answer::Written;
 use super::block::Place;
 use super::config::Config;
 use super::heads::Heads;
-use super::moves::admit_moves;
+use super::moves::{admit_moves, admit_placed};
 use super::origins;
 use super::row::Row;
 use super::schema::{self, LOG_ROW, encode_row};
@@ -428,6 +428,7 @@ impl Writer {
         let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut admitted = admit(&tx, state, heads, bring.readings)?;
         admit_moves(&tx, state, heads, bring.moves, &mut admitted)?;
+        admit_placed(&tx, state, heads, bring.placed, &mut admitted)?;
         put_beside(&tx, heads, bring, &mut admitted)?;
         let sealed = state.seal_due(&tx, heads, budget)?;
         let beside = admitted.written.waves.stored > 0;
