@@ -67,8 +67,9 @@ struct Batch {
 
 impl Batch {
     fn clear(&mut self) {
-        let readings::Batch { rows, waves, originals, moves } = &mut self.content;
+        let readings::Batch { rows, waves, originals, moves, placed } = &mut self.content;
         moves.clear();
+        placed.clear();
         rows.clear();
         waves.clear();
         originals.clear();
