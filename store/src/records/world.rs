@@ -55,15 +55,25 @@ pub(super) type Key = (bool, Vec<(String, u32, u32)>);
 impl World {
     /// `only`: for this one elder.
     pub(super) fn load(conn: &Connection, default: RuleSet, now: Time, only: Option<&Someone>) -> Result<Self> {
+        Self::read(conn, default, (now, false), only)
+    }
+
+    /// As it was known at a time that is over: later versions, assignments and ends are not looked at. `one`: for this elder.
+    pub(super) fn load_then(conn: &Connection, default: RuleSet, then: Time, one: &Someone) -> Result<Self> {
+        Self::read(conn, default, (then, true), Some(one))
+    }
+
+    /// The flag: the time is over.
+    fn read(conn: &Connection, default: RuleSet, at: (Time, bool), only: Option<&Someone>) -> Result<Self> {
         let mut world = Self {
             default,
-            layers: layers(conn, only.map(|one| one.id))?,
+            layers: layers(conn, at, only.map(|one| one.id))?,
             held: Vec::new(),
             by_elder: HashMap::new(),
             by_team: HashMap::new(),
             by_age: Vec::new(),
         };
-        for held in held(conn, now, only)? {
+        for held in held(conn, at, only)? {
             world.hold(held);
         }
         Ok(world)
@@ -157,26 +167,32 @@ pub(super) fn is_aged(age: Option<u32>) -> bool {
     age.is_some_and(|age| age >= RuleSet::AGED_FROM)
 }
 
-fn layers(conn: &Connection, only: Option<ElderId>) -> Result<BTreeMap<(String, u32), Newest>> {
+fn layers(
+    conn: &Connection,
+    (at, over): (Time, bool),
+    only: Option<ElderId>,
+) -> Result<BTreeMap<(String, u32), Newest>> {
     let mut query = conn.prepare_cached(
         "SELECT l.name, l.elder, l.version, l.body FROM rule_layer l WHERE (?1 IS NULL OR l.elder IN (0, ?1)) AND \
-         l.version = (SELECT MAX(o.version) FROM rule_layer o WHERE o.name = l.name AND o.elder = l.elder)",
+         l.version = (SELECT MAX(o.version) FROM rule_layer o WHERE o.name = l.name AND o.elder = l.elder \
+         AND (?2 IS NULL OR o.saved_at <= ?2))",
     )?;
-    let found = rows(query.query([only.map(|elder| elder.0)])?, |row| {
+    let until = over.then_some(at.0);
+    let found = rows(query.query(params![only.map(|elder| elder.0), until])?, |row| {
         let newest = Newest { layer: json("layer", row.get(3)?)?, version: row.get(2)? };
         Ok(((row.get(0)?, row.get(1)?), newest))
     })?;
     Ok(found.into_iter().collect())
 }
 
-fn held(conn: &Connection, now: Time, only: Option<&Someone>) -> Result<Vec<Held>> {
+fn held(conn: &Connection, (at, over): (Time, bool), only: Option<&Someone>) -> Result<Vec<Held>> {
     let mut query = conn.prepare_cached(
         "SELECT id, layer, elder, team, age_from, from_at, until_at, author, reason FROM rule_assignment \
-         WHERE ended_at IS NULL AND (until_at IS NULL OR until_at > ?1) \
-         AND (?2 IS NULL OR elder = ?2 OR team = ?3 OR age_from IS NOT NULL) ORDER BY id",
+         WHERE (ended_at IS NULL OR (?4 AND ended_at > ?1)) AND (NOT ?4 OR made_at <= ?1) \
+         AND (until_at IS NULL OR until_at > ?1) AND (?2 IS NULL OR elder = ?2 OR team = ?3 OR age_from IS NOT NULL) ORDER BY id",
     )?;
     let (elder, team) = only.map(|one| (Some(one.id.0), one.team.map(|team| team.0))).unwrap_or_default();
-    rows(query.query(params![now.0, elder, team])?, |row| {
+    rows(query.query(params![at.0, elder, team, over])?, |row| {
         Ok(Held {
             id: row.get(0)?,
             layer: row.get(1)?,

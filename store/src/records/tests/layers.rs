@@ -52,7 +52,7 @@ pub(super) fn off(name: &str, slug: &str) -> Layer {
     layer(name, &[(slug, Change::Off)])
 }
 
-fn to(layer: &str, scope: Scope) -> NewAssignment {
+pub(super) fn to(layer: &str, scope: Scope) -> NewAssignment {
     NewAssignment { layer: layer.into(), scope, from: None, until: None, reason: "why".into() }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn tell(records: &Records) -> Vec<(String, usize)> {
     due.sets.into_iter().map(|(set, elders)| (set.name, elders.len())).collect()
 }
 
-fn ward() -> House {
+pub(super) fn ward() -> House {
     let house = house();
     house.records.ensure_default_rules(&default_set()).unwrap();
     let shipped = [

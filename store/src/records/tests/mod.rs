@@ -12,6 +12,7 @@ mod invariants;
 mod layers;
 mod measurements;
 mod pages;
+mod past;
 mod people;
 mod policies;
 mod quiet;
