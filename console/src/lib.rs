@@ -41,7 +41,7 @@ mod serve;
 mod session;
 mod stream;
 mod tap;
-mod trend;
+mod trends;
 mod view;
 mod waveforms;
 mod web;

@@ -13,7 +13,7 @@ use crate::access::{
 use crate::error::ApiError;
 use crate::{
     App, alarms, callbacks, channels, custody, demo, elders, gateways, guard, handling, incidents, judge, layers,
-    measurements, numbers, operations, pages, policies, quiet, rota, rules, session, stream, tap, trend, waveforms,
+    measurements, numbers, operations, pages, policies, quiet, rota, rules, session, stream, tap, trends, waveforms,
     web,
 };
 
@@ -55,7 +55,7 @@ fn table() -> Vec<Route> {
         route("GET", "/api/elders", STAFF, get(elders::list)),
         route("GET", "/api/elders/{id}", STAFF, get(elders::detail)),
         route("GET", "/api/elders/{id}/latest", STAFF, get(elders::latest)),
-        route("GET", "/api/elders/{id}/trend", STAFF, get(trend::trend)),
+        route("GET", "/api/elders/{id}/trend", STAFF, get(trends::trend)),
         route("GET", "/api/elders/{id}/waveforms", STAFF, get(waveforms::list)),
         route("GET", "/api/elders/{id}/strip", STAFF, get(waveforms::strip)),
         route("GET", "/api/elders/{id}/rules", STAFF, get(rules::get)),

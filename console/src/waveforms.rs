@@ -20,7 +20,7 @@ use crate::access::Signed;
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Params};
-use crate::trend::{check_span, metric, time};
+use crate::trends::{check_span, metric, time};
 
 /// Stretches one list answers at most; older ones are said to be left out.
 const STRETCHES_MAX: usize = 500;

@@ -18,7 +18,7 @@ use crate::App;
 use crate::access::Signed;
 use crate::error::{Answer, ApiError};
 use crate::input::Params;
-use crate::trend::time;
+use crate::trends::time;
 use report::Report;
 
 const DAY_US: i64 = 86_400_000_000;

@@ -22,4 +22,5 @@ mod rota;
 mod security;
 mod sessions;
 mod stream;
+mod trends;
 mod waveforms;

@@ -1,6 +1,6 @@
 //! What the readings store answers: counts of a write, trends and figures about itself.
 
-use model::{DeviceId, Metric, Origin, Quality, Sample, Subject, Time};
+use model::{DeviceId, Metric, Origin, Quality, Reading, Sample, Subject, Time};
 
 use super::wave::WavesWritten;
 
@@ -43,6 +43,14 @@ pub struct Trend {
     /// Stretches without judged values: pauses of a streaming metric, and runs of absent values. In order, disjoint,
     /// at most `trend_marks_max`, the newest are kept.
     pub gaps: Vec<(Time, Time)>,
+}
+
+/// Values that are kept and never judged (motion, out of range, suspect clock or unit), in time order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Doubtful {
+    pub rows: Vec<Reading>,
+    /// Looked at only up to here: there was too much to look at. `None`: all of the range.
+    pub until: Option<Time>,
 }
 
 /// Figures about the store.

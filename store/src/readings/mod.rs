@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::{Metric, Origin, Reading, Seq, Subject, Time};
 
-pub use answer::{Bucket, Forgotten, Page, Series, Stats, Stored, Trend, Written};
+pub use answer::{Bucket, Doubtful, Forgotten, Page, Series, Stats, Stored, Trend, Written};
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
 pub use error::Error;
@@ -171,6 +171,12 @@ impl Readings {
         limit: usize,
     ) -> Result<Vec<Reading>, Error> {
         self.0.backend.raw((subject, metric), (from, to), limit)
+    }
+
+    /// The values with `from <= taken_at < to` that are kept and never judged, in time order. A bounded look: see
+    /// [`Doubtful::until`].
+    pub fn doubtful(&self, subject: Subject, metric: Metric, from: Time, to: Time) -> Result<Doubtful, Error> {
+        self.0.backend.doubtful((subject, metric), (from, to))
     }
 
     /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches,

@@ -99,7 +99,9 @@ impl Records {
 
     /// An elder ever wore anything.
     pub fn ever_wore(&self, elder: ElderId) -> Result<bool> {
-        self.read(|conn| Ok(conn.prepare_cached("SELECT 1 FROM binding WHERE elder = ?1 LIMIT 1")?.exists([elder.0])?))
+        self.read(|conn| {
+            Ok(conn.prepare_cached("SELECT 1 FROM binding WHERE elder = ?1 LIMIT 1")?.exists([elder.0])?)
+        })
     }
 
     /// When gateways whose devices this elder wore were out of reach within `[from, to)`: incidents, of the gateway or its whole
@@ -173,7 +175,9 @@ fn rules_history(conn: &Connection, elder: ElderId, from: Time, to: Time) -> Res
     }
     for at in instants.into_iter().filter(|at| *at >= first && *at < to) {
         let Some(effective) = rules_at(conn, elder, at)? else { continue };
-        let same = |last: &RulesThen| last.effective.set.rules == effective.set.rules && last.effective.origins == effective.origins;
+        let same = |last: &RulesThen| {
+            last.effective.set.rules == effective.set.rules && last.effective.origins == effective.origins
+        };
         if !history.spans.last().is_some_and(same) {
             history.spans.push(RulesThen { from: at, effective });
         }

@@ -93,8 +93,11 @@ fn wear_outages_and_missing_frames_are_those_of_the_elder() {
         kept: 0,
         declared_at: at,
     };
-    records.losses_put(&[loss(ours, Lane::Vit, day(1)), loss(other, Lane::Vit, day(1)), loss(ours, Lane::Wav, day(1))]).unwrap();
-    let mut gaps = [Gap::found(ours, (1, Lane::Vit), (50, 59), day(2)), Gap::found(ours, (1, Lane::Vit), (70, 79), day(8))];
+    records
+        .losses_put(&[loss(ours, Lane::Vit, day(1)), loss(other, Lane::Vit, day(1)), loss(ours, Lane::Wav, day(1))])
+        .unwrap();
+    let mut gaps =
+        [Gap::found(ours, (1, Lane::Vit), (50, 59), day(2)), Gap::found(ours, (1, Lane::Vit), (70, 79), day(8))];
     records.gaps_save(&mut gaps).unwrap();
     let found = records.missing(house.elder, day(0), day(3)).unwrap();
     let expected = [

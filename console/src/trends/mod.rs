@@ -1,0 +1,66 @@
+//! Trends for those who treat: one elder over time (`elder.rs`), an elder's profile (`profile.rs` and the figures beside it), a
+//! team at a glance (`team.rs`), and figures of groups without persons (`population/`).
+//!
+//! These queries may be large, so they have a gate of their own and never take the place of alarm work. What is worked out is
+//! pure and in files of its own, each with the source of its numbers; only `elder.rs`, `known.rs`, `series.rs`, `profile.rs`,
+//! `team.rs` and `population/` ask the stores.
+
+mod bands;
+mod causes;
+mod elder;
+mod known;
+
+use axum::http::StatusCode;
+use model::{Metric, Time};
+
+use crate::access::Signed;
+use crate::error::{Answer, ApiError};
+
+pub(crate) use elder::trend;
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// The row of the role table about time: how much of an elder's history this person may ask for at once.
+pub(crate) fn check_span(signed: &Signed, from: Time, to: Time) -> Answer<()> {
+    if to.since_us(from) <= signed.trend_us_max() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "not_allowed",
+        "座席只能查看 24 小时内的趋势,更长的趋势请由签约医生或护士查看。",
+        "Dispatchers see trends of up to 24 hours; ask the elder's doctor or nurse for longer ones.",
+    ))
+}
+
+/// A metric by its word.
+pub(crate) fn metric(slug: &str) -> Answer<Metric> {
+    Metric::from_slug(slug).ok_or_else(|| {
+        ApiError::bad_request(
+            format!("没有名为 {slug:?} 的指标,可用指标见 /api/metrics。"),
+            format!("There is no metric {slug:?}; GET /api/metrics lists them."),
+        )
+    })
+}
+
+/// A metric that is a number: waveforms have no trend.
+fn number(slug: &str) -> Answer<Metric> {
+    let metric = metric(slug)?;
+    if metric.info().shape == model::metric::Shape::Waveform {
+        return Err(ApiError::bad_request(
+            format!("{metric} 是波形,没有趋势;请查看波形。"),
+            format!("{metric} is a waveform and has no trend; ask for its waveforms."),
+        ));
+    }
+    Ok(metric)
+}
+
+/// A time of a query.
+pub(crate) fn time(name: &str, text: &str) -> Answer<Time> {
+    Time::parse(text).ok_or_else(|| {
+        ApiError::bad_request(
+            format!("{name} 须为 RFC 3339 时间,如 2026-11-22T00:00:00Z。"),
+            format!("{name} must be an RFC 3339 time such as 2026-11-22T00:00:00Z."),
+        )
+    })
+}
