@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use model::Metric;
 use serde::{Deserialize, Serialize};
 
+use super::timescale::config::Timescale;
+
 /// Which store keeps the readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,6 +14,8 @@ pub enum Store {
     /// One SQLite file in the data directory.
     #[default]
     Embedded,
+    /// A PostgreSQL server, best with TimescaleDB; see `[readings.timescale]`.
+    Timescale,
 }
 
 /// How long what is kept. Days; 0 = for ever. The work is done in whole blocks or chunks, so a little more may stay a little longer.
@@ -85,6 +89,8 @@ pub struct Config {
     /// Page size of a new database file: a power of two from 4096 to 65536. Bytes.
     pub page_bytes: u32,
     pub retention: Retention,
+    /// The server of `store = "timescale"`.
+    pub timescale: Timescale,
 }
 
 impl Default for Config {
@@ -103,6 +109,7 @@ impl Default for Config {
             trend_marks_max: 2_000,
             page_bytes: 16_384,
             retention: Retention::default(),
+            timescale: Timescale::default(),
         }
     }
 }
@@ -127,7 +134,8 @@ impl Config {
         if !self.page_bytes.is_power_of_two() || !(4_096..=65_536).contains(&self.page_bytes) {
             return Some("page_bytes must be 4096, 8192, 16384, 32768 or 65536".to_owned());
         }
-        self.retention.problem()
+        let server = || (self.store == Store::Timescale).then(|| self.timescale.problem()).flatten();
+        self.retention.problem().or_else(server)
     }
 
     /// Upper bound of `block_rows_max`; a stored block that claims much more is corrupt. Rows.

@@ -22,6 +22,7 @@ mod moving;
 mod origin;
 mod progress;
 mod row;
+mod timescale;
 mod trend;
 mod wave;
 
@@ -34,14 +35,16 @@ use model::{Metric, Origin, Reading, Seq, Subject, Time};
 pub use answer::{Bucket, Doubtful, Forgotten, Page, Series, Stats, Stored, Trend, Written};
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
-pub use error::Error;
+pub use error::{Again, Error};
 pub use moving::{Moved, Placed};
 pub use origin::Original;
 pub use progress::Progress;
+pub use timescale::config::{Dsn, Extension, Timescale as TimescaleConfig, Tls};
 pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
 
 use backend::Backend;
 use embedded::Embedded;
+use timescale::Timescale;
 
 /// Name of the embedded store's file in the data directory.
 pub const FILE: &str = "readings.db";
@@ -93,6 +96,7 @@ impl Readings {
         }
         let backend: Box<dyn Backend> = match config.store {
             Store::Embedded => Box::new(Embedded::open(dir, config)?),
+            Store::Timescale => Box::new(Timescale::open(config)?),
         };
         let done = backend.progress().map_or(0, |progress| progress.done().0);
         let (store, paused, done) = (config.store, AtomicBool::new(false), AtomicU64::new(done));
