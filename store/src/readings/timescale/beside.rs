@@ -46,12 +46,14 @@ async fn give(db: &ClientWrapper, moved: &Moved) -> Result<(), Error> {
     Ok(())
 }
 
+/// One column of an insert.
+fn column<T, U>(of: &[T], get: impl Fn(&T) -> U) -> Vec<U> {
+    of.iter().map(get).collect()
+}
+
 async fn insert(db: &ClientWrapper, waves: &[Wave]) -> Result<WavesWritten, Error> {
     if waves.is_empty() {
         return Ok(WavesWritten::default());
-    }
-    fn column<T>(waves: &[Wave], of: impl Fn(&Wave) -> T) -> Vec<T> {
-        waves.iter().map(of).collect()
     }
     let data = column(waves, |wave| wave.block.pack());
     let crc: Vec<i64> = data.iter().map(|bytes| i64::from(crc32c::crc32c(bytes))).collect();
@@ -92,21 +94,18 @@ pub(super) async fn put_origins(
     if of.is_empty() {
         return Ok(0);
     }
-    fn column<'a, T>(of: &[&'a Original], get: impl Fn(&'a Original) -> T) -> Vec<T> {
-        of.iter().map(|original| get(original)).collect()
-    }
     let statement = db.prepare_cached(ORIGINS).await?;
     let stored = db
         .execute(
             &statement,
             &[
-                &column(&of, |original| i64::from(original.subject.to_u32())),
-                &column(&of, |original| i32::from(original.metric.id())),
-                &column(&of, |original| Micros(original.at.0)),
-                &column(&of, |original| original.origin.raw.as_ref().map(|(raw, _)| raw.as_str())),
-                &column(&of, |original| original.origin.raw.as_ref().map(|(_, unit)| unit.as_str())),
-                &column(&of, |original| original.origin.device_ms),
-                &column(&of, |original| original.origin.uncertainty_ms.map(i64::from)),
+                &column(&of, |original: &&Original| i64::from(original.subject.to_u32())),
+                &column(&of, |original: &&Original| i32::from(original.metric.id())),
+                &column(&of, |original: &&Original| Micros(original.at.0)),
+                &column(&of, |original: &&Original| original.origin.raw.as_ref().map(|(raw, _)| raw.clone())),
+                &column(&of, |original: &&Original| original.origin.raw.as_ref().map(|(_, unit)| unit.clone())),
+                &column(&of, |original: &&Original| original.origin.device_ms),
+                &column(&of, |original: &&Original| original.origin.uncertainty_ms.map(i64::from)),
             ],
         )
         .await?;

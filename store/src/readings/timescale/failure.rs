@@ -74,3 +74,23 @@ fn short(text: &str) -> String {
 pub(super) fn ends_session(error: &Error) -> bool {
     matches!(error, Error::Unreachable { .. } | Error::ServerReadOnly)
 }
+
+/// The same failure for the next caller, who comes before the next try.
+pub(super) fn once_more(error: &Error) -> Error {
+    match error {
+        Error::Unreachable { what } => Error::Unreachable { what: what.clone() },
+        Error::ServerReadOnly => Error::ServerReadOnly,
+        Error::DiskFull => Error::DiskFull,
+        Error::TimedOut { what } => Error::TimedOut { what: what.clone() },
+        Error::Busy { code } => Error::Busy { code: code.clone() },
+        Error::Denied { code, what } => Error::Denied { code: code.clone(), what: what.clone() },
+        Error::OldServer { found, needed } => Error::OldServer { found: found.clone(), needed: *needed },
+        Error::NoExtension { what } => Error::NoExtension { what: what.clone() },
+        Error::ForeignSchema { schema } => Error::ForeignSchema { schema: schema.clone() },
+        Error::NewerSchema { schema, found, known } => {
+            Error::NewerSchema { schema: schema.clone(), found: *found, known: *known }
+        }
+        Error::Server { code, what } => Error::Server { code: code.clone(), what: what.clone() },
+        other => Error::Unreachable { what: other.to_string() },
+    }
+}

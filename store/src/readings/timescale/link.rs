@@ -26,11 +26,12 @@ use super::version::{self, Server};
 /// Beyond the server's own limit on a statement, for the way there and back.
 const SLACK: Duration = Duration::from_secs(2);
 /// Loading what is kept in memory takes at most so long.
-pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(300);
+pub(super) const LOAD_LIMIT: Duration = Duration::from_mins(5);
 
 /// What first contact found out.
 #[derive(Clone, Debug)]
 pub(super) struct Contact {
+    #[expect(dead_code, reason = "what depends on the version comes next")]
     pub(super) server: Server,
     pub(super) kind: Kind,
 }
@@ -57,7 +58,7 @@ pub(super) type Db = Arc<Client>;
 /// The connection itself.
 #[derive(Debug)]
 pub(super) enum Client {
-    Pooled(Object),
+    Pooled(Box<Object>),
     /// The writer's, for as long as it is held.
     Turn(Arc<ClientWrapper>, OwnedMutexGuard<Slot>),
 }
@@ -77,7 +78,7 @@ impl Client {
     /// Ends the connection: what was in hand on it is not known to have ended.
     fn close(self) {
         match self {
-            Self::Pooled(object) => drop(Object::take(object)),
+            Self::Pooled(object) => drop(Object::take(*object)),
             Self::Turn(_, mut slot) => slot.session = None,
         }
     }
@@ -175,7 +176,7 @@ impl Link {
             self.reach(&mut slot).await?;
         }
         if let Some(pool) = &self.pool {
-            return pool.get().await.map(|object| Arc::new(Client::Pooled(object))).map_err(pool_error);
+            return pool.get().await.map(|object| Arc::new(Client::Pooled(Box::new(object)))).map_err(pool_error);
         }
         let mut slot = Arc::clone(&self.slot).lock_owned().await;
         let client = Arc::clone(self.reach(&mut slot).await?);
@@ -328,11 +329,6 @@ impl Link {
     /// How long a whole write may take: some statements.
     pub(super) fn write_limit(&self) -> Duration {
         self.statement_limit() * 2
-    }
-
-    /// Where the server is, without the password.
-    pub(super) fn shown(&self) -> String {
-        self.target.shown()
     }
 }
 

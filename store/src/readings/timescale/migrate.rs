@@ -53,7 +53,7 @@ const MIGRATIONS: &[Migration] = &[
 /// First line of a file whose statements must stand alone.
 const ALONE: &str = "-- no transaction";
 /// Making or changing a schema takes at most so long.
-pub(super) const LIMIT: Duration = Duration::from_secs(3_600);
+pub(super) const LIMIT: Duration = Duration::from_hours(1);
 
 impl Migration {
     fn text(&self, kind: Kind) -> &'static str {
@@ -207,7 +207,7 @@ async fn look(db: &ClientWrapper, config: &Timescale, newest: i32) -> Result<Fou
 }
 
 fn checksum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::Error;
 use super::config::Timescale;
+use super::{Error, failure};
 
 /// Class of our advisory locks, "VGRD"; the second number is a hash of the schema.
 pub(super) const LOCK_CLASS: i32 = 0x5647_5244;
@@ -115,8 +115,7 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     length: Duration,
-    until: Option<Instant>,
-    why: String,
+    until: Option<(Instant, Error)>,
 }
 
 /// The first wait after a failure.
@@ -125,19 +124,15 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 impl Pause {
     /// An error while it is too early for the next try.
     pub(super) fn check(&self) -> Result<(), Error> {
-        match self.until {
-            Some(until) if Instant::now() < until => Err(Error::Unreachable { what: self.why.clone() }),
+        match &self.until {
+            Some((until, why)) if Instant::now() < *until => Err(failure::once_more(why)),
             _ => Ok(()),
         }
     }
 
     pub(super) fn failed(&mut self, error: &Error, max: Duration) {
         self.length = (self.length * 2).clamp(PAUSE_FIRST, max.max(PAUSE_FIRST));
-        self.until = Some(Instant::now() + self.length);
-        self.why = match error {
-            Error::Unreachable { what } => what.clone(),
-            other => other.to_string(),
-        };
+        self.until = Some((Instant::now() + self.length, failure::once_more(error)));
     }
 
     pub(super) fn over(&mut self) {

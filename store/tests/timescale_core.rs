@@ -1,0 +1,86 @@
+//! The core of the timescale store on a real PostgreSQL: what is written comes back, once, also after a restart.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
+use pgtest::{Pglite, Postgres};
+use vigil_store::readings::{Batch, Config, Dsn, Progress, Readings, Store, TimescaleConfig, Written};
+
+const NOON: i64 = 1_795_305_600;
+const ALL: (Time, Time) = (Time(i64::MIN), Time(i64::MAX));
+
+fn config(dsn: &str) -> Config {
+    let timescale = TimescaleConfig { dsn: Some(Dsn::new(dsn)), ..TimescaleConfig::default() };
+    Config { store: Store::Timescale, timescale, ..Config::default() }
+}
+
+fn elder(n: u32) -> Subject {
+    Subject::Elder(ElderId(n))
+}
+
+fn reading(of: u32, second: i64, value: f64) -> Reading {
+    let sample = Sample::new(Metric::HeartRate, Time::from_secs(NOON + second), value, Quality::Ok);
+    Reading { subject: elder(of), device: DeviceId(9), sample }
+}
+
+fn raw(store: &Readings, of: u32) -> Vec<Reading> {
+    store.raw(elder(of), Metric::HeartRate, ALL.0, ALL.1, 10_000).unwrap()
+}
+
+fn counts(written: Written) -> (u64, u64, u64) {
+    (written.stored, written.duplicate, written.conflict)
+}
+
+/// One story for both kinds of schema.
+fn first_stays_and_everything_comes_back(dsn: &str, pool_max: usize) {
+    let mut config = config(dsn);
+    config.timescale.pool_max = pool_max;
+    config.timescale.schema = format!("pool_{pool_max}");
+    let reopen = || Readings::open(Path::new("."), &config).unwrap();
+    let store = reopen();
+    let rows = [reading(1, 0, 70.0), reading(1, 1, 71.5), reading(2, 0, -0.0)];
+    assert_eq!(counts(store.write(&rows, Seq(5)).unwrap()), (3, 0, 0));
+    assert_eq!(counts(store.write(&rows, Seq(5)).unwrap()), (0, 3, 0));
+    // Inside one write: the first of an instant wins; the rest is told apart by what is stored.
+    let again = [
+        reading(1, 2, 72.0),
+        reading(1, 2, 72.0),
+        reading(1, 2, 73.0),
+        reading(1, 0, 70.0),
+        reading(1, 0, 99.0),
+        reading(2, 0, 0.0),
+        reading(1, -86_400 * 40, 60.0),
+    ];
+    assert_eq!(counts(store.write(&again, Seq(7)).unwrap()), (2, 2, 3));
+    let expect = vec![reading(1, -86_400 * 40, 60.0), rows[0], rows[1], again[0]];
+    assert_eq!(raw(&store, 1), expect);
+    assert_eq!(raw(&store, 2)[0].sample.value().map(f64::to_bits), Some((-0.0_f64).to_bits()));
+    assert_eq!(store.latest(elder(1)), vec![again[0]]);
+    assert_eq!((store.count(), store.cursor()), (5, Seq(7)));
+    let behind = Progress { pending: vec![(Seq(20), Seq(30)), (Seq(7), Seq(9))], live: Seq(40) };
+    store.write_batch(&Batch::default(), &behind).unwrap();
+    drop(store);
+    let store = reopen();
+    assert_eq!(store.progress().unwrap(), behind);
+    assert_eq!((store.count(), store.cursor()), (5, Seq(7)));
+    assert_eq!(store.latest(elder(1)), vec![again[0]]);
+    // A smaller position changes nothing.
+    store.write(&[], Seq(1)).unwrap();
+    assert_eq!(store.progress().unwrap(), behind);
+}
+
+#[test]
+fn on_plain_postgresql() {
+    let Some(server) = Postgres::start() else { return };
+    first_stays_and_everything_comes_back(&server.dsn(), 4);
+    first_stays_and_everything_comes_back(&server.dsn(), 1);
+}
+
+#[test]
+fn on_timescaledb() {
+    let Some(server) = Pglite::start() else { return };
+    first_stays_and_everything_comes_back(&server.dsn(), 1);
+    assert_eq!(server.one("SELECT count(*) FROM timescaledb_information.hypertables"), "2");
+    assert_eq!(server.one("SELECT kind FROM pool_1.state"), "timescale");
+}
