@@ -13,6 +13,8 @@ pub struct Written {
     pub duplicate: u64,
     /// Rows whose (subject, metric, taken_at) is stored with another value or quality; the first one was kept.
     pub conflict: u64,
+    /// Rows that came when they were already older than their retention: not stored.
+    pub expired: u64,
     /// Blocks of waveforms.
     pub waves: WavesWritten,
     /// Origins stored beside new rows.

@@ -171,6 +171,36 @@ impl Digest {
         digest
     }
 
+    /// Takes the digest of the rows that follow, whose first row of any quality is at `first_at`.
+    pub(super) fn append(&mut self, next: &Self, first_at: i64, stream: bool) {
+        let mut runs = next.runs.iter();
+        if let Some(run) = self.runs.last_mut().filter(|run| run.open) {
+            run.to = first_at;
+            run.open = false;
+            if let Some(next) = next.runs.first().filter(|next| next.from == first_at && next.quality == run.quality) {
+                (run.to, run.open) = (next.to, next.open);
+                runs.next();
+            }
+        }
+        self.runs.extend(runs);
+        if let (Some(last), Some(first), true) = (self.last, next.first, stream) {
+            let distance = first.at.saturating_sub(last.at);
+            self.distances.add(distance, 1);
+            if distance > PAUSE {
+                self.pauses.push((last.at, first.at));
+            }
+        }
+        self.distances.merge(&next.distances);
+        self.pauses.extend(&next.pauses);
+        self.first = self.first.or(next.first);
+        self.last = next.last.or(self.last);
+        match (&mut self.total, next.total) {
+            (Some(total), Some(next)) => total.add(&next),
+            (total, next) => *total = total.or(next),
+        }
+        self.has_moved |= next.has_moved;
+    }
+
     /// A row at `at`: the last run goes on, or it ends here and perhaps another begins.
     fn end_run(&mut self, at: i64, absent: Option<u8>) {
         if let Some(run) = self.runs.last_mut().filter(|run| run.open) {

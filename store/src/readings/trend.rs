@@ -12,7 +12,7 @@
 use model::{Quality, Time};
 
 use super::answer::{Bucket, Trend};
-use super::digest::{Cell, Digest, Distances, HOUR, MINUTE, PAUSE, Point, Run, cells, floor};
+use super::digest::{Cell, Digest, HOUR, MINUTE, cells, floor};
 use super::row::Rows;
 
 /// A distance of this many usual ones is a gap.
@@ -41,23 +41,12 @@ pub(super) struct Builder {
     bucket_us: i64,
     stream: bool,
     buckets: Vec<Cell>,
-    last: Option<Point>,
-    distances: Distances,
-    pauses: Vec<(i64, i64)>,
-    runs: Vec<Run>,
+    digest: Digest,
 }
 
 impl Builder {
     pub(super) fn new(bucket_us: i64, stream: bool) -> Self {
-        Self {
-            bucket_us,
-            stream,
-            buckets: Vec::new(),
-            last: None,
-            distances: Distances::default(),
-            pauses: Vec::new(),
-            runs: Vec::new(),
-        }
+        Self { bucket_us, stream, buckets: Vec::new(), digest: Digest::default() }
     }
 
     pub(super) fn bucket_us(&self) -> i64 {
@@ -83,33 +72,14 @@ impl Builder {
 
     /// `first_at`: the part's first row of any quality.
     pub(super) fn add_digest(&mut self, digest: &Digest, first_at: i64) {
-        let mut runs = digest.runs.iter();
-        if let Some(run) = self.runs.last_mut().filter(|run| run.open) {
-            run.to = first_at;
-            run.open = false;
-            if let Some(next) = digest.runs.first().filter(|next| next.from == first_at && next.quality == run.quality)
-            {
-                (run.to, run.open) = (next.to, next.open);
-                runs.next();
-            }
-        }
-        self.runs.extend(runs);
-        if let (Some(last), Some(first), true) = (self.last, digest.first, self.stream) {
-            let distance = first.at.saturating_sub(last.at);
-            self.distances.add(distance, 1);
-            if distance > PAUSE {
-                self.pauses.push((last.at, first.at));
-            }
-        }
-        self.distances.merge(&digest.distances);
-        self.pauses.extend(&digest.pauses);
-        self.last = digest.last.or(self.last);
+        self.digest.append(digest, first_at, self.stream);
     }
 
     pub(super) fn finish(self, marks_max: usize) -> Trend {
-        let usual = self.distances.median().saturating_mul(GAP_FACTOR);
-        let pauses = self.pauses.into_iter().filter(|(from, to)| to.saturating_sub(*from) > usual);
-        let mut gaps: Vec<(i64, i64)> = pauses.chain(self.runs.iter().map(|run| (run.from, run.to))).collect();
+        let Digest { runs, pauses, distances, .. } = self.digest;
+        let usual = distances.median().saturating_mul(GAP_FACTOR);
+        let pauses = pauses.into_iter().filter(|(from, to)| to.saturating_sub(*from) > usual);
+        let mut gaps: Vec<(i64, i64)> = pauses.chain(runs.iter().map(|run| (run.from, run.to))).collect();
         gaps.sort_unstable();
         let mut joined: Vec<(i64, i64)> = Vec::with_capacity(gaps.len());
         for (from, to) in gaps.into_iter().filter(|(from, to)| to > from) {
@@ -125,7 +95,7 @@ impl Builder {
             mean: cell.sum / cell.n as f64,
             max: cell.max,
         };
-        let absent = newest(&self.runs, marks_max).iter();
+        let absent = newest(&runs, marks_max).iter();
         Trend {
             bucket_us: self.bucket_us,
             points: self.buckets.iter().map(bucket).collect(),

@@ -71,6 +71,8 @@ pub struct WavesWritten {
     pub duplicate: u64,
     /// Blocks that [`problem`] names: left out.
     pub refused: u64,
+    /// Blocks older than their retention: left out.
+    pub expired: u64,
 }
 
 #[cfg(test)]

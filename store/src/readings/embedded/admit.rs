@@ -3,6 +3,7 @@
 //! A row newer than everything in its series is new: that is the fast path and needs no search. Any other row is
 //! looked for in the same write, in the head, and in the one block that could hold its instant.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,8 +14,9 @@ use super::Error;
 use super::answer::Written;
 use super::block::{self, Place};
 use super::heads::Heads;
+use super::limits::Keep;
 use super::row::{Key, Row, Rows, key_of};
-use super::writer::State;
+use super::state::State;
 
 /// New rows with the numbers of their series, in the order in which they go to the log.
 #[derive(Debug, Default)]
@@ -32,6 +34,11 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    /// Forgets everything, for when blocks were deleted.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     fn put(&mut self, id: i64, rows: Arc<Rows>, rows_max: usize) {
         self.rows += rows.len();
         self.blocks.insert(id, rows);
@@ -59,8 +66,11 @@ pub(super) fn admit(
     heads: &RwLock<Heads>,
     readings: &[Reading],
 ) -> Result<Admitted, Error> {
-    let numbers = number(state, heads, readings)?;
     let mut admitted = Admitted { rows: Vec::with_capacity(readings.len()), written: Written::default() };
+    let in_time = in_time(state, readings);
+    admitted.written.expired = (readings.len() - in_time.len()) as u64;
+    let readings = &*in_time;
+    let numbers = number(state, heads, readings)?;
     let mut late = Vec::new();
     for (reading, number) in readings.iter().zip(numbers) {
         let row = Row::of(reading);
@@ -79,6 +89,16 @@ pub(super) fn admit(
     Ok(admitted)
 }
 
+/// The readings that are not older than their retention.
+fn in_time<'a>(state: &State, readings: &'a [Reading]) -> Cow<'a, [Reading]> {
+    let limits = &state.limits;
+    let is_old = |reading: &Reading| limits.is_expired(key_of(reading.subject, reading.sample.metric), reading.sample.taken_at.0);
+    if readings.iter().all(|reading| reading.sample.taken_at.0 >= limits.latest() || !is_old(reading)) {
+        return Cow::Borrowed(readings);
+    }
+    readings.iter().filter(|reading| !is_old(reading)).copied().collect()
+}
+
 fn number(state: &mut State, heads: &RwLock<Heads>, readings: &[Reading]) -> Result<Vec<u32>, Error> {
     let key = |reading: &Reading| key_of(reading.subject, reading.sample.metric);
     {
@@ -94,7 +114,7 @@ fn number(state: &mut State, heads: &RwLock<Heads>, readings: &[Reading]) -> Res
         .iter()
         .map(|reading| match heads.find(key(reading)) {
             Some(known) => Ok(known),
-            None if heads.series.len() >= max => Err(Error::TooManySeries { max }),
+            None if heads.len() >= max => Err(Error::TooManySeries { max }),
             None => Ok(heads.find_or_add(key(reading))),
         })
         .collect();
@@ -116,20 +136,37 @@ fn admit_late(
     let mut window = None;
     for (number, row) in late {
         let Some(head) = heads.series.get(*number as usize) else { continue };
-        let mut stored = same_write.get(&(*number, row.at)).copied().or_else(|| head.rows.find(row.at));
-        if stored.is_none() {
-            stored = sealed(db, state, &mut window, *number, head.key, row.at)?;
-        }
+        let stored = same_write.get(&(*number, row.at)).copied().or_else(|| head.rows.find(row.at));
+        let stored = match stored {
+            Some(row) => Found::Row(row),
+            None => sealed(db, state, &mut window, *number, head.key, row.at)?,
+        };
         match stored {
-            Some(known) if row.repeats(&known) => admitted.written.duplicate += 1,
-            Some(_) => admitted.written.conflict += 1,
-            None => {
+            Found::Row(known) if row.repeats(&known) => admitted.written.duplicate += 1,
+            Found::Row(_) => admitted.written.conflict += 1,
+            Found::Gone => admitted.written.expired += 1,
+            Found::Nothing => {
                 same_write.insert((*number, row.at), *row);
                 admitted.rows.push((*number, *row));
             }
         }
     }
     Ok(())
+}
+
+/// What is known of an instant of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    Row(Row),
+    Nothing,
+    /// It lies in a time of which only rollups are kept.
+    Gone,
+}
+
+impl Found {
+    fn of(row: Option<Row>) -> Self {
+        row.map_or(Self::Nothing, Self::Row)
+    }
 }
 
 /// The sealed row of this instant.
@@ -140,11 +177,14 @@ pub(super) fn sealed(
     number: u32,
     key: Key,
     at: i64,
-) -> Result<Option<Row>, Error> {
+) -> Result<Found, Error> {
     if let Some(seen) = window.as_ref().filter(|w| w.number == number && (w.t0..=w.t1).contains(&at)) {
-        return Ok(seen.rows.find(at));
+        return Ok(Found::of(seen.rows.find(at)));
     }
-    let Some(place) = place_of(db, state, number, key, at)? else { return Ok(None) };
+    let Some(place) = place_of(db, state, number, key, at)? else { return Ok(Found::Nothing) };
+    if place.kept != Keep::Rows {
+        return Ok(Found::Gone);
+    }
     let rows = if let Some(rows) = state.cache.blocks.get(&place.id) {
         Arc::clone(rows)
     } else {
@@ -157,12 +197,12 @@ pub(super) fn sealed(
             Err(Error::Corrupt { what }) => {
                 // The row cannot be compared. Keeping it twice is better than losing it.
                 tracing::error!(what, "a damaged block of readings cannot be checked for duplicates");
-                return Ok(None);
+                return Ok(Found::Nothing);
             }
             Err(other) => return Err(other),
         }
     };
-    let found = rows.find(at);
+    let found = Found::of(rows.find(at));
     *window = Some(Window { number, t0: place.t0, t1: place.t1, rows });
     Ok(found)
 }

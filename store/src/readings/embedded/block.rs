@@ -12,6 +12,8 @@ use super::Error;
 use super::column::{put_floats, put_ints, put_varint, take_byte, take_count, take_floats, take_ints};
 use super::config::Config;
 use super::digest::{Cell, Digest, Point};
+use super::kept::{self, Kept};
+use super::limits::Keep;
 use super::row::{Key, Kind, Rows, kind};
 use super::side::{self, Level};
 
@@ -25,15 +27,22 @@ pub(super) struct Place {
     pub(super) n: usize,
     /// Stored bytes of `data` and `side`.
     pub(super) bytes: i64,
+    /// `Rows`, or what is left of them: then `n` is 0 and the block has no `data`.
+    pub(super) kept: Keep,
 }
 
-fn place(row: &SqlRow<'_>) -> rusqlite::Result<Place> {
+/// The columns of a [`Place`].
+pub(super) const PLACE: &str = "id, t0, t1, n, bytes, kept";
+
+pub(super) fn place(row: &SqlRow<'_>) -> rusqlite::Result<Place> {
+    let kept: i64 = row.get(5)?;
     Ok(Place {
         id: row.get(0)?,
         t0: row.get(1)?,
         t1: row.get(2)?,
         n: row.get::<_, i64>(3)? as usize,
         bytes: row.get(4)?,
+        kept: Keep::from_column(kept).ok_or(rusqlite::Error::IntegralValueOutOfRange(5, kept))?,
     })
 }
 
@@ -77,18 +86,30 @@ pub(super) fn insert(db: &Connection, id: i64, key: Key, stream: bool, rows: &Ro
     let digest = Digest::of(rows, stream);
     let (data, side) = (encode(rows)?, side::encode(rows, &digest)?);
     let bytes = (data.len() + side.len()) as i64;
+    put(db, key, &Place { id, t0, t1, n: rows.len(), bytes, kept: Keep::Rows }, &digest, &side, &data)?;
+    Ok(bytes)
+}
+
+/// Stores what is left of rows as a new block.
+pub(super) fn insert_kept(db: &Connection, id: i64, key: Key, kept: &Kept) -> Result<(), Error> {
+    let side = side::encode_kept(&kept.digest, &kept.cells, kept::width(kept.keep))?;
+    let place = Place { id, t0: kept.t0, t1: kept.t1, n: 0, bytes: side.len() as i64, kept: kept.keep };
+    put(db, key, &place, &kept.digest, &side, &[])
+}
+
+fn put(db: &Connection, key: Key, place: &Place, digest: &Digest, side: &[u8], data: &[u8]) -> Result<(), Error> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO block(id, series, t0, t1, n, bytes, judged, sum, lo, hi, first_at, first, last_at, last, crc, side, data)
-         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+        "INSERT INTO block(id, series, t0, t1, n, bytes, judged, sum, lo, hi, first_at, first, last_at, last, crc, side, data,
+         kept) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
     )?;
     let (total, first, last) = (digest.total, digest.first, digest.last);
     insert.execute(params![
-        id,
+        place.id,
         key as i64,
-        t0,
-        t1,
-        rows.len() as i64,
-        bytes,
+        place.t0,
+        place.t1,
+        place.n as i64,
+        place.bytes,
         total.map_or(0, |c| c.n as i64),
         total.map(|c| c.sum),
         total.map(|c| c.min),
@@ -97,15 +118,19 @@ pub(super) fn insert(db: &Connection, id: i64, key: Key, stream: bool, rows: &Ro
         first.map(|p| p.value),
         last.map(|p| p.at),
         last.map(|p| p.value),
-        checksum(&data, &side),
+        checksum(data, side),
         side,
         data,
+        place.kept as i64,
     ])?;
-    Ok(bytes)
+    Ok(())
 }
 
-/// Decodes a block after checking its checksum, count and range.
+/// Decodes a block after checking its checksum, count and range. Empty when its rows are too old to be kept.
 pub(super) fn load(db: &Connection, place: &Place) -> Result<Rows, Error> {
+    if place.kept != Keep::Rows {
+        return Ok(Rows::default());
+    }
     let mut select = db.prepare_cached("SELECT crc, side, data FROM block WHERE id = ?1")?;
     select
         .query_row([place.id], |row| {
@@ -128,29 +153,50 @@ fn check(crc: u32, side: &[u8], data: &[u8], place: &Place) -> Result<Rows, Erro
 
 /// Digest of a block with its summary, and the rollup of `level` if it was stored.
 pub(super) fn summary(db: &Connection, id: i64, level: Option<Level>) -> Result<(Digest, Option<Vec<Cell>>), Error> {
-    let mut select =
-        db.prepare_cached("SELECT judged, sum, lo, hi, first_at, first, last_at, last, side FROM block WHERE id = ?1")?;
+    let mut select = db.prepare_cached(
+        "SELECT judged, sum, lo, hi, first_at, first, last_at, last, side FROM block WHERE id = ?1",
+    )?;
     select.query_row([id], |row| {
-        let side = row.get_ref(8)?.as_blob()?;
-        let decoded = side::decode(side, level);
-        let n = row.get::<_, i64>(0)? as u64;
-        if n == 0 {
-            return Ok(decoded);
-        }
-        let total = Cell { start: 0, n, sum: row.get(1)?, min: row.get(2)?, max: row.get(3)? };
-        let first = Point { at: row.get(4)?, value: row.get(5)? };
-        let last = Point { at: row.get(6)?, value: row.get(7)? };
-        Ok(decoded.map(|(digest, cells)| {
-            (Digest { total: Some(total), first: Some(first), last: Some(last), ..digest }, cells)
+        let digest = columns(row)?;
+        let decoded = side::decode(row.get_ref(8)?.as_blob()?, level);
+        Ok(decoded.map(|(decoded, cells)| {
+            (Digest { total: digest.total, first: digest.first, last: digest.last, ..decoded }, cells)
         }))
     })?
+}
+
+/// Summary and `side` of a block that has no rows any more, after checking the checksum.
+pub(super) fn kept(db: &Connection, place: &Place) -> Result<(Digest, Vec<u8>), Error> {
+    let mut select = db.prepare_cached(
+        "SELECT judged, sum, lo, hi, first_at, first, last_at, last, side, crc, data FROM block WHERE id = ?1",
+    )?;
+    let (digest, side, sound) = select.query_row([place.id], |row| {
+        let (side, data): (Vec<u8>, _) = (row.get(8)?, row.get_ref(10)?.as_blob()?);
+        let sound = data.is_empty() && checksum(data, &side) == row.get::<_, u32>(9)?;
+        Ok((columns(row)?, side, sound))
+    })?;
+    if sound { Ok((digest, side)) } else { Err(Error::corrupt(format!("block {}: the checksum differs", place.id))) }
+}
+
+/// The part of a digest that has columns of its own.
+fn columns(row: &SqlRow<'_>) -> rusqlite::Result<Digest> {
+    let n = row.get::<_, i64>(0)? as u64;
+    if n == 0 {
+        return Ok(Digest::default());
+    }
+    Ok(Digest {
+        total: Some(Cell { start: 0, n, sum: row.get(1)?, min: row.get(2)?, max: row.get(3)? }),
+        first: Some(Point { at: row.get(4)?, value: row.get(5)? }),
+        last: Some(Point { at: row.get(6)?, value: row.get(7)? }),
+        ..Digest::default()
+    })
 }
 
 /// Blocks of a series that hold some instant of `from <= at < to`, in time order.
 pub(super) fn overlapping(db: &Connection, key: Key, from: i64, to: i64) -> Result<Vec<Place>, Error> {
     let start = before(db, key, from, 1)?.first().map_or(from, |place| place.t0);
     let mut select = db.prepare_cached(
-        "SELECT id, t0, t1, n, bytes FROM block WHERE series = ?1 AND t0 >= ?2 AND t0 < ?3 ORDER BY t0",
+        &format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 >= ?2 AND t0 < ?3 ORDER BY t0"),
     )?;
     let places = select.query_map(params![key as i64, start, to], place)?;
     places
@@ -162,7 +208,7 @@ pub(super) fn overlapping(db: &Connection, key: Key, from: i64, to: i64) -> Resu
 /// Up to `count` blocks of a series that begin at or before `at`, the latest first.
 pub(super) fn before(db: &Connection, key: Key, at: i64, count: usize) -> Result<Vec<Place>, Error> {
     let mut select = db.prepare_cached(
-        "SELECT id, t0, t1, n, bytes FROM block WHERE series = ?1 AND t0 <= ?2 ORDER BY t0 DESC LIMIT ?3",
+        &format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 <= ?2 ORDER BY t0 DESC LIMIT ?3"),
     )?;
     let places = select.query_map(params![key as i64, at, count as i64], place)?;
     places.map(|found| found.map_err(Error::from)).collect()

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::Error;
-use super::block::{self, Place};
+use super::block::{self, PLACE, Place};
+use super::kept::Kept;
+use super::limits::Keep;
 use super::schema;
 use super::waves;
 
@@ -35,29 +37,24 @@ pub(super) fn check(db: &Connection) -> Result<Vec<String>, Error> {
     }
     let mut counted: HashMap<i64, (i64, i64)> = HashMap::new();
     {
-        let mut select = db.prepare("SELECT series, id, t0, t1, n, bytes FROM block ORDER BY series, t0")?;
+        let mut select = db.prepare(&format!("SELECT {PLACE}, series FROM block ORDER BY series, t0"))?;
         let mut found = select.query([])?;
         let mut last: Option<(i64, i64)> = None;
         while let Some(row) = found.next()? {
-            let series: i64 = row.get(0)?;
-            let place = Place {
-                id: row.get(1)?,
-                t0: row.get(2)?,
-                t1: row.get(3)?,
-                n: row.get::<_, i64>(4)? as usize,
-                bytes: row.get(5)?,
-            };
+            let (place, series): (Place, i64) = (block::place(row)?, row.get(6)?);
             if last.is_some_and(|(of, t1)| of == series && place.t0 <= t1) {
                 defects.push(format!("block {} overlaps the one before it", place.id));
             }
             last = Some((series, place.t1));
-            match block::load(&db, &place).and_then(|_| block::summary(&db, place.id, None)) {
-                Ok(_) => {}
+            match sound(&db, &place) {
+                Ok(()) => {}
                 Err(Error::Corrupt { what }) => defects.push(what),
                 Err(other) => return Err(other),
             }
             let sum = counted.entry(series).or_default();
-            *sum = (sum.0 + place.n as i64, sum.1 + place.bytes);
+            if place.kept == Keep::Rows {
+                *sum = (sum.0 + place.n as i64, sum.1 + place.bytes);
+            }
             if defects.len() >= DEFECTS_MAX {
                 return Ok(defects);
             }
@@ -75,6 +72,13 @@ pub(super) fn check(db: &Connection) -> Result<Vec<String>, Error> {
         defects.push(format!("{bad} damaged blocks were moved aside"));
     }
     Ok(defects)
+}
+
+fn sound(db: &Connection, place: &Place) -> Result<(), Error> {
+    if place.kept != Keep::Rows {
+        return Kept::load(db, place).map(drop);
+    }
+    block::load(db, place).and_then(|_| block::summary(db, place.id, None)).map(drop)
 }
 
 fn check_sums(db: &Connection, mut counted: HashMap<i64, (i64, i64)>, defects: &mut Vec<String>) -> Result<(), Error> {

@@ -44,7 +44,9 @@ pub(super) struct Head {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     index: HashMap<Key, u32, BuildHasherDefault<KeyHasher>>,
+    /// By number. The place of a series that is gone is given to the next new one.
     pub(super) series: Vec<Head>,
+    free: Vec<u32>,
 }
 
 impl Heads {
@@ -54,6 +56,31 @@ impl Heads {
 
     pub(super) fn get(&self, key: Key) -> Option<&Head> {
         self.find(key).and_then(|i| self.series.get(i as usize))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Numbers of the series of one subject.
+    pub(super) fn of_subject(&self, subject: u32) -> Vec<u32> {
+        let of = |(key, number): (&Key, &u32)| ((key >> 16) as u32 == subject).then_some(*number);
+        self.index.iter().filter_map(of).collect()
+    }
+
+    /// Whether this number is a series'.
+    pub(super) fn is_used(&self, number: u32) -> bool {
+        self.series.get(number as usize).is_some_and(|head| self.find(head.key) == Some(number))
+    }
+
+    /// Forgets a series that nothing is stored of.
+    pub(super) fn remove(&mut self, number: u32) {
+        let Some(head) = self.series.get_mut(number as usize) else { return };
+        if self.index.remove(&head.key).is_some() {
+            *head = Head::new(head.key);
+            self.free.push(number);
+        }
     }
 
     /// Series after this key, in the order of keys.
@@ -69,17 +96,26 @@ impl Heads {
         if let Some(known) = self.find(key) {
             return known;
         }
-        let number = self.series.len() as u32;
-        let head = Head { key, rows: Rows::default(), sealed_seq: 0, sealed_rows: 0, block_bytes: 0, latest: None };
-        self.series.push(head);
+        let number = if let Some(number) = self.free.pop() {
+            self.series[number as usize] = Head::new(key);
+            number
+        } else {
+            self.series.push(Head::new(key));
+            self.series.len() as u32 - 1
+        };
         self.index.insert(key, number);
         number
     }
 }
 
 impl Head {
-    /// `None` for a metric that this program does not know.
+    fn new(key: Key) -> Self {
+        Self { key, rows: Rows::default(), sealed_seq: 0, sealed_rows: 0, block_bytes: 0, latest: None }
+    }
+
+    /// `None` for a metric that this program does not know, and while nothing was ever stored.
     fn told(&self) -> Option<Series> {
+        self.latest?;
         let (subject, metric) = series_of(self.key)?;
         Some(Series { subject, metric, rows: self.sealed_rows + self.rows.len() as u64 })
     }

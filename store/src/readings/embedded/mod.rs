@@ -17,13 +17,20 @@ pub(super) mod bench;
 mod block;
 mod care;
 mod column;
+mod commit;
+mod forget;
 mod heads;
+mod kept;
+mod limits;
 mod moves;
 mod origins;
 mod read;
+mod recover;
+mod retain;
 mod schema;
 mod seal;
 mod side;
+mod state;
 mod trends;
 mod waves;
 mod writer;
@@ -40,15 +47,22 @@ use super::wave::{Stretches, Wave, WavePlace};
 use super::{Bring, Config, Error, FILE, Moved, Original, Placed, Progress, Readings};
 use super::{answer, config, digest, row, trend, wave};
 
+use forget::Forgetting;
 use heads::Heads;
 use read::Pool;
-use writer::{Totals, Writer};
+use state::Totals;
+use writer::Writer;
+
+/// Pieces of forgetting between which others may write; after so many the rest is done in one go.
+const FORGET_PIECES_MAX: usize = 1_000_000;
 
 /// The readings of one data directory.
 #[derive(Debug)]
 pub(super) struct Embedded {
     path: PathBuf,
     trend_marks_max: usize,
+    /// Whoever waits for the writer holds it: work in many pieces lets a write in between two.
+    turn: Mutex<()>,
     writer: Mutex<Writer>,
     heads: RwLock<Heads>,
     pool: Pool,
@@ -72,6 +86,7 @@ impl Embedded {
             trend_marks_max: config.trend_marks_max,
             cursor: Mutex::new(Seq(writer.cursor())),
             totals: Mutex::new(writer.totals()),
+            turn: Mutex::new(()),
             writer: Mutex::new(writer),
             heads: RwLock::new(heads),
             _guard: guard,
@@ -92,7 +107,9 @@ impl Embedded {
     }
 
     fn writing<T>(&self, work: impl FnOnce(&mut Writer, &RwLock<Heads>) -> Result<T, Error>) -> Result<T, Error> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut writer: MutexGuard<'_, Writer> = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turn);
         let answer = work(&mut writer, &self.heads);
         *self.totals.lock().unwrap_or_else(PoisonError::into_inner) = writer.totals();
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Seq(writer.cursor());
@@ -172,7 +189,7 @@ impl Backend for Embedded {
             let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
             let sealed: u64 = heads.series.iter().map(|head| head.sealed_rows).sum();
             let bytes: i64 = heads.series.iter().map(|head| head.block_bytes).sum();
-            (heads.series.len() as u64, sealed, bytes.max(0) as u64)
+            (heads.len() as u64, sealed, bytes.max(0) as u64)
         };
         let totals = self.totals();
         let file_bytes = self.pool.with(care::file_bytes)?;
@@ -208,12 +225,26 @@ impl Backend for Embedded {
         Ok(found.unwrap_or_default())
     }
 
-    fn forget(&self, _subject: Subject) -> Result<Forgotten, Error> {
-        Err(Error::Elsewhere("deleting a person's readings"))
+    fn forget(&self, subject: Subject) -> Result<Forgotten, Error> {
+        let mut forgetting = Forgetting::new(subject.to_u32());
+        let mut is_done = false;
+        for _ in 0..FORGET_PIECES_MAX {
+            is_done = self.writing(|writer, heads| writer.forget_piece(heads, &mut forgetting))?;
+            if is_done {
+                break;
+            }
+        }
+        self.writing(|writer, heads| {
+            while !is_done {
+                is_done = writer.forget_piece(heads, &mut forgetting)?;
+            }
+            writer.wipe()
+        })?;
+        Ok(forgetting.forgotten)
     }
 
-    fn maintain(&self, _now: Time) -> Result<(), Error> {
-        self.writing(Writer::maintain)
+    fn maintain(&self, now: Time) -> Result<(), Error> {
+        self.writing(|writer, heads| writer.maintain(heads, now))
     }
 
     fn seal_all(&self) -> Result<(), Error> {

@@ -8,10 +8,10 @@ use std::sync::{PoisonError, RwLock};
 use model::Reading;
 use rusqlite::Connection;
 
-use super::admit::{Admitted, sealed};
+use super::admit::{Admitted, Found, sealed};
 use super::heads::Heads;
 use super::row::{Key, MOVED, Row, key_of};
-use super::writer::State;
+use super::state::State;
 use super::{Error, Moved, Placed};
 
 /// Adds what the moves change to a write, after its ordinary rows.
@@ -26,20 +26,25 @@ pub(super) fn admit_moves(
         for sample in &moved.samples {
             let row = Row::of(&Reading { subject: moved.to, device: moved.device, sample: *sample });
             let (from, to) = (key_of(moved.from, sample.metric), key_of(moved.to, sample.metric));
+            // Told again, a row this old would not come back: it needs no mark. What stands there goes all the same.
+            let is_old = state.limits.is_expired(from, row.at);
             match stored(db, state, heads, from, row.at, admitted)? {
-                (number, None) => put(state, admitted, number, Row { quality: MOVED, ..row }),
-                (number, Some(known)) if row.repeats(&known) => {
+                (number, Found::Nothing) if !is_old => put(state, admitted, number, Row { quality: MOVED, ..row }),
+                (number, Found::Row(known)) if row.repeats(&known) => {
                     put(state, admitted, number, Row { quality: MOVED, ..known });
                 }
-                (_, Some(known)) if known.quality == MOVED => {}
+                (_, Found::Row(known)) if known.quality == MOVED => {}
                 // Another measurement of that very instant: it stays where it is.
-                (_, Some(_)) => admitted.written.conflict += 1,
+                (_, Found::Row(_)) => admitted.written.conflict += 1,
+                (_, Found::Nothing | Found::Gone) => {}
             }
             match stored(db, state, heads, to, row.at, admitted)? {
-                (number, None) => put(state, admitted, number, row),
-                (number, Some(known)) if known.quality == MOVED => put(state, admitted, number, row),
-                (_, Some(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
-                (_, Some(_)) => admitted.written.conflict += 1,
+                (_, Found::Gone) => admitted.written.expired += 1,
+                _ if is_old => admitted.written.expired += 1,
+                (number, Found::Nothing) => put(state, admitted, number, row),
+                (number, Found::Row(known)) if known.quality == MOVED => put(state, admitted, number, row),
+                (_, Found::Row(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
+                (_, Found::Row(_)) => admitted.written.conflict += 1,
             }
         }
         admitted.written.moved += 1;
@@ -60,16 +65,18 @@ pub(super) fn admit_placed(
         let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
         let key = key_of(reading.subject, reading.sample.metric);
         match stored(db, state, heads, key, row.at, admitted)? {
-            (number, None) => {
+            (_, Found::Gone) => admitted.written.expired += 1,
+            _ if state.limits.is_expired(key, row.at) => admitted.written.expired += 1,
+            (number, Found::Nothing) => {
                 put(state, admitted, number, row);
                 admitted.written.stored += 1;
             }
-            (_, Some(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
-            (number, Some(known)) if gives_way(&known, &row) => {
+            (_, Found::Row(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
+            (number, Found::Row(known)) if gives_way(&known, &row) => {
                 put(state, admitted, number, row);
                 admitted.written.moved += 1;
             }
-            (_, Some(_)) => admitted.written.conflict += 1,
+            (_, Found::Row(_)) => admitted.written.conflict += 1,
         }
     }
     Ok(())
@@ -94,11 +101,11 @@ fn stored(
     key: Key,
     at: i64,
     admitted: &Admitted,
-) -> Result<(u32, Option<Row>), Error> {
+) -> Result<(u32, Found), Error> {
     let number = {
         let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
         let max = state.config.series_max;
-        if heads.find(key).is_none() && heads.series.len() >= max {
+        if heads.find(key).is_none() && heads.len() >= max {
             return Err(Error::TooManySeries { max });
         }
         let number = heads.find_or_add(key);
@@ -107,12 +114,12 @@ fn stored(
     };
     let mut same_write = admitted.rows.iter().rev();
     if let Some((_, row)) = same_write.find(|(of, row)| *of == number && row.at == at) {
-        return Ok((number, Some(*row)));
+        return Ok((number, Found::Row(*row)));
     }
     let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
     let unsealed = heads.series.get(number as usize).and_then(|head| head.rows.find(at));
     let found = match unsealed {
-        Some(row) => Some(row),
+        Some(row) => Found::Row(row),
         None => sealed(db, state, &mut None, number, key, at)?,
     };
     Ok((number, found))

@@ -6,7 +6,9 @@
 //! - `series`: per series, up to which log number its rows are sealed (this, never a time stamp, decides what start-up
 //!   takes from the log), how many rows and bytes that is, and its newest row.
 //! - `waveform`, `origin` (since format 2): see `waves.rs` and `origins.rs`; written in the transaction of their log row.
-//! - `meta`: the cursor of the log rows already trimmed, and the last log number given.
+//! - `meta`: the cursor of the log rows already trimmed, and the last log number given; since format 3 the newest time that
+//!   `maintain` was told, and whether all that was ever deleted from this file was overwritten (`clean`).
+//! - `block.kept` (since format 3): 0 rows, 1 or 2 only rollups of minutes or hours (`kept.rs`).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -22,7 +24,7 @@ use super::{Error, FILE, origins, waves};
 /// "VGRD": this file is a readings database of Vigil.
 const APPLICATION: i64 = 0x5647_5244;
 /// Format this program writes and reads.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// How long a statement waits for another connection of this process.
 const BUSY: Duration = Duration::from_secs(10);
 /// The write-ahead log is copied back after about this many bytes.
@@ -41,6 +43,14 @@ CREATE TABLE block(id INTEGER PRIMARY KEY, series INTEGER NOT NULL, t0 INTEGER N
   first_at INTEGER, first REAL, last_at INTEGER, last REAL, crc INTEGER NOT NULL, side BLOB NOT NULL, data BLOB NOT NULL);
 CREATE UNIQUE INDEX block_place ON block(series, t0);
 CREATE TABLE bad_block AS SELECT * FROM block;
+";
+
+/// What format 3 adds.
+const RETENTION: &str = "
+ALTER TABLE meta ADD COLUMN now INTEGER;
+ALTER TABLE meta ADD COLUMN clean INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bad_block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Keeps other processes out while it lives.
@@ -97,15 +107,25 @@ pub(super) fn open_writer(path: &Path, config: &Config) -> Result<Connection, Er
     db.pragma_update(None, "cache_size", -32_768)?;
     let page: u32 = db.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_BYTES / page)?;
+    // What is deleted is overwritten: `forget` promises it.
+    db.pragma_update(None, "secure_delete", "ON")?;
+    bring_up_to_date(&db, tables == 0)?;
+    Ok(db)
+}
+
+/// Adds what this program's format has and the file's has not, all of it or nothing.
+fn bring_up_to_date(db: &Connection, is_new: bool) -> Result<(), Error> {
     let format = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
-    let (first, waves, origins) = (if tables == 0 { TABLES } else { "" }, waves::TABLES, origins::TABLES);
+    let steps = [(1, TABLES), (2, waves::TABLES), (2, origins::TABLES), (3, RETENTION)];
+    let missing: String = steps.into_iter().filter(|(since, _)| format < *since).map(|(_, sql)| sql).collect();
     if format < FORMAT {
+        let clean = if is_new { "UPDATE meta SET clean = 1;" } else { "" };
         db.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {first} {waves} {origins}
+            "BEGIN IMMEDIATE; {missing} {clean}
              PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
         ))?;
     }
-    Ok(db)
+    Ok(())
 }
 
 fn not_ours(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error + '_ {
@@ -194,4 +214,29 @@ pub(super) fn each_logged(db: &Connection, mut take: impl FnMut(Logged)) -> Resu
         take(Logged { seq, cursor: row.get::<_, i64>(1)? as u64, bytes: bytes.len(), rows });
     }
     Ok(())
+}
+
+/// Rewrites the log rows with `after < seq <= upto` without the rows of one subject; returns the bytes taken out. An error
+/// when a row is damaged: it may hold rows of others, `vigil doctor` sees to it first.
+pub(super) fn scrub_log(db: &Connection, (after, upto): (u64, u64), subject: u32) -> Result<u64, Error> {
+    let mut select = db.prepare_cached("SELECT seq, crc, rows FROM log WHERE seq > ?1 AND seq <= ?2")?;
+    let mut update = db.prepare_cached("UPDATE log SET crc = ?2, rows = ?3 WHERE seq = ?1")?;
+    let found = select.query_map([after as i64, upto as i64], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, Vec<u8>>(2)?))
+    })?;
+    let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut freed = 0;
+    for (seq, crc, bytes) in found {
+        let (chunks, rest) = bytes.as_chunks::<LOG_ROW>();
+        if !rest.is_empty() || crc32c::crc32c(&bytes) != crc {
+            return Err(Error::corrupt(format!("log row {seq}: the checksum differs")));
+        }
+        let others = chunks.iter().filter(|chunk| (decode_row(chunk).0 >> 16) as u32 != subject);
+        let left: Vec<u8> = others.flatten().copied().collect();
+        if left.len() < bytes.len() {
+            freed += (bytes.len() - left.len()) as u64;
+            update.execute(params![seq, crc32c::crc32c(&left), left])?;
+        }
+    }
+    Ok(freed)
 }

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use super::Error;
 use super::block::{self, Place};
 use super::digest::is_stream;
+use super::limits::Keep;
 use super::row::{Key, Rows};
 
 /// A block is joined with its predecessor when that has less than this many times its rows.
@@ -36,6 +37,11 @@ struct Piece {
 }
 
 impl Piece {
+    /// Rows that nothing may be joined with: they are too old to be kept one by one, only their rollup is there.
+    fn is_kept(&self) -> bool {
+        self.blocks.iter().any(|place| place.kept != Keep::Rows)
+    }
+
     fn len(&self) -> usize {
         self.rows.len() + self.blocks.iter().map(|place| place.n).sum::<usize>()
     }
@@ -58,7 +64,10 @@ pub(super) fn seal(
     );
     let mut change = Change::default();
     for piece in joined(pieces(&places, head), block_rows_max) {
-        if !piece.rows.is_empty() {
+        if piece.is_kept() && !piece.rows.is_empty() {
+            // The duplicate check lets none of these in.
+            tracing::error!(rows = piece.rows.len(), "readings older than their retention were left out");
+        } else if !piece.rows.is_empty() {
             rewrite(db, next_id, block_rows_max, key, head, &piece, &mut change)?;
         }
     }
@@ -91,7 +100,7 @@ fn joined(pieces: Vec<Piece>, block_rows_max: usize) -> Vec<Piece> {
     for mut piece in pieces {
         while let Some(before) = out.last() {
             let small = before.len() < JOIN * piece.len() && before.len() + piece.len() <= block_rows_max;
-            if piece.rows.is_empty() || !small {
+            if piece.rows.is_empty() || !small || before.is_kept() {
                 break;
             }
             if let Some(before) = out.pop() {
@@ -163,7 +172,7 @@ mod tests {
     }
 
     fn place(t0: i64, t1: i64, n: usize) -> Place {
-        Place { id: t0, t0, t1, n, bytes: 0 }
+        Place { id: t0, t0, t1, n, bytes: 0, kept: Keep::Rows }
     }
 
     #[test]

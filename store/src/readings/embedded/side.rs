@@ -18,43 +18,91 @@ pub(super) enum Level {
     Hour,
 }
 
-/// Form of a `side` column, and the same for a block with moved rows: its first and last instant may be nobody's.
+/// Form of a `side` column, the same for a block with moved rows (its first and last instant may be nobody's), and for a block
+/// whose rows are not kept any more.
 const PLAIN: u8 = 1;
 const WITH_MOVED: u8 = 2;
+const KEPT: u8 = 3;
 
 /// Writes digest and rollups of a block: the `side` column.
 pub(super) fn encode(rows: &Rows, digest: &Digest) -> Result<Vec<u8>, Error> {
     let mut out = vec![if rows.has_moved() { WITH_MOVED } else { PLAIN }];
-    put_varint(&mut out, digest.runs.len() as u64);
-    if !digest.runs.is_empty() {
-        put_ints(&mut out, &digest.runs.iter().map(|run| run.from).collect::<Vec<_>>())?;
-        put_ints(&mut out, &digest.runs.iter().map(|run| run.to).collect::<Vec<_>>())?;
-        put_ints(&mut out, &digest.runs.iter().map(|run| i64::from(run.quality)).collect::<Vec<_>>())?;
-        out.push(u8::from(digest.runs.last().is_some_and(|run| run.open)));
-    }
-    put_varint(&mut out, digest.pauses.len() as u64);
-    if !digest.pauses.is_empty() {
-        put_ints(&mut out, &digest.pauses.iter().map(|(from, _)| *from).collect::<Vec<_>>())?;
-        put_ints(&mut out, &digest.pauses.iter().map(|(_, to)| *to).collect::<Vec<_>>())?;
-    }
-    put_varint(&mut out, digest.distances.0.len() as u64);
-    for (class, count) in &digest.distances.0 {
-        out.push(*class);
-        put_varint(&mut out, *count);
-    }
+    put_digest(&mut out, digest)?;
     for width in [HOUR, MINUTE] {
         let cells = cells(rows, width);
         let worth = !cells.is_empty() && cells.len() * WORTH <= rows.len();
         put_varint(&mut out, if worth { cells.len() as u64 } else { 0 });
         if worth {
-            put_ints(&mut out, &cells.iter().map(|cell| cell.start / width).collect::<Vec<_>>())?;
-            put_ints(&mut out, &cells.iter().map(|cell| cell.n as i64).collect::<Vec<_>>())?;
-            put_floats(&mut out, &cells.iter().map(|cell| cell.sum).collect::<Vec<_>>())?;
+            put_cells(&mut out, &cells, width)?;
             put_floats(&mut out, &cells.iter().map(|cell| cell.min).collect::<Vec<_>>())?;
             put_floats(&mut out, &cells.iter().map(|cell| cell.max).collect::<Vec<_>>())?;
         }
     }
     Ok(out)
+}
+
+/// Writes what is left of a block: digest, and one rollup. Cells of one value each, as of a series measured once a minute, say it once.
+pub(super) fn encode_kept(digest: &Digest, cells: &[Cell], width: i64) -> Result<Vec<u8>, Error> {
+    let mut out = vec![KEPT];
+    put_digest(&mut out, digest)?;
+    put_varint(&mut out, cells.len() as u64);
+    if !cells.is_empty() {
+        put_cells(&mut out, cells, width)?;
+        let same = |cell: &Cell| cell.sum.to_bits() == cell.min.to_bits() && cell.sum.to_bits() == cell.max.to_bits();
+        let single = cells.iter().all(same);
+        out.push(u8::from(single));
+        if !single {
+            put_floats(&mut out, &cells.iter().map(|cell| cell.min).collect::<Vec<_>>())?;
+            put_floats(&mut out, &cells.iter().map(|cell| cell.max).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(out)
+}
+
+/// Reads what [`encode_kept`] wrote; `digest` has the summary already.
+pub(super) fn decode_kept(mut input: &[u8], digest: Digest, width: i64) -> Result<(Digest, Vec<Cell>), Error> {
+    let input = &mut input;
+    if take_byte(input)? != KEPT {
+        return Err(Error::corrupt("a kept block of unknown form"));
+    }
+    let digest = take_digest(input, digest)?;
+    let n = take_count(input, Config::BLOCK_ROWS_LIMIT)?;
+    if n == 0 {
+        return Ok((digest, Vec::new()));
+    }
+    let (starts, counts, sums) = (take_ints(input, n)?, take_ints(input, n)?, take_floats(input, n)?);
+    let single = take_byte(input)? == 1;
+    let mins = if single { sums.clone() } else { take_floats(input, n)? };
+    let maxs = if single { sums.clone() } else { take_floats(input, n)? };
+    Ok((digest, put_together(width, &starts, &counts, [&sums, &mins, &maxs])))
+}
+
+fn put_digest(out: &mut Vec<u8>, digest: &Digest) -> Result<(), Error> {
+    put_varint(out, digest.runs.len() as u64);
+    if !digest.runs.is_empty() {
+        put_ints(out, &digest.runs.iter().map(|run| run.from).collect::<Vec<_>>())?;
+        put_ints(out, &digest.runs.iter().map(|run| run.to).collect::<Vec<_>>())?;
+        put_ints(out, &digest.runs.iter().map(|run| i64::from(run.quality)).collect::<Vec<_>>())?;
+        out.push(u8::from(digest.runs.last().is_some_and(|run| run.open)));
+    }
+    put_varint(out, digest.pauses.len() as u64);
+    if !digest.pauses.is_empty() {
+        put_ints(out, &digest.pauses.iter().map(|(from, _)| *from).collect::<Vec<_>>())?;
+        put_ints(out, &digest.pauses.iter().map(|(_, to)| *to).collect::<Vec<_>>())?;
+    }
+    put_varint(out, digest.distances.0.len() as u64);
+    for (class, count) in &digest.distances.0 {
+        out.push(*class);
+        put_varint(out, *count);
+    }
+    Ok(())
+}
+
+/// Start, count and sum of each cell.
+fn put_cells(out: &mut Vec<u8>, cells: &[Cell], width: i64) -> Result<(), Error> {
+    put_ints(out, &cells.iter().map(|cell| cell.start / width).collect::<Vec<_>>())?;
+    put_ints(out, &cells.iter().map(|cell| cell.n as i64).collect::<Vec<_>>())?;
+    put_floats(out, &cells.iter().map(|cell| cell.sum).collect::<Vec<_>>())
 }
 
 /// Reads a `side` column: runs, pauses and distances (the summary is in columns of its own), and the rollup of
@@ -66,7 +114,18 @@ pub(super) fn decode(mut input: &[u8], level: Option<Level>) -> Result<(Digest, 
         WITH_MOVED => true,
         _ => return Err(Error::corrupt("a digest of unknown form")),
     };
-    let mut digest = Digest { runs: take_runs(input)?, has_moved, ..Digest::default() };
+    let digest = take_digest(input, Digest { has_moved, ..Digest::default() })?;
+    let Some(level) = level else { return Ok((digest, None)) };
+    let hours = take_cells(input, HOUR)?;
+    let found = match level {
+        Level::Hour if hours.is_some() => hours,
+        _ => take_cells(input, MINUTE)?,
+    };
+    Ok((digest, found))
+}
+
+fn take_digest(input: &mut &[u8], digest: Digest) -> Result<Digest, Error> {
+    let mut digest = Digest { runs: take_runs(input)?, ..digest };
     let pauses = take_count(input, Config::BLOCK_ROWS_LIMIT)?;
     if pauses > 0 {
         let from = take_ints(input, pauses)?;
@@ -75,13 +134,7 @@ pub(super) fn decode(mut input: &[u8], level: Option<Level>) -> Result<(Digest, 
     for _ in 0..take_count(input, CLASSES)? {
         digest.distances.0.push((take_byte(input)?.min(CLASSES as u8 - 1), take_varint(input)?));
     }
-    let Some(level) = level else { return Ok((digest, None)) };
-    let hours = take_cells(input, HOUR)?;
-    let found = match level {
-        Level::Hour if hours.is_some() => hours,
-        _ => take_cells(input, MINUTE)?,
-    };
-    Ok((digest, found))
+    Ok(digest)
 }
 
 fn take_runs(input: &mut &[u8]) -> Result<Vec<Run>, Error> {
@@ -107,6 +160,10 @@ fn take_cells(input: &mut &[u8], width: i64) -> Result<Option<Vec<Cell>>, Error>
     }
     let (starts, counts) = (take_ints(input, n)?, take_ints(input, n)?);
     let (sums, mins, maxs) = (take_floats(input, n)?, take_floats(input, n)?, take_floats(input, n)?);
+    Ok(Some(put_together(width, &starts, &counts, [&sums, &mins, &maxs])))
+}
+
+fn put_together(width: i64, starts: &[i64], counts: &[i64], [sums, mins, maxs]: [&[f64]; 3]) -> Vec<Cell> {
     let cell = |i: usize| Cell {
         start: starts[i].saturating_mul(width),
         n: counts[i].max(0) as u64,
@@ -114,7 +171,7 @@ fn take_cells(input: &mut &[u8], width: i64) -> Result<Option<Vec<Cell>>, Error>
         min: mins[i],
         max: maxs[i],
     };
-    Ok(Some((0..n).map(cell).collect()))
+    (0..starts.len()).map(cell).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Trends from blocks: per block the cheapest source that is exact is taken: the summary when the block lies in one bucket, the
 //! one-hour or one-minute rollup when the bucket is a multiple of it, else the rows. Blocks cut by the range, or with unsealed
-//! rows in their middle, are always decoded. The answer does not depend on what is sealed.
+//! rows in their middle, are always decoded. The answer does not depend on what is sealed. Where rows are too old to be kept, their
+//! rollup answers: with the same buckets as the rows did where it serves them, with one point a minute or an hour where it is coarser.
 
 use super::answer::Trend;
 use super::block::Place;
 use super::digest::{Cell, HOUR, MINUTE, floor, is_stream};
+use super::kept::Kept;
+use super::limits::Keep;
 use super::read::View;
 use super::side::Level;
 use super::trend::{Builder, bucket_width};
@@ -19,6 +22,12 @@ pub(super) fn trend(view: &View<'_>, from: i64, to: i64, buckets: u32, marks_max
         builder.add_rows(&view.head.slice(done..before).present());
         let inside = view.head.within(from, place.t1.saturating_add(1)).end.max(before);
         done = inside;
+        if place.kept != Keep::Rows {
+            let kept = Kept::load(view.tx, place)?.within(from, to);
+            builder.add_cells(&kept.cells);
+            builder.add_digest(&kept.digest, kept.t0);
+            continue;
+        }
         let whole = from <= place.t0 && place.t1 < to && inside == before;
         if !whole || !add_sealed(view, place, &mut builder)? {
             let rows = block::load(view.tx, place)?;

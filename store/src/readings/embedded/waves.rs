@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use model::extra::{COUNTS_MAX, Rate};
 use model::{DeviceId, Metric, Subject, Time, Waveform};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Error;
 use super::Moved;
@@ -31,7 +31,8 @@ CREATE UNIQUE INDEX waveform_block ON waveform(subject, metric, device, lead, t0
 CREATE INDEX waveform_span ON waveform(subject, metric, t0, t1, device, lead);
 ";
 
-pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error> {
+/// Stores blocks; those that end before `limit` are too old.
+pub(super) fn put(db: &Connection, waves: &[Wave], limit: i64) -> Result<WavesWritten, Error> {
     let mut written = WavesWritten::default();
     let mut insert = db.prepare_cached(
         "INSERT INTO waveform(subject, metric, device, lead, t0, t1, samples, seconds, scale, \"offset\", n, crc, data)
@@ -40,6 +41,10 @@ pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error
     for Wave { subject, device, block } in waves {
         if problem(block).is_some() {
             written.refused += 1;
+            continue;
+        }
+        if block.end().0 < limit {
+            written.expired += 1;
             continue;
         }
         let data = pack(&block.counts)?;
@@ -69,7 +74,7 @@ pub(super) fn put(db: &Connection, waves: &[Wave]) -> Result<WavesWritten, Error
 }
 
 /// The blocks of a measurement that is another's now.
-pub(super) fn give(db: &Connection, moved: &Moved) -> Result<(), Error> {
+pub(super) fn give(db: &Connection, moved: &Moved, limit: i64) -> Result<(), Error> {
     let place = "device = ?2 AND metric = ?3 AND lead = ?4 AND t0 = ?5";
     let mut update =
         db.prepare_cached(&format!("UPDATE OR IGNORE waveform SET subject = ?6 WHERE subject = ?1 AND {place}"))?;
@@ -79,7 +84,7 @@ pub(super) fn give(db: &Connection, moved: &Moved) -> Result<(), Error> {
         update.execute(params![from, device, metric, block.lead, block.start.0, moved.to.to_u32()])?;
         // It was there already: the same block stays where it belongs, once.
         delete.execute(params![from, device, metric, block.lead, block.start.0])?;
-        put(db, &[Wave { subject: moved.to, device: moved.device, block: block.clone() }])?;
+        put(db, &[Wave { subject: moved.to, device: moved.device, block: block.clone() }], limit)?;
     }
     Ok(())
 }
@@ -213,6 +218,32 @@ pub(super) fn page(
         found.push(wave(row, (subject, metric))?);
     }
     Ok(found)
+}
+
+/// The kind of waveform after this one, in the order of (subject, metric).
+pub(super) fn after(db: &Connection, last: Option<(u32, u16)>) -> Result<Option<(u32, u16)>, Error> {
+    let (subject, metric) = last.map_or((-1, -1), |(subject, metric)| (i64::from(subject), i64::from(metric)));
+    let mut select = db.prepare_cached(
+        "SELECT subject, metric FROM waveform WHERE (subject, metric) > (?1, ?2) ORDER BY subject, metric LIMIT 1",
+    )?;
+    Ok(select.query_row([subject, metric], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// Deletes the oldest blocks of a kind that end before `limit`, at most `count`; returns how many.
+pub(super) fn expire(db: &Connection, (subject, metric): (u32, u16), limit: i64, count: u64) -> Result<u64, Error> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM waveform WHERE id IN (SELECT id FROM waveform INDEXED BY waveform_span
+         WHERE subject = ?1 AND metric = ?2 AND t0 < ?3 AND t1 < ?3 ORDER BY t0 LIMIT ?4)",
+    )?;
+    Ok(delete.execute(params![subject, metric, limit, count as i64])? as u64)
+}
+
+/// Deletes blocks of one subject, at most `count`; returns how many.
+pub(super) fn forget(db: &Connection, subject: u32, count: u64) -> Result<u64, Error> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM waveform WHERE id IN (SELECT id FROM waveform WHERE subject = ?1 LIMIT ?2)",
+    )?;
+    Ok(delete.execute(params![subject, count as i64])? as u64)
 }
 
 /// Blocks and samples stored.

@@ -1,0 +1,170 @@
+//! Forgetting one person: heads are sealed, their rows leave the log, blocks, origins and waveforms are deleted, and last the series
+//! themselves. Each piece is a short transaction; writes of others come between them. The file is open with `secure_delete`, so what
+//! is deleted is overwritten; at the end the write-ahead log is emptied, because it holds older copies of pages.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::Error;
+use super::answer::Forgotten;
+use super::heads::Heads;
+use super::row::Key;
+use super::schema;
+use super::state::{Budget, Track, Which};
+use super::waves;
+use super::writer::Writer;
+
+/// Rows of the log looked through in one piece.
+const LOG_ROWS_MAX: u64 = 32;
+/// Blocks, origins and waveforms deleted in one piece, of each.
+const PIECE_MAX: u64 = 128;
+/// Time one piece may seal.
+const SEAL_TIME: Duration = Duration::from_millis(20);
+
+/// How far it is.
+#[derive(Debug)]
+pub(super) struct Forgetting {
+    subject: u32,
+    /// Rows of the log up to this one hold nothing of the subject.
+    scrubbed: u64,
+    pub(super) forgotten: Forgotten,
+}
+
+impl Forgetting {
+    pub(super) fn new(subject: u32) -> Self {
+        Self { subject, scrubbed: 0, forgotten: Forgotten::default() }
+    }
+
+    /// First and last key a series of the subject can have.
+    fn keys(&self) -> (i64, i64) {
+        let first = (Key::from(self.subject) << 16) as i64;
+        (first, first | 0xffff)
+    }
+}
+
+impl Writer {
+    /// One piece. True when nothing is left.
+    pub(super) fn forget_piece(&mut self, heads: &RwLock<Heads>, of: &mut Forgetting) -> Result<bool, Error> {
+        let (numbers, unsealed) = {
+            let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
+            let numbers = heads.of_subject(of.subject);
+            let mut unsealed = numbers.clone();
+            unsealed.retain(|number| !heads.series[*number as usize].rows.is_empty());
+            (numbers, unsealed)
+        };
+        if !unsealed.is_empty() {
+            let which = Which::Only(&unsealed);
+            self.seal(heads, Budget { series: unsealed.len(), time: Some(SEAL_TIME), which })?;
+            return Ok(false);
+        }
+        // From here on whatever the log says of the subject is also in a block.
+        if of.scrubbed < self.state.seq {
+            self.scrub_log(of)?;
+            return Ok(false);
+        }
+        if self.delete_some(heads, of)? {
+            return Ok(false);
+        }
+        let (first, last) = of.keys();
+        self.db.execute("DELETE FROM series WHERE series BETWEEN ?1 AND ?2", [first, last])?;
+        let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
+        for number in numbers {
+            of.forgotten.series += u64::from(heads.series[number as usize].latest.is_some());
+            heads.remove(number);
+            self.state.tracks[number as usize] = Track::default();
+        }
+        Ok(true)
+    }
+
+    fn scrub_log(&mut self, of: &mut Forgetting) -> Result<(), Error> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let upto = self.state.seq.min(of.scrubbed.max(self.state.first_log.saturating_sub(1)) + LOG_ROWS_MAX);
+        let freed = schema::scrub_log(&tx, (of.scrubbed, upto), of.subject)?;
+        tx.commit()?;
+        self.state.log_bytes = self.state.log_bytes.saturating_sub(freed);
+        self.state.totals.log_bytes = self.state.log_bytes;
+        of.scrubbed = upto;
+        Ok(())
+    }
+
+    /// False when there was nothing.
+    fn delete_some(&mut self, heads: &RwLock<Heads>, of: &mut Forgetting) -> Result<bool, Error> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (blocks, bad) = (delete_blocks(&tx, of)?, delete_bad(&tx, of)?);
+        let (first, last) = of.keys();
+        let origins = tx.execute(
+            "DELETE FROM origin WHERE (series, at) IN
+             (SELECT series, at FROM origin WHERE series BETWEEN ?1 AND ?2 LIMIT ?3)",
+            params![first, last, PIECE_MAX as i64],
+        )? as u64;
+        let waves = waves::forget(&tx, of.subject, PIECE_MAX)?;
+        tx.commit()?;
+        of.forgotten.origins += origins;
+        of.forgotten.waves += waves;
+        of.forgotten.rows += bad.iter().sum::<i64>().max(0) as u64;
+        let state = &mut self.state;
+        let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
+        for (series, rows, bytes) in &blocks {
+            of.forgotten.rows += *rows as u64;
+            state.totals.rows = state.totals.rows.saturating_sub(*rows as u64);
+            if let Some(number) = heads.find(*series as Key) {
+                let head = &mut heads.series[number as usize];
+                head.sealed_rows = head.sealed_rows.saturating_sub(*rows as u64);
+                head.block_bytes -= bytes;
+                state.forget_places(number);
+            }
+        }
+        if !blocks.is_empty() {
+            state.cache.clear();
+        }
+        Ok(!blocks.is_empty() || !bad.is_empty() || origins + waves > 0)
+    }
+
+    /// Overwrites what older programs had deleted from this file without doing so, and empties the write-ahead log.
+    pub(super) fn wipe(&mut self) -> Result<(), Error> {
+        let is_clean: bool = self.db.query_row("SELECT clean FROM meta", [], |row| row.get(0))?;
+        if !is_clean {
+            // Takes as long as copying the file, once in its life.
+            self.db.execute_batch("VACUUM; UPDATE meta SET clean = 1;")?;
+        }
+        let busy: bool = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Err(Error::Config(
+                "readers of the readings did not end: older copies are still in the write-ahead log; try again".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Deletes some blocks and takes them from the sums of their series; (series, rows, bytes) of each.
+fn delete_blocks(tx: &Transaction<'_>, of: &Forgetting) -> Result<Vec<(i64, i64, i64)>, Error> {
+    let (first, last) = of.keys();
+    let mut delete = tx.prepare_cached(
+        "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE series BETWEEN ?1 AND ?2 LIMIT ?3)
+         RETURNING series, n, iif(kept = 0, bytes, 0)",
+    )?;
+    let gone = delete.query_map(params![first, last, PIECE_MAX as i64], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0), row.get(2)?))
+    })?;
+    let gone = gone.collect::<rusqlite::Result<Vec<(i64, i64, i64)>>>()?;
+    let mut less =
+        tx.prepare_cached("UPDATE series SET rows = rows - ?2, bytes = bytes - ?3 WHERE series = ?1")?;
+    for (series, rows, bytes) in &gone {
+        less.execute([series, rows, bytes])?;
+    }
+    Ok(gone)
+}
+
+/// Deletes some damaged blocks; the rows of each.
+fn delete_bad(db: &Connection, of: &Forgetting) -> Result<Vec<i64>, Error> {
+    let (first, last) = of.keys();
+    let mut delete = db.prepare_cached(
+        "DELETE FROM bad_block WHERE rowid IN (SELECT rowid FROM bad_block WHERE series BETWEEN ?1 AND ?2 LIMIT ?3)
+         RETURNING n",
+    )?;
+    let gone = delete.query_map(params![first, last, PIECE_MAX as i64], |row| row.get(0))?;
+    Ok(gone.collect::<rusqlite::Result<Vec<i64>>>()?)
+}

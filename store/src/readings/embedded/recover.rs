@@ -1,0 +1,75 @@
+//! Start-up: memory is made from the file, the series from their table and the heads from the log.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use super::Error;
+use super::config::Config;
+use super::heads::Heads;
+use super::limits::Limits;
+use super::row::Row;
+use super::schema;
+use super::state::State;
+use super::writer::Writer;
+
+impl Writer {
+    /// Rebuilds memory: series from their table, then the log rows each series has not sealed yet.
+    pub(super) fn recover(db: Connection, config: Config, heads: &mut Heads) -> Result<Self, Error> {
+        let (cursor, seq, now): (i64, i64, Option<i64>) =
+            db.query_row("SELECT cursor, seq, now FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let next_block: i64 = db.query_row(
+            "SELECT max(coalesce((SELECT max(id) FROM block), 0), coalesce((SELECT max(id) FROM bad_block), 0))",
+            [],
+            |row| row.get(0),
+        )?;
+        let limits = Limits::new(config.retention.clone(), now.unwrap_or(i64::MIN));
+        let mut state = State::new(config, (cursor as u64, seq as u64), next_block, limits);
+        load_series(&db, &mut state, heads)?;
+        let mut first = None;
+        let since = Instant::now();
+        schema::each_logged(&db, |logged| {
+            first.get_or_insert(logged.seq);
+            state.seq = state.seq.max(logged.seq);
+            state.cursor = state.cursor.max(logged.cursor);
+            state.log_bytes += logged.bytes as u64;
+            for (key, row) in logged.rows {
+                let number = heads.find_or_add(key);
+                let head = &mut heads.series[number as usize];
+                if logged.seq > head.sealed_seq {
+                    let is_new = head.take(row);
+                    state.tracks_for(number as usize + 1);
+                    let track = &mut state.tracks[number as usize];
+                    track.newest = track.newest.max(row.at);
+                    if is_new {
+                        state.totals.rows += 1;
+                        state.follow(number, 1, logged.seq, since);
+                    }
+                }
+            }
+        })?;
+        state.tracks_for(heads.series.len());
+        state.first_log = first.unwrap_or(state.seq + 1);
+        state.totals.head_rows = state.head_rows as u64;
+        state.totals.log_bytes = state.log_bytes;
+        Ok(Self { db, state })
+    }
+}
+
+fn load_series(db: &Connection, state: &mut State, heads: &mut Heads) -> Result<(), Error> {
+    let mut select = db.prepare("SELECT series, sealed_seq, rows, bytes, at, value, quality, device FROM series")?;
+    let mut found = select.query([])?;
+    while let Some(row) = found.next()? {
+        let number = heads.find_or_add(row.get::<_, i64>(0)? as u64);
+        let head = &mut heads.series[number as usize];
+        head.sealed_seq = row.get::<_, i64>(1)? as u64;
+        head.sealed_rows = row.get::<_, i64>(2)?.max(0) as u64;
+        head.block_bytes = row.get(3)?;
+        let latest = Row { at: row.get(4)?, value: row.get(5)?, quality: row.get(6)?, device: row.get(7)? };
+        head.latest = Some(latest);
+        state.tracks_for(number as usize + 1);
+        state.tracks[number as usize].newest = latest.at;
+        state.totals.rows += head.sealed_rows;
+    }
+    Ok(())
+}
