@@ -138,9 +138,13 @@ fn a_file_of_the_first_format_is_upgraded_and_copied() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).write(&[reading(1, 5.5)], Seq(1)).unwrap();
     {
-        // What a program without waveforms left behind.
+        // What a program without waveforms and retention left behind.
         let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
-        db.execute_batch("DROP TABLE waveform; DROP TABLE origin; PRAGMA user_version = 1;").unwrap();
+        db.execute_batch(
+            "DROP TABLE waveform; DROP TABLE origin; ALTER TABLE block DROP COLUMN kept; ALTER TABLE bad_block DROP COLUMN kept;
+             ALTER TABLE meta DROP COLUMN now; ALTER TABLE meta DROP COLUMN clean; PRAGMA user_version = 1;",
+        )
+        .unwrap();
     }
     let store = open(dir.path());
     assert_eq!((store.cursor(), store.count()), (Seq(1), 1));

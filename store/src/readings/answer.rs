@@ -121,3 +121,15 @@ pub struct Forgotten {
     pub waves: u64,
     pub origins: u64,
 }
+
+/// A search of the raw bytes of the store's files for what had been stored of one person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Things looked for: the person's series with times, in two forms, and pieces of their blocks and waveforms.
+    pub patterns: u64,
+    /// Bytes looked through afterwards: the database file and its write-ahead log.
+    pub bytes: u64,
+    /// Places found before anything was deleted, which shows that the search finds, and those left.
+    pub found_before: u64,
+    pub found_after: u64,
+}

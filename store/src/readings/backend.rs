@@ -6,7 +6,7 @@ use std::path::Path;
 
 use model::{Metric, Origin, Reading, Subject, Time};
 
-use super::answer::{Doubtful, Forgotten, Page, Series, Stats, Trend, Written};
+use super::answer::{Doubtful, Forgotten, Page, Proof, Series, Stats, Trend, Written};
 use super::wave::{Stretches, Wave, WavePlace};
 use super::{Bring, Error, Progress};
 
@@ -78,6 +78,10 @@ pub(super) trait Backend: Debug + Send + Sync {
     fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error>;
     /// Deletes all of one subject.
     fn forget(&self, subject: Subject) -> Result<Forgotten, Error>;
+    /// Deletes all of one subject and searches the store's files for what may be left, while nobody else writes.
+    fn forget_with_proof(&self, _subject: Subject) -> Result<(Forgotten, Proof), Error> {
+        Err(Error::Elsewhere("searching the files of the store"))
+    }
     /// Work that waits for a quiet moment: sealing, rollups, retention. Bounded; called again and again. `now` decides what is old.
     fn maintain(&self, now: Time) -> Result<(), Error>;
     fn seal_all(&self) -> Result<(), Error>;

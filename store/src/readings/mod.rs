@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use model::{Metric, Origin, Reading, Seq, Subject, Time};
 
-pub use answer::{Bucket, Doubtful, Forgotten, Page, Series, Stats, Stored, Trend, Written};
+pub use answer::{Bucket, Doubtful, Forgotten, Page, Proof, Series, Stats, Stored, Trend, Written};
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
 pub use error::{Again, Error};
@@ -250,6 +250,12 @@ impl Readings {
     /// Deletes every reading, origin and waveform of one subject, for good: also from what was sealed, compressed or rolled up.
     pub fn forget(&self, subject: Subject) -> Result<Forgotten, Error> {
         self.writing(|backend| backend.forget(subject))
+    }
+
+    /// As [`forget`](Self::forget), then searches the raw bytes of the store's files for what may be left. Nothing else may write
+    /// meanwhile, so it is for a store that no server uses. Only of the embedded store: a server's files are its own.
+    pub fn forget_with_proof(&self, subject: Subject) -> Result<(Forgotten, Proof), Error> {
+        self.writing(|backend| backend.forget_with_proof(subject))
     }
 
     /// Does a bounded piece of what waits for a quiet moment: sealing, rollups, what retention ends. For an owner that calls

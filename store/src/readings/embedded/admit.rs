@@ -92,7 +92,9 @@ pub(super) fn admit(
 /// The readings that are not older than their retention.
 fn in_time<'a>(state: &State, readings: &'a [Reading]) -> Cow<'a, [Reading]> {
     let limits = &state.limits;
-    let is_old = |reading: &Reading| limits.is_expired(key_of(reading.subject, reading.sample.metric), reading.sample.taken_at.0);
+    let is_old = |reading: &Reading| {
+        limits.is_expired(key_of(reading.subject, reading.sample.metric), reading.sample.taken_at.0)
+    };
     if readings.iter().all(|reading| reading.sample.taken_at.0 >= limits.latest() || !is_old(reading)) {
         return Cow::Borrowed(readings);
     }

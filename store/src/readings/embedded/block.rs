@@ -153,9 +153,8 @@ fn check(crc: u32, side: &[u8], data: &[u8], place: &Place) -> Result<Rows, Erro
 
 /// Digest of a block with its summary, and the rollup of `level` if it was stored.
 pub(super) fn summary(db: &Connection, id: i64, level: Option<Level>) -> Result<(Digest, Option<Vec<Cell>>), Error> {
-    let mut select = db.prepare_cached(
-        "SELECT judged, sum, lo, hi, first_at, first, last_at, last, side FROM block WHERE id = ?1",
-    )?;
+    let mut select =
+        db.prepare_cached("SELECT judged, sum, lo, hi, first_at, first, last_at, last, side FROM block WHERE id = ?1")?;
     select.query_row([id], |row| {
         let digest = columns(row)?;
         let decoded = side::decode(row.get_ref(8)?.as_blob()?, level);
@@ -195,9 +194,8 @@ fn columns(row: &SqlRow<'_>) -> rusqlite::Result<Digest> {
 /// Blocks of a series that hold some instant of `from <= at < to`, in time order.
 pub(super) fn overlapping(db: &Connection, key: Key, from: i64, to: i64) -> Result<Vec<Place>, Error> {
     let start = before(db, key, from, 1)?.first().map_or(from, |place| place.t0);
-    let mut select = db.prepare_cached(
-        &format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 >= ?2 AND t0 < ?3 ORDER BY t0"),
-    )?;
+    let mut select = db
+        .prepare_cached(&format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 >= ?2 AND t0 < ?3 ORDER BY t0"))?;
     let places = select.query_map(params![key as i64, start, to], place)?;
     places
         .filter(|found| found.as_ref().map_or(true, |place| place.t1 >= from))
@@ -207,9 +205,9 @@ pub(super) fn overlapping(db: &Connection, key: Key, from: i64, to: i64) -> Resu
 
 /// Up to `count` blocks of a series that begin at or before `at`, the latest first.
 pub(super) fn before(db: &Connection, key: Key, at: i64, count: usize) -> Result<Vec<Place>, Error> {
-    let mut select = db.prepare_cached(
-        &format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 <= ?2 ORDER BY t0 DESC LIMIT ?3"),
-    )?;
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {PLACE} FROM block WHERE series = ?1 AND t0 <= ?2 ORDER BY t0 DESC LIMIT ?3"
+    ))?;
     let places = select.query_map(params![key as i64, at, count as i64], place)?;
     places.map(|found| found.map_err(Error::from)).collect()
 }

@@ -23,18 +23,28 @@ const PIECE_MAX: u64 = 128;
 /// Time one piece may seal.
 const SEAL_TIME: Duration = Duration::from_millis(20);
 
+/// Times that rows in memory are sealed before the rest is done in one go. A person's series take a few.
+const SEALINGS_MAX: u32 = 100;
+
 /// How far it is.
 #[derive(Debug)]
 pub(super) struct Forgetting {
     subject: u32,
     /// Rows of the log up to this one hold nothing of the subject.
     scrubbed: u64,
+    /// How often rows in memory had to be sealed.
+    sealings: u32,
     pub(super) forgotten: Forgotten,
 }
 
 impl Forgetting {
     pub(super) fn new(subject: u32) -> Self {
-        Self { subject, scrubbed: 0, forgotten: Forgotten::default() }
+        Self { subject, scrubbed: 0, sealings: 0, forgotten: Forgotten::default() }
+    }
+
+    /// Only rows that came meanwhile are left: few enough for one go.
+    pub(super) fn is_nearly_done(&self) -> bool {
+        self.sealings > SEALINGS_MAX
     }
 
     /// First and last key a series of the subject can have.
@@ -54,17 +64,14 @@ impl Writer {
             unsealed.retain(|number| !heads.series[*number as usize].rows.is_empty());
             (numbers, unsealed)
         };
-        if !unsealed.is_empty() {
+        let is_first = of.sealings == 0;
+        if !is_first && (self.delete_some(heads, of)? || self.scrub_log(of)?) {
+            return Ok(false);
+        }
+        if is_first || !unsealed.is_empty() {
+            of.sealings += 1;
             let which = Which::Only(&unsealed);
             self.seal(heads, Budget { series: unsealed.len(), time: Some(SEAL_TIME), which })?;
-            return Ok(false);
-        }
-        // From here on whatever the log says of the subject is also in a block.
-        if of.scrubbed < self.state.seq {
-            self.scrub_log(of)?;
-            return Ok(false);
-        }
-        if self.delete_some(heads, of)? {
             return Ok(false);
         }
         let (first, last) = of.keys();
@@ -78,7 +85,11 @@ impl Writer {
         Ok(true)
     }
 
-    fn scrub_log(&mut self, of: &mut Forgetting) -> Result<(), Error> {
+    /// False when the log was looked through already.
+    fn scrub_log(&mut self, of: &mut Forgetting) -> Result<bool, Error> {
+        if of.scrubbed >= self.state.seq {
+            return Ok(false);
+        }
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let upto = self.state.seq.min(of.scrubbed.max(self.state.first_log.saturating_sub(1)) + LOG_ROWS_MAX);
         let freed = schema::scrub_log(&tx, (of.scrubbed, upto), of.subject)?;
@@ -86,7 +97,7 @@ impl Writer {
         self.state.log_bytes = self.state.log_bytes.saturating_sub(freed);
         self.state.totals.log_bytes = self.state.log_bytes;
         of.scrubbed = upto;
-        Ok(())
+        Ok(true)
     }
 
     /// False when there was nothing.
@@ -132,7 +143,8 @@ impl Writer {
         let busy: bool = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy {
             return Err(Error::Config(
-                "readers of the readings did not end: older copies are still in the write-ahead log; try again".to_owned(),
+                "readers of the readings did not end: older copies are still in the write-ahead log; try again"
+                    .to_owned(),
             ));
         }
         Ok(())
@@ -150,8 +162,7 @@ fn delete_blocks(tx: &Transaction<'_>, of: &Forgetting) -> Result<Vec<(i64, i64,
         Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0), row.get(2)?))
     })?;
     let gone = gone.collect::<rusqlite::Result<Vec<(i64, i64, i64)>>>()?;
-    let mut less =
-        tx.prepare_cached("UPDATE series SET rows = rows - ?2, bytes = bytes - ?3 WHERE series = ?1")?;
+    let mut less = tx.prepare_cached("UPDATE series SET rows = rows - ?2, bytes = bytes - ?3 WHERE series = ?1")?;
     for (series, rows, bytes) in &gone {
         less.execute([series, rows, bytes])?;
     }

@@ -74,7 +74,7 @@ impl Kept {
     }
 
     /// The cells that touch `from <= time < to`, and what the digest says of that time. A minute or an hour cannot be cut: at the
-    /// edges of a range it is taken whole.
+    /// edges of a range it is taken whole, and a run of absent values that the range cuts reaches to its edge.
     pub(super) fn within(mut self, from: i64, to: i64) -> Self {
         if from <= self.t0 && self.t1 < to {
             return self;

@@ -108,9 +108,8 @@ mod tests {
         let raw_days_of = [("systolic".to_owned(), 0), ("spo2".to_owned(), 800)].into_iter().collect();
         let retention = Retention { raw_days_of, ..Retention::default() };
         let limits = Limits::new(retention, 5_000 * DAY);
-        let keep = |metric, days_ago: i64| {
-            limits.keep(key_of(Subject::Elder(ElderId(1)), metric), (5_000 - days_ago) * DAY)
-        };
+        let keep =
+            |metric, days_ago: i64| limits.keep(key_of(Subject::Elder(ElderId(1)), metric), (5_000 - days_ago) * DAY);
         let steps = [(90, Keep::Rows), (91, Keep::Minutes), (731, Keep::Hours), (3_651, Keep::Nothing)];
         for (days, kept) in steps {
             assert_eq!(keep(Metric::HeartRate, days), kept, "{days}");

@@ -31,6 +31,7 @@ mod schema;
 mod seal;
 mod side;
 mod state;
+mod traces;
 mod trends;
 mod waves;
 mod writer;
@@ -40,7 +41,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use model::{Metric, Origin, Reading, Seq, Subject, Time};
 
-use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
+use super::answer::{Forgotten, Page, Proof, Series, Stats, Trend, Written};
 use super::backend::Backend;
 use super::row::{MOVED, Row, key_of};
 use super::wave::{Stretches, Wave, WavePlace};
@@ -51,10 +52,8 @@ use forget::Forgetting;
 use heads::Heads;
 use read::Pool;
 use state::Totals;
+use traces::Traces;
 use writer::Writer;
-
-/// Pieces of forgetting between which others may write; after so many the rest is done in one go.
-const FORGET_PIECES_MAX: usize = 1_000_000;
 
 /// The readings of one data directory.
 #[derive(Debug)]
@@ -228,11 +227,8 @@ impl Backend for Embedded {
     fn forget(&self, subject: Subject) -> Result<Forgotten, Error> {
         let mut forgetting = Forgetting::new(subject.to_u32());
         let mut is_done = false;
-        for _ in 0..FORGET_PIECES_MAX {
+        while !is_done && !forgetting.is_nearly_done() {
             is_done = self.writing(|writer, heads| writer.forget_piece(heads, &mut forgetting))?;
-            if is_done {
-                break;
-            }
         }
         self.writing(|writer, heads| {
             while !is_done {
@@ -241,6 +237,26 @@ impl Backend for Embedded {
             writer.wipe()
         })?;
         Ok(forgetting.forgotten)
+    }
+
+    fn forget_with_proof(&self, subject: Subject) -> Result<(Forgotten, Proof), Error> {
+        let unsealed: Vec<_> = {
+            let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+            let of_subject = heads.of_subject(subject.to_u32()).into_iter();
+            let heads = of_subject.filter_map(|number| heads.series.get(number as usize));
+            heads.filter_map(|head| Some((head.key, head.rows.first_at()?, head.rows.last_at()?))).collect()
+        };
+        let mut traces = self.pool.with(|db| Traces::of(db, subject.to_u32(), &unsealed))?;
+        let before = traces.search(&self.path, None)?;
+        let forgotten = self.forget(subject)?;
+        let after = self.pool.with(|db| traces.search(&self.path, Some(db)))?;
+        let proof = Proof {
+            patterns: traces.patterns(),
+            bytes: after.bytes,
+            found_before: before.places,
+            found_after: after.places,
+        };
+        Ok((forgotten, proof))
     }
 
     fn maintain(&self, now: Time) -> Result<(), Error> {

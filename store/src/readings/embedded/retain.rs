@@ -255,7 +255,8 @@ fn sound(
 
 /// Blocks of a series that begin before `limit`, in time order.
 fn older(db: &Connection, key: Key, limit: i64) -> Result<Vec<Place>, Error> {
-    let mut select = db.prepare_cached(&format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 < ?2 ORDER BY t0"))?;
+    let mut select =
+        db.prepare_cached(&format!("SELECT {PLACE} FROM block WHERE series = ?1 AND t0 < ?2 ORDER BY t0"))?;
     let places = select.query_map(params![key as i64, limit], block::place)?;
     places.map(|place| place.map_err(Error::from)).collect()
 }

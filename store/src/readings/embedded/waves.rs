@@ -240,9 +240,8 @@ pub(super) fn expire(db: &Connection, (subject, metric): (u32, u16), limit: i64,
 
 /// Deletes blocks of one subject, at most `count`; returns how many.
 pub(super) fn forget(db: &Connection, subject: u32, count: u64) -> Result<u64, Error> {
-    let mut delete = db.prepare_cached(
-        "DELETE FROM waveform WHERE id IN (SELECT id FROM waveform WHERE subject = ?1 LIMIT ?2)",
-    )?;
+    let mut delete =
+        db.prepare_cached("DELETE FROM waveform WHERE id IN (SELECT id FROM waveform WHERE subject = ?1 LIMIT ?2)")?;
     Ok(delete.execute(params![subject, count as i64])? as u64)
 }
 
