@@ -1,6 +1,7 @@
 // The endpoints of the mock, one function a group, as in the console's contract.
 import { judgement, numbers } from "./figures.mjs";
 import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
+import { population, profile, team } from "./trends.mjs";
 import { board, channels, helpers, incident, incidents, policies, quiet } from "./work.mjs";
 import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
@@ -55,6 +56,8 @@ export async function api(world, request, response, url, body) {
   if (path === "/api/quiet") { const one = await body(request); quiet.push({ id: quiet.length + 1, from: iso(), by: me.name, in_force: true, ended_at: null, ...one }); return say(response, 200, quiet.at(-1)); }
   if (parts[0] === "quiet") { await body(request); quiet.find((one) => one.id === Number(parts[1])).ended_at = iso(); return say(response, 200, {}); }
   if (path === "/api/numbers") return say(response, 200, numbers(url.searchParams.get("from"), url.searchParams.get("to")));
+  if (parts[0] === "teams" && parts[2] === "trends") return say(response, 200, team(url.searchParams.get("metric"), Number(url.searchParams.get("days")), url.searchParams.get("sort")));
+  if (path === "/api/population") { const answer = population(url.searchParams.get("metric"), url.searchParams.get("by")); return say(response, answer.state === "ready" ? 200 : 202, answer); }
   if (path === "/api/quarantine") return say(response, 200, { frames: state.frames });
   if (parts[0] === "quarantine" && parts[2] === "replay") { state.frames.find((one) => one.id === Number(parts[1])).replayed_at = iso(); return say(response, 200, {}); }
   return refuse(response, 404, "not_found", "没有找到", "Not found");
@@ -133,8 +136,9 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
   if (what === "waveforms") return say(response, 200, elder.id % 11 === 0 ? { stretches: [], cut: false } : stretches(at("from"), at("to")));
   if (what === "strip") return say(response, 200, elder.id % 11 === 0 ? { leads: [], from: iso(at("from")), to: iso(at("to")), unit: "mV", metric: "ecg" } : strip(at("from"), at("to")));
   if (what === "trend") {
-    return say(response, 200, trend(url.searchParams.get("metrics").split(","), at("from"), at("to"), Number(url.searchParams.get("buckets") ?? 600)));
+    return say(response, 200, trend(url.searchParams.get("metrics").split(","), at("from"), at("to"), Number(url.searchParams.get("width") ?? 600)));
   }
+  if (what === "profile") return say(response, 200, profile(url.searchParams.get("metric"), Number(url.searchParams.get("days")), elder.id));
   if (request.method === "GET") return say(response, 200, state.rules);
   if (what === "judge") return say(response, 200, judgement((await body(request)).set));
   const { set, reason } = await body(request);

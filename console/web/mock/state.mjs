@@ -107,22 +107,25 @@ const wave = (t, salt) => Math.sin(t / 7.1e6 + salt) * 0.6 + Math.sin(t / 1.3e6 
 export function trend(metrics, from, to, buckets) {
   const step = Math.max(60_000, Math.ceil((to - from) / buckets / 60_000) * 60_000);
   const first = Math.floor(from / step) * step;
-  const holes = [[to - (to - from) * 0.42, to - (to - from) * 0.33, "sensor_off"], [to - (to - from) * 0.12, to - (to - from) * 0.1, null]];
+  const holes = [[to - (to - from) * 0.42, to - (to - from) * 0.33, "sensor_off"], [to - (to - from) * 0.12, to - (to - from) * 0.1, "gateway_offline"]];
   return {
-    from: iso(from), to: iso(to), bucket_s: step / 1000,
+    from: iso(from), to: iso(to), bucket_s: step / 1000, alarms_cut: false,
+    alarms: [{ id: "a1", priority: "P2", at: to - 7 * 3_600_000, until: null, metric: "systolic", rule_zh: "收缩压偏高", rule_en: "High systolic pressure" }],
     series: metrics.map((metric, salt) => {
       const [middle, spread] = BASE[metric] ?? [50, 5];
       const every = SPOT.has(metric) ? Math.max(step, 6 * 3_600_000) : step;
       const points = [], absent = [];
       for (let t = first; t < to; t += every) {
         const hole = holes.find(([a, b]) => t >= a && t < b);
-        if (hole) { if (hole[2]) absent.push([t, hole[2]]); continue; }
+        if (hole) { if (hole[2] === "sensor_off") absent.push([t, hole[2]]); continue; }
         const dip = metric === "spo2" && t > to - 900_000 ? -13 : metric === "systolic" && t > to - 7 * 3_600_000 ? 32 : 0;
         const mean = middle + spread * wave(t, salt) + dip;
         const width = every === step ? spread * 0.35 * (1 + Math.abs(wave(t, salt + 9))) : 0;
         points.push([t, every === step ? 12 : 1, mean - width, mean, Math.min(mean + width, metric === "spo2" ? 100 : 999)]);
       }
-      return { metric, points, absent, gaps: holes.map(([a, b]) => [a, b]), bands: (BANDS[metric] ?? []).map(([side, priority, limit]) => ({ side, priority, limit })) };
+      return { metric, points, absent, gaps: holes,
+        bands: (BANDS[metric] ?? []).map(([side, priority, limit], i) => ({ side, priority, limit, rule: `${metric}_${side}`, from: i === 1 ? iso(from + (to - from) * 0.2) : null, until: null, origin: null })),
+        doubtful: points.filter((_, i) => i % 97 === 50).map(([t, , , mean]) => [t, mean + spread, "motion"]), doubtful_n: 4, doubtful_until: null };
     }),
   };
 }

@@ -1,9 +1,9 @@
 /** uPlot, dressed for vitals: a band from lowest to highest, the mean as a line, limits as tinted ground, gaps hatched. */
 import uPlot from "uplot";
 import { clockShort, limit as limitText, monthDay } from "../lib/format";
-import type { Band, Priority } from "../lib/types";
+import type { Band, Priority, TrendAlarm } from "../lib/types";
 import { spread } from "./bands";
-import { ticks, type Gap, type PaneData } from "./trend";
+import { ticks, type Doubt, type Gap, type PaneData } from "./trend";
 
 /** Line colours: calm, told apart also by the legend's words and by dashes. */
 export const INK = ["#334155", "#7c5e10"] as const;
@@ -96,11 +96,12 @@ function limits(u: uPlot, all: readonly DrawnBand[]): void {
   const clip = (y: number) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, y));
   const edge = (band: Band) => clip(u.valToPos(band.limit, "y", true));
   for (const band of bands) {
-    const beyond = bands.filter((other) => other.side === band.side && (band.side === "high" ? other.limit > band.limit : other.limit < band.limit));
+    const beyond = bands.filter((other) => other.side === band.side && together(other, band) && (band.side === "high" ? other.limit > band.limit : other.limit < band.limit));
     const far = band.side === "high" ? Math.max(bbox.top, ...beyond.map(edge)) : Math.min(bbox.top + bbox.height, ...beyond.map(edge));
     const near = edge(band);
     ctx.fillStyle = LIMIT[band.priority].wash;
-    ctx.fillRect(bbox.left, Math.min(near, far), bbox.width, Math.abs(near - far));
+    const [left, right] = reach(u, band);
+    ctx.fillRect(left, Math.min(near, far), right - left, Math.abs(near - far));
   }
 }
 
@@ -133,9 +134,12 @@ function limitLines(u: uPlot, bands: readonly DrawnBand[]): void {
     ctx.strokeStyle = ctx.fillStyle = LIMIT[band.priority].line;
     ctx.setLineDash([5 * ratio, 4 * ratio]);
     ctx.beginPath();
-    ctx.moveTo(bbox.left, y);
-    ctx.lineTo(right, y);
+    const [from, until] = reach(u, band);
+    ctx.moveTo(from, y);
+    ctx.lineTo(until, y);
     ctx.stroke();
+    // A limit of the past has no label of its own: the pane's table of limits names it.
+    if (band.until) return;
     // From the line to its label, which may have moved aside for its neighbours.
     ctx.setLineDash([]);
     ctx.beginPath();
@@ -146,6 +150,55 @@ function limitLines(u: uPlot, bands: readonly DrawnBand[]): void {
   });
   ctx.restore();
 }
+
+/** Doubtful values as crosses: there, and told apart from what rules judge. */
+function doubts(u: uPlot, all: readonly Doubt[]): void {
+  const { ctx, bbox } = u;
+  const arm = 3.5 * devicePixelRatio;
+  ctx.save();
+  ctx.strokeStyle = "#6b7280";
+  ctx.lineWidth = 1.4 * devicePixelRatio;
+  ctx.beginPath();
+  for (const { at, value } of all) {
+    const [x, y] = [u.valToPos(at / 1000, "x", true), u.valToPos(value, "y", true)];
+    if (x < bbox.left || x > bbox.left + bbox.width || y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.moveTo(x - arm, y - arm);
+    ctx.lineTo(x + arm, y + arm);
+    ctx.moveTo(x - arm, y + arm);
+    ctx.lineTo(x + arm, y - arm);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** Alarms as small triangles along the top edge. */
+function marks(u: uPlot, all: readonly TrendAlarm[]): void {
+  const { ctx, bbox } = u;
+  const half = 4.5 * devicePixelRatio;
+  ctx.save();
+  for (const { at, priority } of all) {
+    const x = u.valToPos(at / 1000, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.fillStyle = LIMIT[priority].line;
+    ctx.beginPath();
+    ctx.moveTo(x - half, bbox.top);
+    ctx.lineTo(x + half, bbox.top);
+    ctx.lineTo(x, bbox.top + 2 * half);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
+/** Left and right end of a limit in the plot: one that was changed is drawn only while it was in force. */
+function reach(u: uPlot, band: Band): [number, number] {
+  const { bbox } = u;
+  const at = (time: string | null | undefined, otherwise: number) => (time ? u.valToPos(Date.parse(time) / 1000, "x", true) : otherwise);
+  const end = bbox.left + bbox.width;
+  return [Math.min(end, Math.max(bbox.left, at(band.from, bbox.left))), Math.max(bbox.left, Math.min(end, at(band.until, end)))];
+}
+
+/** In force at the same time, for a while at least. */
+const together = (a: Band, b: Band): boolean => !(a.until && b.from && a.until <= b.from) && !(b.until && a.from && b.until <= a.from);
 
 /** Says in the chart itself why its first or last part is empty, where there is room for the words. */
 function edgeLabels(u: uPlot, gaps: readonly Gap[], words: ChartInput["words"]): void {
@@ -207,7 +260,7 @@ export function draw(target: HTMLElement, input: ChartInput): uPlot {
     ],
     hooks: {
       drawClear: [(u) => { limits(u, bands); hatch(u, data.gaps); }],
-      draw: [(u) => { limitLines(u, bands); edgeLabels(u, data.gaps, input.words); }],
+      draw: [(u) => { limitLines(u, bands); doubts(u, data.doubts); marks(u, data.alarms); edgeLabels(u, data.gaps, input.words); }],
       setCursor: [(u) => {
         const left = u.cursor.left ?? -1;
         if (left < 0) return input.hover(null);

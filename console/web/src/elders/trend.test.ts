@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { Trend } from "../lib/types";
 import { drawnBands, spread } from "./bands";
-import { paneData, panesFor, reason, ticks } from "./trend";
+import { paneData, panesFor, ticks } from "./trend";
 
 const trend: Trend = {
-  from: "1970-01-01T00:00:00Z", to: "1970-01-01T01:00:00Z", bucket_s: 60,
+  from: "1970-01-01T00:00:00Z", to: "1970-01-01T01:00:00Z", bucket_s: 60, alarms_cut: false,
+  alarms: [{ id: "a", priority: "P2", at: 5, until: null, metric: "systolic", rule_zh: "", rule_en: "" }, { id: "b", priority: "P1", at: 6, until: null, metric: null, rule_zh: "", rule_en: "" }],
   series: [
-    { metric: "systolic", points: [[0, 2, 110, 120, 130], [600_000, 1, 140, 140, 140]], gaps: [[60_000, 600_000]], absent: [[120_000, "sensor_off"], [180_000, "sensor_off"], [240_000, "motion"]], bands: [] },
-    { metric: "diastolic", points: [[0, 2, 70, 75, 80], [600_000, 1, 90, 90, 90]], gaps: [[60_000, 600_000]], absent: [], bands: [] },
+    { metric: "systolic", points: [[0, 2, 110, 120, 130], [600_000, 1, 140, 140, 140]], gaps: [[60_000, 600_000, "sensor_off"]], absent: [[120_000, "sensor_off"]], bands: [], doubtful: [[30_000, 200, "motion"]], doubtful_n: 1, doubtful_until: null },
+    { metric: "diastolic", points: [[0, 2, 70, 75, 80], [600_000, 1, 90, 90, 90]], gaps: [[60_000, 600_000, "gateway_offline"]], absent: [], bands: [], doubtful: [], doubtful_n: 0, doubtful_until: null },
   ],
 };
 
@@ -19,9 +20,12 @@ describe("a pane's columns", () => {
     expect(data.lines[0]?.max).toEqual([130, null, 140]);
     expect(data.count).toBe(2);
   });
-  it("name the reason seen most often, or none", () => {
-    expect(paneData(trend, ["systolic"]).gaps).toEqual([{ from: 60_000, to: 600_000, why: "sensor_off" }]);
-    expect(reason([0, 10], [])).toBeNull();
+  it("carry the cause that the server gives, doubtful values and the alarms of their metric", () => {
+    const data = paneData(trend, ["systolic"]);
+    expect(data.gaps).toEqual([{ from: 60_000, to: 600_000, why: "sensor_off" }]);
+    expect(data.doubts).toEqual([{ at: 30_000, value: 200, quality: "motion", metric: "systolic" }]);
+    expect(data.alarms.map((alarm) => alarm.id)).toEqual(["a"]);
+    expect(paneData(trend, ["diastolic"]).alarms).toEqual([]);
   });
   it("shade a gap of a shared pane only where both lines have it, once", () => {
     expect(paneData(trend, ["systolic", "diastolic"]).gaps).toHaveLength(1);
@@ -43,7 +47,7 @@ describe("a pane's columns", () => {
     expect(paneData(near, ["heart_rate"]).gaps).toEqual([]);
   });
   it("are empty for a metric without a series", () => {
-    expect(paneData(trend, ["glucose"])).toEqual({ xs: [], lines: [], gaps: [], count: 0 });
+    expect(paneData(trend, ["glucose"])).toEqual({ xs: [], lines: [], gaps: [], count: 0, doubts: [], alarms: [] });
   });
 });
 

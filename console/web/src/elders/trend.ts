@@ -1,10 +1,12 @@
 /** A trend as columns for the chart: gaps become breaks, absent values become reasons. Pure. */
-import type { Trend, TrendSeries } from "../lib/types";
+import type { Trend, TrendAlarm, TrendSeries } from "../lib/types";
 
 export type Column = (number | null)[];
 export interface Line { metric: string; min: Column; mean: Column; max: Column; n: Column }
-export interface Gap { from: number; to: number; /** Quality slug that explains it, or null: nothing was sent. */ why: string | null; /** Open on one side: nothing before the first, or nothing since the last reading. */ edge?: "before" | "since" }
-export interface PaneData { xs: number[]; lines: Line[]; gaps: Gap[]; count: number }
+export interface Gap { from: number; to: number; /** Cause as the server says it; null: at an edge. */ why: string | null; /** Open on one side: nothing before the first, or nothing since the last reading. */ edge?: "before" | "since" }
+/** A doubtful value or an alarm; times in milliseconds. */
+export interface Doubt { at: number; value: number; quality: string; metric: string }
+export interface PaneData { xs: number[]; lines: Line[]; gaps: Gap[]; count: number; doubts: Doubt[]; alarms: TrendAlarm[] }
 
 /** A pause of a stream longer than this, and than so many usual distances, is a gap (as on the server), milliseconds. */
 const GAP_MS = 300_000;
@@ -31,17 +33,6 @@ export function panesFor(metrics: Iterable<string>): string[][] {
   return panes;
 }
 
-/** Why a gap: the quality that was seen most often in it. */
-export function reason(gap: [number, number], absent: readonly [number, string][]): string | null {
-  const seen = new Map<string, number>();
-  for (const [at, quality] of absent) {
-    if (at >= gap[0] && at <= gap[1]) seen.set(quality, (seen.get(quality) ?? 0) + 1);
-  }
-  let best: string | null = null;
-  for (const [quality, times] of seen) if (best === null || times > (seen.get(best) ?? 0)) best = quality;
-  return best;
-}
-
 /** Milliseconds in, seconds out (what uPlot wants). Between two points with a gap between them stands a row of nulls. */
 export function paneData(trend: Trend, metrics: readonly string[], isStream: (metric: string) => boolean = () => true): PaneData {
   const series = metrics.flatMap((metric) => trend.series.find((one) => one.metric === metric) ?? []);
@@ -56,7 +47,9 @@ export function paneData(trend: Trend, metrics: readonly string[], isStream: (me
   const lines = series.map((one) => column(one, xs, at, half));
   const gaps = series.length === 1 ? gapsOf(series[0]) : series.flatMap(gapsOf).filter((gap) => series.every((one) => covers(one, gap)));
   const unique = gaps.filter((gap, i) => gaps.findIndex((other) => other.from === gap.from && other.to === gap.to) === i);
-  return { xs: xs.map((ms) => ms / 1000), lines, gaps: [...unique, ...edges(trend, series, isStream)], count: series.reduce((sum, one) => sum + one.points.length, 0) };
+  const doubts = series.flatMap((one) => (one.doubtful ?? []).map(([at, value, quality]) => ({ at, value, quality, metric: one.metric })));
+  const alarms = (trend.alarms ?? []).filter((alarm) => alarm.metric !== null && metrics.includes(alarm.metric));
+  return { xs: xs.map((ms) => ms / 1000), lines, gaps: [...unique, ...edges(trend, series, isStream)], count: series.reduce((sum, one) => sum + one.points.length, 0), doubts, alarms };
 }
 
 function column(one: TrendSeries, xs: number[], at: Map<number, number>, half: number): Line {
@@ -94,7 +87,7 @@ function edges(trend: Trend, series: TrendSeries[], isStream: (metric: string) =
 }
 
 const gapsOf = (one: TrendSeries | undefined): Gap[] =>
-  (one?.gaps ?? []).map((gap) => ({ from: gap[0], to: gap[1], why: reason(gap, one?.absent ?? []) }));
+  (one?.gaps ?? []).map(([from, to, why]) => ({ from, to, why }));
 const covers = (one: TrendSeries, gap: Gap): boolean => one.gaps.some(([from, to]) => from <= gap.from && to >= gap.to);
 
 /** Tick times on round hours or days of China Standard Time, in seconds. */

@@ -6,5 +6,6 @@ export const edgeWords = (): { before: string; since: string } => ({ before: i18
 
 export function gapText(gap: Gap): string {
   if (gap.edge) return edgeWords()[gap.edge];
-  return i18n.t.gap_why(gap.why ? word(i18n.t.qualities, gap.why) : i18n.t.no_data);
+  const { causes } = i18n.t.trend;
+  return i18n.t.gap_why(gap.why ? (causes[gap.why] ?? word(i18n.t.qualities, gap.why)) : i18n.t.no_data);
 }

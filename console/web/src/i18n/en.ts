@@ -1,6 +1,7 @@
 /** Every English string of the app. The type makes a missing or misspelt key an error of `npm run check`. */
 import { handlingEn } from "./handling";
 import { numbersEn } from "./numbers";
+import { trendsEn } from "./trends";
 import { rotaEn } from "./rota";
 import { rulesEn } from "./rules";
 import type { Strings } from "./zh";
@@ -41,7 +42,7 @@ export const en: Strings = {
   elders_title: "Elders", elders_search: "Name, address or phone", elders_empty: "No elder found", open_alarms: (n) => (n === 1 ? "1 open alarm" : `${n} open alarms`), last_data: "Last data", no_data_yet: "No data yet", birth: "Born", devices: "Devices", devices_none: "No device bound",
   latest: "Latest readings", no_value: "No value", taken: "Taken", alarms_of: "Alarms", alarms_none: "No alarms", summary: "Overview", name: "Name", sex_age: "Sex / age",
   trends: "Trends", range_day: "24 hours", range_week: "7 days", range_month: "30 days", range_label: "Time range", as_table: "As a table", as_chart: "As a chart", trend_empty: "No data in this time", gap: "Gap", gap_why: (why) => `Gap: ${why}`, no_data: "no data", no_data_before: "No data before this", no_data_since: "No data since", short_metric: { systolic: "Sys", diastolic: "Dia", arterial_systolic: "Sys", arterial_diastolic: "Dia" },
-  mean: "Mean", min: "Lowest", max: "Highest", n_readings: "Readings", time: "Time", table_cut: (n) => `Only the latest ${n} rows are listed`, blood_pressure: "Blood pressure", trend_pane: (name) => `Trend of ${name}`, table_of: (name) => `Table of ${name}`, chart_help: "Hatched grey: no data. Tinted ground: alarm range.",
+  mean: "Mean", min: "Lowest", max: "Highest", n_readings: "Readings", time: "Time", table_cut: (n) => `Only the latest ${n} rows are listed`, blood_pressure: "Blood pressure", trend_pane: (name) => `Trend of ${name}`, table_of: (name) => `Table of ${name}`, chart_help: "Hatched grey: no data (point at it for the reason). Tinted ground: alarm range.",
   // ECG
   ecg: "ECG", ecg_empty: "No ECG in this time", ecg_recording: "Recording", ecg_zoom: "Zoom", ecg_smaller: "Smaller", ecg_larger: "Larger", ecg_pages: "Pages", ecg_before: "Before", ecg_after: "After", ecg_keys: "ECG: arrow keys turn pages, plus and minus zoom", ecg_paper: (s) => `and ${s} s · 25 mm/s · 10 mm/mV ·`, ecg_label: (at, s, leads) => `ECG from ${at}, ${s} s, leads ${leads}`, ecg_cut: "Only the latest recordings are listed", ecg_before_alarm: "ECG of the 30 s before the alarm",
   origin: (raw) => `device wrote ${raw}`, uncertain: (s) => `time ±${s} s`,
@@ -63,6 +64,7 @@ export const en: Strings = {
   cabin_choose: "Choose", cabin_choose_one: (place, at) => `Choose ${place} ${at}`, cabin_values: "Values", cabin_waveform: "(with a waveform)", cabin_before: (name, at) => `handled before by ${name}, ${at}`,
   cabin_give: (n) => (n === 1 ? "Give 1 measurement" : `Give ${n} measurements`), cabin_find: "Find the elder by name or number", cabin_elder_needed: "Choose an elder", cabin_reasons: ["Confirmed in person", "Forgot to sign in", "Another's card was used"], cabin_remember: "From now on this card or code means this elder", cabin_go: "Give", cabin_moved: (n) => (n === 1 ? "1 measurement given" : `${n} measurements given`),
   numbers: numbersEn,
+  trend: trendsEn,
   handling_more: handlingEn,
   rules_more: rulesEn,
   rota: rotaEn,

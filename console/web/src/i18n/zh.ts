@@ -1,6 +1,7 @@
 /** Every Chinese string of the app. en.ts must have the same keys: its type is taken from here. */
 import { handlingZh } from "./handling";
 import { numbersZh } from "./numbers";
+import { trendsZh } from "./trends";
 import { rotaZh } from "./rota";
 import { rulesZh } from "./rules";
 
@@ -41,7 +42,7 @@ export const zh = {
   elders_title: "老人", elders_search: "姓名、地址或电话", elders_empty: "没有找到老人", open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
   latest: "最新读数", no_value: "无数值", taken: "测量", alarms_of: "告警记录", alarms_none: "没有告警", summary: "概览", name: "姓名", sex_age: "性别 / 年龄",
   trends: "趋势", range_day: "24 小时", range_week: "7 天", range_month: "30 天", range_label: "时间范围", as_table: "看表格", as_chart: "看图", trend_empty: "这段时间没有数据", gap: "缺口", gap_why: (why: string) => `缺口:${why}`, no_data: "无数据", no_data_before: "此前没有数据", no_data_since: "此后没有数据", short_metric: { systolic: "收缩", diastolic: "舒张", arterial_systolic: "收缩", arterial_diastolic: "舒张" } as Record<string, string>,
-  mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段,浅色底是告警范围。",
+  mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段(指上去看原因),浅色底是告警范围。",
   // ECG
   ecg: "心电图", ecg_empty: "这段时间没有心电图", ecg_recording: "记录", ecg_zoom: "缩放", ecg_smaller: "缩小", ecg_larger: "放大", ecg_pages: "翻页", ecg_before: "上一页", ecg_after: "下一页", ecg_keys: "心电图:左右方向键翻页,加减号缩放", ecg_paper: (s: string) => `起 ${s} 秒 · 25 mm/s · 10 mm/mV ·`, ecg_label: (at: string, s: string, leads: string) => `心电图,${at} 起 ${s} 秒,导联 ${leads}`, ecg_cut: "只列出最近的记录", ecg_before_alarm: "告警前 30 秒心电图",
   origin: (raw: string) => `设备原值 ${raw}`, uncertain: (s: string) => `时间误差 ±${s} 秒`,
@@ -63,6 +64,7 @@ export const zh = {
   cabin_choose: "选择", cabin_choose_one: (place: string, at: string) => `选择 ${place} ${at}`, cabin_values: "数值", cabin_waveform: "(含波形)", cabin_before: (name: string, at: string) => `${name} ${at} 已处理过`,
   cabin_give: (n: number) => `归属 ${n} 条测量`, cabin_find: "按姓名或编号查找老人", cabin_elder_needed: "请选择老人", cabin_reasons: ["本人在场确认", "登记遗漏", "误用他人证件"], cabin_remember: "以后此证件或二维码即为该老人", cabin_go: "确认归属", cabin_moved: (n: number) => `已归属 ${n} 条测量`,
   numbers: numbersZh,
+  trend: trendsZh,
   handling_more: handlingZh,
   rules_more: rulesZh,
   rota: rotaZh,

@@ -123,11 +123,19 @@ export interface Strip { metric: string; unit: string; from: string; to: string;
 
 /** `[start ms, count, min, mean, max]` of one bucket. */
 export type TrendPoint = [number, number, number, number, number];
-export interface Band { side: "high" | "low"; priority: Priority; limit: number }
+/** In force within `[from, until)`; null: since before, or still. */
+export interface Band { side: "high" | "low"; priority: Priority; limit: number; rule?: string; from?: string | null; until?: string | null; origin?: { layer: string; version: number; zh: string; en: string } | null }
 export interface TrendSeries {
-  metric: string; points: TrendPoint[]; gaps: [number, number][]; absent: [number, string][]; bands: Band[];
+  metric: string; points: TrendPoint[];
+  /** `[from, to, cause]`, disjoint. */
+  gaps: [number, number, string][];
+  absent: [number, string][]; bands: Band[];
+  /** `[at, value, quality]`: kept, never judged. */
+  doubtful: [number, number, string][]; doubtful_n: number; doubtful_until: string | null;
 }
-export interface Trend { from: string; to: string; bucket_s: number; series: TrendSeries[] }
+/** An alarm in the range; `metric` null: about none. */
+export interface TrendAlarm { id: string; priority: Priority; at: number; until: number | null; metric: string | null; rule_zh: string; rule_en: string }
+export interface Trend { from: string; to: string; bucket_s: number; series: TrendSeries[]; alarms: TrendAlarm[]; alarms_cut: boolean }
 
 export interface Level { priority: Priority; limit: number; hold_s: number }
 export interface Threshold { metric: string; side: "high" | "low"; levels: Level[]; clear_margin: number; confirm?: { within_s: number; unconfirmed: Priority } }
