@@ -80,7 +80,7 @@ async fn insert(db: &ClientWrapper, waves: &[Wave]) -> Result<WavesWritten, Erro
         .await?;
     let samples = rows.iter().map(|row| row.get::<_, i32>(0).max(0) as u64).sum();
     let stored = rows.len() as u64;
-    Ok(WavesWritten { stored, samples, duplicate: waves.len() as u64 - stored, refused: 0 })
+    Ok(WavesWritten { stored, samples, duplicate: waves.len() as u64 - stored, refused: 0, expired: 0 })
 }
 
 /// Stores the origins whose reading is new; returns how many.
