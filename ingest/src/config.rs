@@ -12,8 +12,10 @@ pub struct Config {
     pub ledger_save_s: u64,
     /// Seconds between two looks at the registry for changes made by `vigil add` beside a running server.
     pub registry_refresh_s: u64,
-    /// Readings the writer stores in one transaction, about.
+    /// Readings the writer stores in one transaction, about. Of a database server at most 5,000.
     pub writer_rows_max: usize,
+    /// Milliseconds: a transaction of a database server that takes longer makes the next one smaller, down to 1,000 readings.
+    pub writer_commit_ms: u64,
     /// Milliseconds the writer waits to gather more readings while fewer than a quarter of that has come. Alarms do not
     /// wait for the writer, so this only trades freshness of trends for fewer transactions.
     pub writer_linger_ms: u64,
@@ -30,6 +32,7 @@ impl Default for Config {
             ledger_save_s: 10,
             registry_refresh_s: 10,
             writer_rows_max: 20_000,
+            writer_commit_ms: 250,
             writer_linger_ms: 50,
             desk_queue_max: 1_024,
             future_max_s: 300,

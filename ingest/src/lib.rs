@@ -37,6 +37,7 @@ use store::records::{NewMove, Records};
 pub use config::Config;
 pub use custody::Missing;
 pub use stats::Counters;
+pub use writer::Writing;
 
 use intake::{Job, Refusal};
 use ledger::{FrameKey, Ledger};
@@ -85,6 +86,8 @@ struct Shared {
     /// Decisions about measurements, one after the other.
     moves: Mutex<()>,
     custody: custody::Custody,
+    writing: writer::Figures,
+    aside: writer::Aside,
 }
 
 /// The front door's other side. Cheap to clone.
@@ -107,8 +110,8 @@ impl Gatekeeper for Ingest {
 }
 
 impl Ingest {
-    /// Brings ledger, registry and retained states up to date and starts the threads `ingest.desk`, `ingest.writer` and the
-    /// task `ingest.ticker`.
+    /// Brings ledger, registry and retained states up to date and starts the threads `ingest.desk`, `ingest.writer` and
+    /// `ingest.upkeep` and the task `ingest.ticker`.
     pub fn start(
         config: Config,
         data_dir: &std::path::Path,
@@ -122,12 +125,13 @@ impl Ingest {
         if seen > head {
             return Err(Error::Ahead { readings: seen, journal: head });
         }
-        journal.register_cursor(writer::CURSOR)?;
+        let journalled = journal.register_cursor(writer::CURSOR)?;
         journal.register_cursor(LEDGER_CURSOR)?;
         let ledger_file = data_dir.join(LEDGER_FILE);
         let ledger = caught_up(&ledger_file, journal)?;
         let retained = records.retained_all()?.into_iter().map(|one| (one.topic, Bytes::from(one.payload))).collect();
         let custody = custody::Custody::load(records, clock.now())?;
+        let aside = writer::Aside::in_dir(data_dir);
         let (desk, jobs) = std::sync::mpsc::sync_channel(config.desk_queue_max);
         let shared = Arc::new(Shared {
             config,
@@ -144,6 +148,8 @@ impl Ingest {
             care: care::Care::default(),
             moves: Mutex::new(()),
             custody,
+            writing: writer::Figures::new(aside.count()),
+            aside,
         });
         shared.view.store(Arc::new(View::new(records.registry()?)));
         // Before anything new is decided or told.
@@ -151,9 +157,11 @@ impl Ingest {
         let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
         let at_desk = Arc::clone(&shared);
         thread(tasks, "ingest.desk", move |_| intake::desk(&at_desk, &jobs))?;
-        let (at_writer, readings) = (Arc::clone(&shared), readings.clone());
-        thread(tasks, "ingest.writer", move |stop| {
-            writer::run(&at_writer.config, &at_writer.journal, &readings, &at_writer.clock, &at_writer.counters, &stop);
+        let (at_writer, to_store) = (Arc::clone(&shared), readings.clone());
+        thread(tasks, "ingest.writer", move |stop| at_writer.write(&to_store, (head, journalled), &stop))?;
+        let (at_upkeep, readings) = (Arc::clone(&shared), readings.clone());
+        thread(tasks, "ingest.upkeep", move |stop| {
+            writer::upkeep(&readings, &at_upkeep.clock, &at_upkeep.writing, &stop);
         })?;
         tasks.spawn("ingest.ticker", move |stop| ticker(shared, desk, stop));
         Ok(ingest)
@@ -198,9 +206,33 @@ impl Ingest {
         self.shared.ask_again(gap)
     }
 
+    /// How the writer is doing.
+    pub fn writing(&self) -> Writing {
+        let stats = self.shared.journal.stats();
+        let cursor = stats.cursors.iter().find(|(name, _)| name == writer::CURSOR).map(|(_, seq)| *seq);
+        self.shared.writing.writing(self.shared.clock.now(), stats.head, cursor.unwrap_or_default())
+    }
+
     /// Frames missing between the first and the newest of a gateway's lane.
     pub fn holes(&self, gateway: model::GatewayId, lane: Lane) -> u64 {
         self.shared.ledger.track(gateway, lane).map_or(0, |track| track.holes())
+    }
+}
+
+impl Shared {
+    /// The writer's thread. `started`: the journal's end when the process started, and the writer's cursor in it.
+    fn write(&self, readings: &Readings, started: (Seq, Seq), stop: &Stop) {
+        let deps = writer::Deps {
+            config: &self.config,
+            journal: &self.journal,
+            sink: readings,
+            clock: &self.clock,
+            counters: &self.counters,
+            figures: &self.writing,
+            aside: &self.aside,
+            started,
+        };
+        writer::run(&deps, stop);
     }
 }
 

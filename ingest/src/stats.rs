@@ -86,6 +86,8 @@ counters! {
     rehomed_measurements;
     /// Times the writer could not write and tried again.
     writer_retries;
+    /// Entries that the store refuses for good, set aside in a file.
+    refused_entries;
     /// Journal entries that do not decode.
     bad_entries;
     /// Journal entries damaged on disk or gone, which the writer left out.
