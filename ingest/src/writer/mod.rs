@@ -50,7 +50,7 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long one wait for new entries lasts before the stop signal is looked at again.
 const WAIT: Duration = Duration::from_millis(200);
 /// The same trouble is told again after this time.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 /// What the writer works with.
 pub(crate) struct Deps<'a, S> {

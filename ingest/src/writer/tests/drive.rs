@@ -17,7 +17,7 @@ use crate::writer::sink::{Refusal, Remedy};
 use crate::writer::{Aside, CURSOR, Deps, Figures, REFUSED_FILE, Sink, run};
 
 const NOON: Time = Time::from_secs(1_800_000_000);
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 /// This value is refused for good.
 const BAD: f64 = 13.0;
 
