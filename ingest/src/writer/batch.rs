@@ -27,7 +27,8 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn clear(&mut self, leave_moves: bool) {
-        let readings::Batch { rows, waves, originals, moves } = &mut self.content;
+        let readings::Batch { rows, waves, originals, placed, moves } = &mut self.content;
+        placed.clear();
         moves.clear();
         rows.clear();
         waves.clear();

@@ -217,7 +217,8 @@ impl Figures {
     pub(super) fn failed(&self, refusal: &Refusal, now: Time) {
         let mut inner = self.lock();
         *inner.retries.entry(refusal.cause).or_insert(0) += 1;
-        let since = inner.trouble.as_ref().filter(|known| known.cause == refusal.cause).map_or(now, |known| known.since);
+        let since =
+            inner.trouble.as_ref().filter(|known| known.cause == refusal.cause).map_or(now, |known| known.since);
         inner.trouble = Some(Trouble { cause: refusal.cause, text: refusal.text.clone(), since });
     }
 
@@ -242,7 +243,8 @@ impl Figures {
             drained += second.backlog.1;
         }
         let worst = inner.seconds.iter().filter(|second| second.at + WORST_S >= at).map(|second| second.worst_lag_us);
-        let behind = progress.behind();
+        let waits = |(after, upto): &(Seq, Seq)| upto.0.min(head.0).saturating_sub(after.0);
+        let behind: u64 = progress.pending.iter().map(waits).sum();
         let live = Live {
             entries: head.0.saturating_sub(progress.live.0),
             lag_s: age(inner.live_since),

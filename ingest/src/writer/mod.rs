@@ -39,7 +39,7 @@ use crate::stats::{Counters, add};
 use batch::Batch;
 use pace::Pace;
 use plan::{Lane, Plan};
-use sink::{Remedy, Refusal};
+use sink::{Refusal, Remedy};
 use tape::Tape;
 
 /// Name of the writer's cursor in the journal; its truth is the progress in the readings store.
@@ -80,14 +80,14 @@ fn first_progress<S: Sink>(deps: &Deps<'_, S>, retry: &mut Retry, stop: &Stop) -
     loop {
         match deps.sink.progress() {
             Ok(progress) if progress.live > head => {
-                // A server can be newer than the data directory. What this journal holds beyond its own cursor is stored again:
-                // what is there already stays as it is.
+                // A server can be newer than the data directory. What this journal holds and will hold up to there is stored
+                // again: what is there already stays as it is.
                 tracing::error!(
                     store = progress.live.0,
                     journal = head.0,
-                    "the readings store has seen more than this journal: an older data directory was put back; going on from the journal's own cursor"
+                    "the readings store has seen more than this journal: an older data directory was put back; all that the journal has is stored again"
                 );
-                return Some(Progress::at(journalled));
+                return Some(Progress { pending: vec![(journalled, progress.live)], live: progress.live });
             }
             Ok(progress) => return Some(progress),
             Err(refusal) => {
@@ -350,7 +350,11 @@ impl<'a, S: Sink> Writer<'a, S> {
         self.track(lane).pace.set_aside();
         add(&self.deps.counters.refused_entries, 1);
         self.deps.figures.set_aside();
-        tracing::error!(journal.seq = seq.0, cause, "the readings store refuses an entry for good; it is in {REFUSED_FILE}");
+        tracing::error!(
+            journal.seq = seq.0,
+            cause,
+            "the readings store refuses an entry for good; it is in {REFUSED_FILE}"
+        );
         let next = self.plan.after(lane, seq, &[]);
         // If it fails, the next batch brings it.
         if self.deps.sink.write(&store::readings::Batch::default(), &next).is_ok() {

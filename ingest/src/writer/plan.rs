@@ -49,8 +49,7 @@ impl Plan {
         let inside = |(after, upto): (Seq, Seq)| (after, upto.min(live));
         let mut pending: Vec<_> = pending.into_iter().map(inside).filter(|(after, upto)| after < upto).collect();
         pending.sort_unstable();
-        let mut plan =
-            Self { progress: Progress { pending: Vec::new(), live }, in_a_row: 0, live_at: Duration::ZERO };
+        let mut plan = Self { progress: Progress { pending: Vec::new(), live }, in_a_row: 0, live_at: Duration::ZERO };
         for range in pending {
             append(&mut plan.progress.pending, range);
         }

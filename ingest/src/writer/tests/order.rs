@@ -170,7 +170,10 @@ fn many_outages_in_a_row_stay_within_the_limit() {
 #[test]
 fn an_odd_progress_is_put_right() {
     let range = |after, upto| (Seq(after), Seq(upto));
-    let odd = Progress { pending: vec![range(50, 60), range(7, 7), range(10, 20), range(15, 30), range(90, 200)], live: Seq(100) };
+    let odd = Progress {
+        pending: vec![range(50, 60), range(7, 7), range(10, 20), range(15, 30), range(90, 200)],
+        live: Seq(100),
+    };
     let plan = Plan::new(odd);
     assert_eq!(plan.progress().pending, [range(10, 30), range(50, 60), range(90, 100)]);
 }

@@ -109,8 +109,7 @@ proptest! {
 /// live rate beside the live lane.
 #[test]
 fn an_hour_is_made_good_in_a_quarter_of_an_hour() {
-    let county =
-        County { arrive_per_s: 20_000.0 / ROWS, spare: 6.0, fixed: 0.2, outages: vec![(60.0, 3_600.0)] };
+    let county = County { arrive_per_s: 20_000.0 / ROWS, spare: 6.0, fixed: 0.2, outages: vec![(60.0, 3_600.0)] };
     let (worst, empty) = county.run();
     let drained_in = empty - 3_660.0;
     assert!(worst < 1.5 && drained_in < 900.0, "{worst} {drained_in}");
