@@ -74,6 +74,8 @@ counters! {
     duplicate_readings;
     /// Readings that contradict a stored one of the same instant; the first is kept.
     conflicting_readings;
+    /// Readings older than their retention when they came: not stored.
+    expired_readings;
     /// Blocks of waveforms stored by the writer.
     stored_blocks;
     /// Blocks the store already had: the strip of an alarm told them first.

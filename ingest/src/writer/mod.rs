@@ -392,6 +392,7 @@ fn count(counters: &Counters, written: &Written) {
     add(&counters.stored_readings, written.stored);
     add(&counters.duplicate_readings, written.duplicate);
     add(&counters.conflicting_readings, written.conflict);
+    add(&counters.expired_readings, written.expired);
     add(&counters.rehomed_measurements, written.moved);
     add(&counters.stored_blocks, written.waves.stored);
     add(&counters.duplicate_blocks, written.waves.duplicate);

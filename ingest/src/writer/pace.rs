@@ -35,8 +35,7 @@ impl Pace {
         // One file and one sync a batch: the embedded store is quickest with large ones from the start.
         let (least, most) = match store {
             Store::Embedded => (rows_max, rows_max),
-            #[allow(unreachable_patterns, reason = "the second store is being added")]
-            _ => (SERVER_ROWS_MIN.min(rows_max), SERVER_ROWS_MAX.min(rows_max)),
+            Store::Timescale => (SERVER_ROWS_MIN.min(rows_max), SERVER_ROWS_MAX.min(rows_max)),
         };
         Self { rows: least, least, most, commit, probe: None, rows_an_entry: 1.0 }
     }

@@ -8,10 +8,8 @@ pub(crate) enum Remedy {
     /// The same again, later.
     Wait,
     /// Later, and less at once.
-    #[allow(dead_code, reason = "the second store is being added")]
     Fewer,
     /// Something in the batch can never be stored; everything else can.
-    #[allow(dead_code, reason = "the second store is being added")]
     Without,
 }
 
@@ -53,16 +51,27 @@ impl Refusal {
 }
 
 const fn remedy(error: &Error) -> (Remedy, &'static str) {
-    match error {
-        Error::Paused => (Remedy::Wait, "paused"),
-        Error::Locked { .. } => (Remedy::Wait, "locked"),
-        Error::ReadOnly { .. } => (Remedy::Wait, "read_only"),
-        Error::DiskFull => (Remedy::Wait, "disk_full"),
-        Error::Corrupt { .. } => (Remedy::Wait, "damaged"),
-        Error::TooManySeries { .. } => (Remedy::Wait, "too_many_series"),
-        Error::Sqlite(_) | Error::Io { .. } => (Remedy::Wait, "file"),
-        _ => (Remedy::Wait, "other"),
-    }
+    let cause = match error {
+        Error::Refused { .. } => return (Remedy::Without, "refused"),
+        Error::TooLarge { .. } => return (Remedy::Fewer, "too_large"),
+        Error::TimedOut { .. } => return (Remedy::Fewer, "timed_out"),
+        Error::Paused => "paused",
+        Error::Locked { .. } | Error::WriterElsewhere { .. } => "locked",
+        Error::ReadOnly { .. } | Error::ServerReadOnly => "read_only",
+        Error::DiskFull => "disk_full",
+        Error::Corrupt { .. } => "damaged",
+        Error::TooManySeries { .. } => "too_many_series",
+        Error::Unreachable { .. } => "unreachable",
+        Error::Busy { .. } => "busy",
+        Error::Denied { .. } => "denied",
+        Error::OldServer { .. } | Error::NoExtension { .. } => "server_unfit",
+        Error::Foreign { .. } | Error::ForeignSchema { .. } => "foreign",
+        Error::Newer { .. } | Error::NewerSchema { .. } => "newer",
+        Error::Server { .. } => "server",
+        Error::Sqlite(_) | Error::Io { .. } => "file",
+        _ => "other",
+    };
+    (Remedy::Wait, cause)
 }
 
 /// The error with what is behind it, in one line.
