@@ -111,6 +111,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: demo::Inbox,
     pub(crate) looks: looks::Looks,
     pub(crate) counts: counts::Counts,
+    /// Means of all elders, for figures of groups.
+    pub(crate) population: trends::Population,
     pub(crate) stop: Stop,
 }
 
@@ -127,6 +129,7 @@ impl App {
             inbox: demo::Inbox::default(),
             looks: looks::Looks::default(),
             counts: counts::Counts::default(),
+            population: trends::Population::default(),
             config,
             deps,
             stop,

@@ -9,7 +9,7 @@ const MARK: char = '\u{feff}';
 
 /// `section,name,figure,value`; times in UTC.
 pub(super) fn text(report: &Report) -> String {
-    let mut table = Table(String::from(MARK));
+    let mut table = Table::new();
     table.line(["section", "name", "figure", "value"]);
     table.line(["report", "", "from", &report.from.to_string()]);
     table.line(["report", "", "to", &report.to.to_string()]);
@@ -45,13 +45,22 @@ pub(super) fn text(report: &Report) -> String {
         let stretch = format!("{}/{}", flood.from, flood.to);
         table.line(["flood", &stretch, "alarms", &flood.alarms.to_string()]);
     }
-    table.0
+    table.into_text()
 }
 
-struct Table(String);
+/// A table for spreadsheets.
+pub(crate) struct Table(String);
 
 impl Table {
-    fn line(&mut self, cells: [&str; 4]) {
+    pub(crate) fn new() -> Self {
+        Self(String::from(MARK))
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
+    pub(crate) fn line<const N: usize>(&mut self, cells: [&str; N]) {
         for (index, cell) in cells.iter().enumerate() {
             if index > 0 {
                 self.0.push(',');

@@ -1,6 +1,6 @@
 //! Figures about alarms for those who answer for the service: times to answer, load of the seats, what was true, what is noise.
 
-mod csv;
+pub(crate) mod csv;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,21 @@
 //! `team.rs` and `population/` ask the stores.
 
 mod bands;
+mod baseline;
 mod causes;
+mod day_night;
 mod elder;
+mod glucose;
+mod hours;
 mod known;
+mod population;
+mod pressure;
+mod profile;
+mod series;
+mod stats;
+mod team;
+mod wall;
+mod weeks;
 
 use axum::http::StatusCode;
 use model::{Metric, Time};
@@ -17,6 +29,9 @@ use crate::access::Signed;
 use crate::error::{Answer, ApiError};
 
 pub(crate) use elder::trend;
+pub(crate) use population::{Population, csv as population_csv, figures as population_figures};
+pub(crate) use profile::profile;
+pub(crate) use team::trends as team_trends;
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -63,4 +78,21 @@ pub(crate) fn time(name: &str, text: &str) -> Answer<Time> {
             format!("{name} must be an RFC 3339 time such as 2026-11-22T00:00:00Z."),
         )
     })
+}
+
+/// A whole number of days of a query.
+fn days(asked: Option<i64>, usual: i64, most: i64) -> Answer<i64> {
+    let days = asked.unwrap_or(usual);
+    if (1..=most).contains(&days) {
+        return Ok(days);
+    }
+    Err(ApiError::bad_request(format!("days 须为 1 至 {most}。"), format!("days must be 1 to {most}.")))
+}
+
+/// As many decimals as make sense on a screen: answers are read by people and sent by the thousand.
+fn rounded(value: f64, decimals: u8) -> f64 {
+    let factor = 10_f64.powi(i32::from(decimals));
+    let rounded = (value * factor).round() / factor;
+    // Not "-0".
+    if rounded == 0.0 { 0.0 } else { rounded }
 }

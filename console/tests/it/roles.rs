@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/elders/{id}", [401, 200, 200, 200, 403, 200, 200, 403]),
     Row("GET", "/api/elders/{id}/latest", [401, 200, 200, 200, 403, 200, 200, 403]),
     Row("GET", "/api/elders/{id}/trend", [401, 200, 200, 200, 403, 200, 200, 403]),
+    Row("GET", "/api/elders/{id}/profile", [401, 403, 200, 200, 403, 200, 403, 403]),
     Row("GET", "/api/elders/{id}/waveforms", [401, 200, 200, 200, 403, 200, 200, 403]),
     Row("GET", "/api/elders/{id}/strip", [401, 200, 200, 200, 403, 200, 200, 403]),
     Row("GET", "/api/elders/{id}/rules", [401, 200, 200, 200, 403, 200, 200, 403]),
@@ -70,6 +71,10 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/health", [200, 200, 200, 200, 200, 200, 200, 200]),
     Row("POST", "/api/elders/{id}/judge", [401, 403, 200, 403, 403, 200, 403, 403]),
     Row("POST", "/api/teams/{id}/judge", [401, 403, 200, 403, 403, 200, 403, 403]),
+    Row("GET", "/api/teams/{id}/trends", [401, 403, 200, 200, 403, 200, 403, 403]),
+    // Being made, both: nobody asked before.
+    Row("GET", "/api/population", [401, 403, 403, 403, 403, 202, 403, 403]),
+    Row("GET", "/api/population.csv", [401, 403, 403, 403, 403, 409, 403, 403]),
     // Nobody's code: 404 where the role fits.
     Row("POST", "/api/pages/ack-code", [401, 404, 403, 403, 403, 403, 404, 403]),
     Row("GET", "/api/channels", [401, 403, 403, 403, 403, 200, 403, 403]),
@@ -189,6 +194,12 @@ fn concrete(house: &House, path: &str) -> String {
     }
     if path.ends_with("/trend") {
         return format!("{path}?metrics=spo2&from=2026-11-22T00:00:00Z&to=2026-11-22T04:00:00Z");
+    }
+    if path.ends_with("/profile") || path.ends_with("/trends") || path == "/api/population" {
+        return format!("{path}?metric=spo2");
+    }
+    if path == "/api/population.csv" {
+        return format!("{path}?metric=heart_rate");
     }
     if path.ends_with("/waveforms") || path.ends_with("/strip") {
         return format!("{path}?metric=ecg&from=2026-11-22T03:59:00Z&to=2026-11-22T04:00:00Z");

@@ -98,7 +98,7 @@ pub use numbers::{AlarmTimes, NUMBERS_ALARMS_MAX, SeatHour};
 pub use overrides::{LeaveRow, NewOverride, OverrideRow};
 pub use pages::{NewPage, PageJob, SendResult};
 pub use park::{PARK_P2_US_MAX, PARK_P3_US_MAX, PARK_T_US_MAX};
-pub use past::{Missing, Outage, RULES_THEN_MAX, RulesHistory, RulesThen, Worn};
+pub use past::{Missing, Outage, RULES_THEN_MAX, RulesHistory, RulesThen, TeamRules, Worn};
 pub use people::{Helper, NewPerson, Person, Team};
 pub use policies::{POLICIES_MAX, StoredPolicy};
 pub use progress::{Parked, Progress, Sent};

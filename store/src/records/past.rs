@@ -4,14 +4,17 @@
 //! Rules are worked out again from what is never deleted (defaults, layers, assignments). Of the elder the team of today is
 //! taken: who was in which team when is not kept.
 
+use std::collections::{HashMap, HashSet};
+
 use model::layer::{Effective, Scope};
 use model::note::LossCause;
 use model::rule::RuleSet;
-use model::{DeviceId, ElderId, GatewayId, Time};
+use model::{DeviceId, ElderId, GatewayId, TeamId, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::custody::GapState;
 use super::error::{Error, Result};
+use super::inforce::Sets;
 use super::view::{json, word};
 use super::world::{Someone, World, people};
 use super::{Records, limit_of, rows};
@@ -66,7 +69,36 @@ pub struct Missing {
     pub cause: Option<LossCause>,
 }
 
+/// The rules of a team's elders as they are, for a list: those of whoever has layers by version, the default for the others.
+#[derive(Clone, Debug)]
+pub struct TeamRules {
+    pub default: RuleSet,
+    /// The default as it judges elders of [`RuleSet::AGED_FROM`] years and older.
+    pub aged: RuleSet,
+    pub sets: HashMap<u32, RuleSet>,
+    /// Version of each elder with layers, as the journal was told.
+    pub of: HashMap<ElderId, u32>,
+}
+
 impl Records {
+    /// The rules of all elders of a team, each set once. `None`: no default was ever saved.
+    pub fn team_rules(&self, team: TeamId) -> Result<Option<TeamRules>> {
+        let Some(default) = self.default_rules()? else { return Ok(None) };
+        self.read(|conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT t.elder, t.version FROM rules_told t JOIN elder e ON e.id = t.elder \
+                 WHERE e.team = ?1 AND t.version IS NOT NULL",
+            )?;
+            let of = rows(query.query([team.0])?, |row| Ok((ElderId(row.get(0)?), row.get::<_, u32>(1)?)))?;
+            let of: HashMap<ElderId, u32> = of.into_iter().collect();
+            let mut read = Sets::default();
+            let versions: HashSet<u32> = of.values().copied().collect();
+            let sets = versions.into_iter().map(|version| Ok((version, read.read(conn, version)?)));
+            let sets = sets.collect::<Result<_>>()?;
+            Ok(Some(TeamRules { aged: default.set.for_aged(), default: default.set, sets, of }))
+        })
+    }
+
     /// The rules that judged this elder within `[from, to)`, at most [`RULES_THEN_MAX`] spans.
     pub fn rules_history(&self, elder: ElderId, from: Time, to: Time) -> Result<RulesHistory> {
         self.read(|conn| {

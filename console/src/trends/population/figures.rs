@@ -1,0 +1,178 @@
+//! The figures of a group: what may be shown of it, and nothing else ever leaves this file. Pure.
+
+use model::Metric;
+use model::rule::{RuleSet, Side};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::super::profile::nearest;
+use super::super::rounded;
+use super::super::stats::{Sorted, mean};
+use super::groups::{By, Group};
+use super::guard::{Count, Hidden, K, hidden};
+
+const QUANTILES: [(&str, f64); 5] = [("p10", 0.10), ("p25", 0.25), ("p50", 0.50), ("p75", 0.75), ("p90", 0.90)];
+
+/// The limits of the default rules that a value reaches first.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Range {
+    low: Option<f64>,
+    high: Option<f64>,
+    /// As they are from [`RuleSet::AGED_FROM`] years on.
+    aged_low: Option<f64>,
+    aged_high: Option<f64>,
+    aged_from: u32,
+    source: String,
+}
+
+impl Range {
+    /// `None`: the default rules say nothing of this metric.
+    pub(super) fn new(default: &RuleSet, metric: Metric) -> Option<Self> {
+        let limit = |set: &RuleSet, side| nearest(set, metric, side).map(|(limit, _)| limit);
+        let aged = default.for_aged();
+        let (low, high) = (limit(default, Side::Low), limit(default, Side::High));
+        let (aged_low, aged_high) = (limit(&aged, Side::Low), limit(&aged, Side::High));
+        let source = format!("{} {}", default.name, default.source);
+        (low.is_some() || high.is_some()).then_some(Self {
+            low,
+            high,
+            aged_low,
+            aged_high,
+            aged_from: RuleSet::AGED_FROM,
+            source,
+        })
+    }
+
+    pub(super) fn is_below(&self, value: f64, aged: bool) -> bool {
+        if aged { self.aged_low } else { self.low }.is_some_and(|low| value <= low)
+    }
+
+    pub(super) fn is_above(&self, value: f64, aged: bool) -> bool {
+        if aged { self.aged_high } else { self.high }.is_some_and(|high| value >= high)
+    }
+}
+
+/// One group as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Figures {
+    key: String,
+    zh: String,
+    en: String,
+    elders: usize,
+    measured: usize,
+    mean: Option<f64>,
+    quantiles: [Option<f64>; 5],
+    below: Option<f64>,
+    above: Option<f64>,
+    pub(super) hidden: Option<Hidden>,
+}
+
+/// A table with its total.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Population {
+    pub(super) total: Figures,
+    pub(super) groups: Vec<Figures>,
+}
+
+impl Population {
+    pub(super) fn new(groups: &[Group], by: By) -> Self {
+        let mut whole = Group { key: "total".into(), zh: "合计".into(), en: "Total".into(), ..Group::default() };
+        for group in groups {
+            whole.elders += group.elders;
+            whole.values.extend(&group.values);
+            whole.below += group.below;
+            whole.above += group.above;
+        }
+        let total = figures(std::slice::from_ref(&whole), By::All).pop();
+        let groups = if by == By::All { Vec::new() } else { figures(groups, by) };
+        Self { total: total.unwrap_or_else(|| Figures::of(&whole, Some(Hidden::Small), (true, true))), groups }
+    }
+}
+
+fn figures(groups: &[Group], by: By) -> Vec<Figures> {
+    let within: Vec<&str> =
+        groups.iter().map(|group| if by == By::Team { group.within.as_str() } else { "" }).collect();
+    let counts = |c: fn(&Group) -> usize| -> Vec<Count> {
+        groups.iter().map(|group| Count { n: group.values.len(), c: c(group) }).collect()
+    };
+    let sizes = hidden(&counts(|_| 0), &within, Count::size_shows);
+    let below = hidden(&counts(|group| group.below), &within, Count::share_shows);
+    let above = hidden(&counts(|group| group.above), &within, Count::share_shows);
+    let marks = sizes.into_iter().zip(below).zip(above);
+    let rows = groups.iter().zip(marks);
+    rows.map(|(group, ((size, below), above))| Figures::of(group, size, (below.is_some(), above.is_some()))).collect()
+}
+
+impl Figures {
+    /// `no_share`: the shares below and above are not shown.
+    fn of(group: &Group, hidden: Option<Hidden>, no_share: (bool, bool)) -> Self {
+        let n = group.values.len();
+        let open = hidden.is_none();
+        let sorted = Sorted::new(if open { group.values.clone() } else { Vec::new() });
+        // As many must lie beyond a percentile as a group must have.
+        let enough = |q: f64| n as f64 * q.min(1.0 - q) >= K as f64;
+        let share = |count: usize, no: bool| (open && n > 0 && !no).then(|| rounded(count as f64 / n as f64, 2));
+        Self {
+            key: group.key.clone(),
+            zh: group.zh.clone(),
+            en: group.en.clone(),
+            elders: group.elders,
+            measured: n,
+            mean: mean(&group.values).filter(|_| open),
+            quantiles: QUANTILES.map(|(_, q)| sorted.quantile(q).filter(|_| enough(q))),
+            below: share(group.below, no_share.0),
+            above: share(group.above, no_share.1),
+            hidden,
+        }
+    }
+
+    pub(super) fn json(&self, decimals: u8) -> Value {
+        let open = self.hidden.is_none();
+        let mut row = json!({
+            "key": self.key, "zh": self.zh, "en": self.en, "elders": open.then_some(self.elders),
+            "measured": open.then_some(self.measured), "mean": self.mean.map(|mean| rounded(mean, decimals)), "below": self.below,
+            "above": self.above, "hidden": self.hidden.map(Hidden::slug),
+        });
+        for ((name, _), value) in QUANTILES.iter().zip(self.quantiles) {
+            row[*name] = json!(value.map(|value| rounded(value, decimals)));
+        }
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(key: &str, values: Vec<f64>, above: usize) -> Group {
+        Group { key: key.into(), elders: values.len() + 1, values, above, ..Group::default() }
+    }
+
+    #[test]
+    fn nothing_of_a_hidden_group_is_in_the_answer() {
+        let groups = [group("a", vec![100.0; 200], 50), group("b", vec![123.0; 4], 4), group("c", vec![110.0; 30], 15)];
+        let made = Population::new(&groups, By::Sex);
+        assert_eq!((made.total.measured, made.total.hidden), (234, None));
+        let [a, b, c] = [0, 1, 2].map(|place| made.groups[place].json(0));
+        assert_eq!(
+            (&a["measured"], &a["mean"], &a["above"], &a["p10"]),
+            (&json!(200), &json!(100.0), &json!(0.25), &json!(100.0))
+        );
+        assert_eq!((&b["hidden"], &c["hidden"]), (&json!("small"), &json!("beside_small")));
+        for name in ["elders", "measured", "mean", "below", "above", "p10", "p50"] {
+            assert_eq!((&b[name], &c[name]), (&Value::Null, &Value::Null), "{name}");
+        }
+        assert!(!b.to_string().contains("123"));
+    }
+
+    #[test]
+    fn percentiles_need_as_many_beyond_them() {
+        let made = Population::new(&[group("a", (0..44).map(f64::from).collect(), 0)], By::All);
+        let total = made.total.json(0);
+        // A quarter of 44 is 11; a tenth is not.
+        assert_eq!((&total["p10"], &total["p25"], &total["p50"]), (&Value::Null, &json!(11.0), &json!(22.0)));
+        assert_eq!((&total["above"], made.groups.len()), (&json!(0.0), 0));
+        let few = Population::new(&[group("a", vec![1.0; 10], 0)], By::All);
+        assert_eq!(few.total.json(0)["hidden"], json!("small"));
+    }
+}

@@ -1,0 +1,178 @@
+//! Which group an elder belongs to. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::people::Sex;
+use model::rule::RuleSet;
+use model::{ElderId, TeamId};
+use serde::{Deserialize, Serialize};
+use store::records::{Cohort, Member, Unit};
+
+use super::cache::Means;
+use super::figures::Range;
+
+/// Units above a team that are looked through: the records allow no circle, but a bound costs nothing.
+const UNITS_UP_MAX: usize = 16;
+/// Age bands of five years between these.
+const YOUNGEST: u32 = 60;
+const OLDEST: u32 = 90;
+
+/// What elders are grouped by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum By {
+    #[default]
+    All,
+    Sex,
+    AgeBand,
+    /// The unit above the team: the township hospital.
+    Township,
+    Team,
+}
+
+impl By {
+    pub(super) const fn slug(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Sex => "sex",
+            Self::AgeBand => "age_band",
+            Self::Township => "township",
+            Self::Team => "team",
+        }
+    }
+}
+
+/// One group before anything of it is shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Group {
+    pub(super) key: String,
+    pub(super) zh: String,
+    pub(super) en: String,
+    /// The township of a team: what is hidden there must not come out here.
+    pub(super) within: String,
+    pub(super) elders: usize,
+    /// One value an elder who was measured.
+    pub(super) values: Vec<f64>,
+    pub(super) below: usize,
+    pub(super) above: usize,
+}
+
+/// Key, names, and the key of the larger group.
+type Name = (String, String, String, String);
+
+/// All groups, by key; those without elders are not there.
+pub(super) fn group(by: By, cohort: &Cohort, means: &Means, range: Option<&Range>) -> Vec<Group> {
+    let units: HashMap<TeamId, &Unit> = cohort.units.iter().map(|unit| (unit.id, unit)).collect();
+    let values: HashMap<ElderId, f64> = means.of.iter().copied().collect();
+    let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
+    for member in &cohort.members {
+        let (order, (key, zh, en, within)) = name(by, member, &units);
+        let group =
+            groups.entry((order, key.clone())).or_insert_with(|| Group { key, zh, en, within, ..Group::default() });
+        group.elders += 1;
+        let Some(value) = values.get(&member.id) else { continue };
+        group.values.push(*value);
+        let is_aged = member.age.is_some_and(|age| age >= RuleSet::AGED_FROM);
+        group.below += usize::from(range.is_some_and(|range| range.is_below(*value, is_aged)));
+        group.above += usize::from(range.is_some_and(|range| range.is_above(*value, is_aged)));
+    }
+    groups.into_values().collect()
+}
+
+/// The place in the list, and the names.
+fn name(by: By, member: &Member, units: &HashMap<TeamId, &Unit>) -> (usize, Name) {
+    let plain = |key: &str, zh: &str, en: &str| (key.to_owned(), zh.to_owned(), en.to_owned(), String::new());
+    match by {
+        By::All => (0, plain("all", "全部", "All")),
+        By::Sex => match member.sex {
+            Sex::Female => (0, plain("female", "女", "Female")),
+            Sex::Male => (1, plain("male", "男", "Male")),
+            Sex::Unknown => (2, plain("unknown", "未知", "Not known")),
+        },
+        By::AgeBand => age_band(member.age),
+        By::Township => unit(member.team.map(|team| top(team, units)), units, String::new()),
+        By::Team => {
+            let within = member.team.map_or_else(String::new, |team| top(team, units).to_string());
+            unit(member.team, units, within)
+        }
+    }
+}
+
+fn age_band(age: Option<u32>) -> (usize, Name) {
+    let named = |key: String, zh: String, en: String| (key, zh, en, String::new());
+    match age {
+        None => (usize::MAX, named("unknown".into(), "年龄未知".into(), "Age not known".into())),
+        Some(age) if age < YOUNGEST => {
+            (0, named(format!("0-{}", YOUNGEST - 1), format!("{YOUNGEST} 岁以下"), format!("Under {YOUNGEST}")))
+        }
+        Some(age) if age >= OLDEST => {
+            (OLDEST as usize, named(format!("{OLDEST}+"), format!("{OLDEST} 岁及以上"), format!("{OLDEST} and over")))
+        }
+        Some(age) => {
+            let from = age - age % 5;
+            let band = format!("{from}-{}", from + 4);
+            (from as usize, named(band.clone(), format!("{band} 岁"), band))
+        }
+    }
+}
+
+fn unit(team: Option<TeamId>, units: &HashMap<TeamId, &Unit>, within: String) -> (usize, Name) {
+    match team.and_then(|team| units.get(&team)) {
+        Some(unit) => (unit.id.0 as usize, (unit.id.to_string(), unit.name.clone(), unit.name.clone(), within)),
+        None => (usize::MAX, ("none".into(), "未签约团队".into(), "No team".into(), within)),
+    }
+}
+
+/// The unit directly above the team's own; the team itself when there is none.
+fn top(team: TeamId, units: &HashMap<TeamId, &Unit>) -> TeamId {
+    let mut at = team;
+    // County duty stands above the townships: the last but one of the chain.
+    let mut chain = vec![at];
+    while let Some(parent) = units.get(&at).and_then(|unit| unit.parent)
+        && chain.len() < UNITS_UP_MAX
+    {
+        chain.push(parent);
+        at = parent;
+    }
+    chain.get(1).copied().unwrap_or(team)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Time;
+
+    use super::*;
+
+    #[test]
+    fn everybody_is_in_one_group() {
+        let unit =
+            |id, parent: Option<u32>| Unit { id: TeamId(id), name: format!("队{id}"), parent: parent.map(TeamId) };
+        let member = |id, sex, age, team: Option<u32>| Member { id: ElderId(id), sex, age, team: team.map(TeamId) };
+        let cohort = Cohort {
+            units: vec![unit(1, None), unit(2, Some(1)), unit(3, Some(2)), unit(4, Some(2)), unit(5, None)],
+            members: vec![
+                member(1, Sex::Female, Some(59), Some(3)),
+                member(2, Sex::Female, Some(60), Some(3)),
+                member(3, Sex::Male, Some(64), Some(4)),
+                member(4, Sex::Male, Some(93), Some(5)),
+                member(5, Sex::Male, None, None),
+            ],
+        };
+        let of = [(1, 120.0), (2, 145.0), (3, 100.0), (4, 155.0)].map(|(id, value)| (ElderId(id), value));
+        let means = Means { from: Time(0), to: Time(1), of: of.into() };
+        let found = |by| -> Vec<(String, usize, usize)> {
+            let groups = group(by, &cohort, &means, None);
+            groups.iter().map(|group| (group.key.clone(), group.elders, group.values.len())).collect()
+        };
+        let rows = |rows: &[(&str, usize, usize)]| -> Vec<(String, usize, usize)> {
+            rows.iter().map(|(key, elders, n)| ((*key).to_owned(), *elders, *n)).collect()
+        };
+        assert_eq!(found(By::All), rows(&[("all", 5, 4)]));
+        assert_eq!(found(By::Sex), rows(&[("female", 2, 2), ("male", 3, 2)]));
+        assert_eq!(found(By::AgeBand), rows(&[("0-59", 1, 1), ("60-64", 2, 2), ("90+", 1, 1), ("unknown", 1, 0)]));
+        assert_eq!(found(By::Team), rows(&[("3", 2, 2), ("4", 1, 1), ("5", 1, 1), ("none", 1, 0)]));
+        // Team 3 and 4 are of township 2, which is under county duty 1; team 5 has nothing above it.
+        assert_eq!(found(By::Township), rows(&[("2", 3, 3), ("5", 1, 1), ("none", 1, 0)]));
+        assert_eq!(group(By::Team, &cohort, &means, None)[0].within, "2");
+    }
+}
