@@ -22,6 +22,7 @@ mod moving;
 mod origin;
 mod progress;
 mod row;
+mod stretch;
 mod timescale;
 mod trend;
 mod wave;

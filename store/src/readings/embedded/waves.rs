@@ -4,8 +4,6 @@
 //! are packed like every other column of integers. Reading answers two questions: where there is something, and what the
 //! samples of a short window are.
 
-use std::collections::HashMap;
-
 use model::extra::{COUNTS_MAX, Rate};
 use model::{DeviceId, Metric, Subject, Time, Waveform};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,15 +12,11 @@ use super::Error;
 use super::Moved;
 use super::answer::Series;
 use super::column;
-use super::wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
+use super::stretch::{BLOCKS_MAX, Joiner};
+use super::wave::{BLOCK_US_MAX, Stretches, Wave, WavePlace, WavesWritten, problem};
 
-/// Blocks one question looks at, at most: a day of twelve leads in blocks of five seconds.
-const BLOCKS_MAX: usize = 250_000;
 /// Samples of one window, at most: a minute of sixteen leads at 1 kHz.
 const SAMPLES_MAX: usize = 1_000_000;
-/// Blocks that follow each other within this time are one stretch, microseconds: half a millimetre on the paper.
-const JOIN_US: i64 = 20_000;
-
 pub(super) const TABLES: &str = "
 CREATE TABLE waveform(id INTEGER PRIMARY KEY, subject INTEGER NOT NULL, metric INTEGER NOT NULL, device INTEGER NOT NULL,
   lead INTEGER NOT NULL, t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, samples INTEGER NOT NULL, seconds INTEGER NOT NULL,
@@ -114,37 +108,20 @@ pub(super) fn stretches(
 ) -> Result<Stretches, Error> {
     let mut select = db.prepare_cached(
         "SELECT t0, t1, device, lead FROM waveform INDEXED BY waveform_span
-         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5 ORDER BY t0 DESC LIMIT ?6",
+         WHERE subject = ?1 AND metric = ?2 AND t0 >= ?3 AND t0 < ?4 AND t1 > ?5
+         ORDER BY t0 DESC, t1 DESC, device DESC, lead DESC LIMIT ?6",
     )?;
     let look_from = from.plus_us(-BLOCK_US_MAX);
     let key = params![subject.to_u32(), metric.id(), look_from.0, to.0, from.0, BLOCKS_MAX as i64 + 1];
     let mut rows = select.query(key)?;
-    let mut answer = Stretches::default();
-    let mut open: HashMap<(u32, u32), usize> = HashMap::new();
-    let mut seen = 0;
+    let mut joiner = Joiner::new((from, to), limit);
     while let Some(row) = rows.next()? {
-        seen += 1;
-        if seen > BLOCKS_MAX {
-            answer.cut = true;
+        let span = (Time(row.get(0)?), Time(row.get(1)?));
+        if !joiner.add(span, DeviceId(row.get(2)?), row.get(3)?) {
             break;
         }
-        let (start, end) = (Time(row.get(0)?).max(from), Time(row.get(1)?).min(to));
-        let (device, lead): (u32, u32) = (row.get(2)?, row.get(3)?);
-        if let Some(next) = open.get(&(device, lead)).and_then(|at| answer.found.get_mut(*at))
-            && next.from.since_us(end) <= JOIN_US
-        {
-            (next.from, next.to) = (start, next.to.max(end));
-            continue;
-        }
-        if answer.found.len() == limit {
-            // Read on: what was found may have begun earlier.
-            answer.cut = true;
-            continue;
-        }
-        open.insert((device, lead), answer.found.len());
-        answer.found.push(Stretch { device: DeviceId(device), lead, from: start, to: end });
     }
-    Ok(answer)
+    Ok(joiner.finish())
 }
 
 /// Blocks that hold some instant with `from <= time < to`, whole, by start.

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use deadpool_postgres::ClientWrapper;
 use model::Seq;
 
+use super::answer::Stats;
 use super::columns::Columns;
 use super::config::Timescale as Config;
 use super::row::{Key, Row, key_of};
@@ -107,6 +108,17 @@ impl Memory {
     #[expect(dead_code, reason = "for the figures of the store, which come next")]
     pub(super) fn series(&self) -> usize {
         self.newest.len()
+    }
+
+    /// What can be said of the store from here.
+    pub(super) fn figures(&self) -> Stats {
+        Stats {
+            rows: self.rows.max(0) as u64,
+            series: self.series() as u64,
+            duplicates: self.duplicates,
+            conflicts: self.conflicts,
+            ..Stats::default()
+        }
     }
 
     pub(super) fn newest(&self, key: Key) -> Option<Row> {

@@ -48,6 +48,11 @@ const MIGRATIONS: &[Migration] = &[
         plain: include_str!("sql/0002_reading.plain.sql"),
         timescale: include_str!("sql/0002_reading.timescale.sql"),
     },
+    Migration {
+        number: 3,
+        plain: include_str!("sql/0003_rollup.plain.sql"),
+        timescale: include_str!("sql/0003_rollup.timescale.sql"),
+    },
 ];
 
 /// First line of a file whose statements must stand alone.

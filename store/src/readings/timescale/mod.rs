@@ -10,21 +10,35 @@
 //!
 //! `sql/` has the tables. Without the extension readings are in native partitions of a day and rollups are tables of our own.
 
+mod ask;
 mod beside;
+mod check;
+mod chunk;
 mod columns;
+mod compress;
 pub(super) mod config;
 mod dsn;
 mod failure;
+mod forget;
 mod link;
 mod memory;
 mod migrate;
 mod moves;
+mod part;
 mod partitions;
+mod plan;
 mod raw;
+mod read;
+mod retention;
+mod rollup;
 mod session;
+mod stats;
 mod tls;
+mod trends;
 mod types;
+mod upkeep;
 mod version;
+mod waves;
 mod write;
 
 use std::path::Path;
@@ -35,11 +49,14 @@ use model::{Metric, Origin, Reading, Subject, Time};
 
 use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
 use super::backend::Backend;
-use super::wave::{Stretches, Wave, WavesWritten};
-use super::{Bring, Config, Error, Moved, Original, Placed, Progress, row};
+use super::wave::{Stretches, Wave, WavePlace, WavesWritten};
+use super::{Bring, Config, Error, Moved, Original, Placed, Progress, Retention};
+use super::{answer, digest, row, stretch, trend, wave};
 
 use columns::Parcel;
 use link::Link;
+use trends::Question;
+use upkeep::Upkeep;
 
 /// Threads of the driver's runtime: it waits for the network and packs what it sends.
 const THREADS: usize = 2;
@@ -50,6 +67,8 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Timescale {
     link: Arc<Link>,
+    upkeep: Arc<Upkeep>,
+    trend_marks_max: usize,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -64,7 +83,8 @@ impl Timescale {
             .map_err(|source| Error::io("the database driver's threads", source))?;
         let link = Link::new(&config.timescale, runtime.handle().clone())?;
         runtime.spawn(Arc::clone(&link).introduce());
-        Ok(Self { link, runtime: Some(runtime) })
+        let upkeep = Arc::new(Upkeep::new(config.retention.clone()));
+        Ok(Self { link, upkeep, trend_marks_max: config.trend_marks_max, runtime: Some(runtime) })
     }
 }
 
@@ -85,11 +105,6 @@ impl Drop for Timescale {
     }
 }
 
-/// What is still to be made.
-fn missing<T>() -> Result<T, Error> {
-    Err(Error::Elsewhere("this question"))
-}
-
 impl Backend for Timescale {
     fn write(&self, bring: Bring<'_>, progress: &Progress) -> Result<Written, Error> {
         let parcel = Parcel::of(bring)?;
@@ -108,28 +123,48 @@ impl Backend for Timescale {
         self.link.memory().latest(subject)
     }
 
-    fn trend(&self, _of: (Subject, Metric), _range: (Time, Time), _buckets: u32) -> Result<Trend, Error> {
-        missing()
+    fn trend(&self, of: (Subject, Metric), range: (Time, Time), buckets: u32) -> Result<Trend, Error> {
+        Ok(self.trends(&[of.0], of.1, range, buckets)?.pop().unwrap_or_default())
+    }
+
+    fn trends(
+        &self,
+        subjects: &[Subject],
+        metric: Metric,
+        (from, to): (Time, Time),
+        buckets: u32,
+    ) -> Result<Vec<Trend>, Error> {
+        let question = Question { metric, range: (from.0, to.0), buckets, marks_max: self.trend_marks_max };
+        let subjects = subjects.to_vec();
+        self.link.ask(async move |db| trends::trends(&db, &subjects, question).await)
     }
 
     fn raw(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Vec<Reading>, Error> {
         raw::raw(&self.link, of, range, limit)
     }
 
-    fn stretches(&self, _of: (Subject, Metric), _range: (Time, Time), _limit: usize) -> Result<Stretches, Error> {
-        missing()
+    fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error> {
+        self.link.ask(async move |db| waves::stretches(&db, of, range, limit).await)
     }
 
-    fn waves(&self, _of: (Subject, Metric), _range: (Time, Time)) -> Result<Vec<Wave>, Error> {
-        missing()
+    fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error> {
+        self.link.ask(async move |db| waves::window(&db, of, range).await)
     }
 
     fn wave_totals(&self) -> Result<(u64, u64), Error> {
-        missing()
+        self.link.ask(async |db| waves::totals(&db).await)
     }
 
-    fn origin(&self, _of: (Subject, Metric), _at: Time) -> Result<Option<Origin>, Error> {
-        missing()
+    fn wave_series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+        self.link.ask(async move |db| read::series(&db, "waveform", after, limit).await)
+    }
+
+    fn wave_page(&self, of: (Subject, Metric), after: Option<WavePlace>, limit: usize) -> Result<Vec<Wave>, Error> {
+        self.link.ask(async move |db| waves::page(&db, of, after, limit).await)
+    }
+
+    fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error> {
+        self.link.ask(async move |db| read::origin(&db, of, at).await)
     }
 
     fn count(&self) -> u64 {
@@ -137,27 +172,31 @@ impl Backend for Timescale {
     }
 
     fn stats(&self) -> Result<Stats, Error> {
-        missing()
+        let link = Arc::clone(&self.link);
+        self.link.ask(async move |db| {
+            let known = link.memory().figures();
+            stats::stats(&db, upkeep::contact(&link)?.kind, known).await
+        })
     }
 
-    fn series(&self, _after: Option<(Subject, Metric)>, _limit: usize) -> Result<Vec<Series>, Error> {
-        missing()
+    fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
+        self.link.ask(async move |db| read::series(&db, "reading", after, limit).await)
     }
 
-    fn page(&self, _of: (Subject, Metric), _after: Time, _limit: usize) -> Result<Page, Error> {
-        missing()
+    fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error> {
+        self.link.ask(async move |db| read::page(&db, of, after, limit).await)
     }
 
-    fn forget(&self, _subject: Subject) -> Result<Forgotten, Error> {
-        missing()
+    fn forget(&self, subject: Subject) -> Result<Forgotten, Error> {
+        self.upkeep.forget(&self.link, subject)
     }
 
-    fn maintain(&self, _now: Time) -> Result<(), Error> {
-        missing()
+    fn maintain(&self, now: Time) -> Result<(), Error> {
+        self.upkeep.maintain(&self.link, now)
     }
 
     fn seal_all(&self) -> Result<(), Error> {
-        missing()
+        self.upkeep.seal_all(&self.link)
     }
 
     fn backup_to(&self, _path: &Path) -> Result<(), Error> {
@@ -165,6 +204,6 @@ impl Backend for Timescale {
     }
 
     fn integrity_check(&self) -> Result<Vec<String>, Error> {
-        missing()
+        Upkeep::check(&self.link)
     }
 }

@@ -1,0 +1,153 @@
+//! What waits for a quiet moment: rollups, late days, retention, compression, and partitions made ahead of need. And what must not run
+//! beside that: deleting a person's data.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::ClientWrapper;
+use model::Quality;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::answer::Forgotten;
+use super::chunk::{self, Packing};
+use super::columns::day_of;
+use super::compress::{self, Again};
+use super::link::{Contact, Link};
+use super::migrate::Kind;
+use super::partitions::ensure_partitions;
+use super::retention::{self, Gone};
+use super::row::MOVED;
+use super::{Error, Retention, Subject, Time, check, forget, rollup};
+
+/// New work is begun for so long in one call.
+const BUDGET: Duration = Duration::from_secs(5);
+/// One statement of this work, and one call, takes at most so long: compressing the largest chunk.
+const LIMIT: Duration = Duration::from_secs(1_800);
+/// Days for which there are partitions ahead of need.
+const DAYS_AHEAD: i32 = 3;
+
+/// Looks after one schema.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    keep: Retention,
+    again: Again,
+    /// One at a time.
+    turn: Mutex<()>,
+}
+
+impl Upkeep {
+    pub(super) fn new(keep: Retention) -> Self {
+        Self { keep, again: Again::default(), turn: Mutex::new(()) }
+    }
+
+    /// A bounded piece of what is due.
+    pub(super) fn maintain(self: &Arc<Self>, link: &Arc<Link>, now: Time) -> Result<(), Error> {
+        let upkeep = Arc::clone(self);
+        let gone = Arc::new(Gone::default());
+        let (counted, this) = (Arc::clone(&gone), Arc::clone(link));
+        let done = link.ask_within(LIMIT, async move |db| {
+            let _turn = upkeep.turn.lock().await;
+            let contact = contact(&this)?;
+            patiently(&db, &this, upkeep.pass(&db, &this, &contact, now.0, &counted)).await
+        });
+        link.memory().rows -= gone.total();
+        done
+    }
+
+    async fn pass(
+        &self,
+        db: &ClientWrapper,
+        link: &Link,
+        contact: &Contact,
+        now: i64,
+        gone: &Gone,
+    ) -> Result<(), Error> {
+        let until = Instant::now() + BUDGET;
+        if contact.kind == Kind::Plain {
+            let today = day_of(now);
+            for table in ["reading", "waveform"] {
+                ensure_partitions(db, table, today..=today.saturating_add(DAYS_AHEAD)).await?;
+            }
+        }
+        rollup::make(db, contact, now, until).await?;
+        rollup::make_late(db, contact.kind, until).await?;
+        retention::sweep(db, contact.kind, &self.keep, now, gone).await?;
+        if contact.kind == Kind::Timescale {
+            compress::set_policy(db, link.config.compress_after_days).await?;
+            while Instant::now() < until {
+                if !compress::step(db, contact, link.config.compress_after_days, &self.again, now).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Compresses every chunk of readings.
+    pub(super) fn seal_all(self: &Arc<Self>, link: &Arc<Link>) -> Result<(), Error> {
+        let (upkeep, this) = (Arc::clone(self), Arc::clone(link));
+        link.ask_within(LIMIT, async move |db| {
+            let _turn = upkeep.turn.lock().await;
+            let contact = contact(&this)?;
+            patiently(&db, &this, async {
+                for chunk in chunk::list(&db, contact.kind, "reading").await? {
+                    if contact.kind == Kind::Timescale && chunk.packing != Packing::Compressed {
+                        compress::compress(&db, &contact, &chunk.name, chunk.packing == Packing::Partial).await?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+        })
+    }
+
+    /// Deletes all of one person, in the tables and in memory.
+    pub(super) fn forget(self: &Arc<Self>, link: &Arc<Link>, subject: Subject) -> Result<Forgotten, Error> {
+        let upkeep = Arc::clone(self);
+        let gone = Arc::new(Gone::default());
+        let (counted, this) = (Arc::clone(&gone), Arc::clone(link));
+        let done = link.ask_within(LIMIT, async move |db| {
+            let _turn = upkeep.turn.lock().await;
+            let kind = contact(&this)?.kind;
+            patiently(&db, &this, forget::forget(&db, kind, subject, &counted)).await
+        });
+        let mut memory = link.memory();
+        memory.rows -= gone.total();
+        if done.is_ok() {
+            memory.forget(subject);
+        }
+        done
+    }
+
+    pub(super) fn check(link: &Arc<Link>) -> Result<Vec<String>, Error> {
+        let this = Arc::clone(link);
+        let known: Vec<u8> = Quality::ALL.iter().map(|quality| quality.id()).chain([MOVED]).collect();
+        link.ask_within(LIMIT, async move |db| {
+            let contact = contact(&this)?;
+            patiently(&db, &this, check::check(&db, &contact, &known)).await
+        })
+    }
+}
+
+/// What is known of the server: there is a connection, so there was first contact.
+pub(super) fn contact(link: &Link) -> Result<Arc<Contact>, Error> {
+    link.contact().ok_or_else(|| Error::Unreachable { what: "no contact yet".to_owned() })
+}
+
+/// Runs statements that may take longer than those somebody waits for.
+async fn patiently<T>(
+    db: &ClientWrapper,
+    link: &Link,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let set =
+        |limit: u64| format!("SET statement_timeout = {limit}; SET idle_in_transaction_session_timeout = {limit}");
+    db.batch_execute(&set(u64::try_from(LIMIT.as_millis()).unwrap_or(u64::MAX))).await?;
+    let answer = work.await;
+    if answer.is_err() {
+        db.batch_execute("ROLLBACK").await?;
+    }
+    db.batch_execute(&set(link.config.statement_timeout_ms)).await?;
+    answer
+}
