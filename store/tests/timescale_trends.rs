@@ -6,7 +6,7 @@ use std::path::Path;
 
 use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use pgtest::{Pglite, Postgres};
-use vigil_store::readings::{Batch, Config, Dsn, Moved, Readings, Store, TimescaleConfig, Trend};
+use vigil_store::readings::{Batch, Config, Dsn, Forgotten, Moved, Readings, Store, TimescaleConfig, Trend};
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -58,7 +58,7 @@ fn days(many: i64) -> Vec<Reading> {
                 rows.push(reading(of, metric, at + jitter, value, quality));
                 at += step;
             }
-            if spread(n + 3) % 3 == 0 {
+            if spread(n + 3).is_multiple_of(3) {
                 at += (spread(n + 4) % 5_400) as i64 * SECOND;
             }
         }
@@ -215,7 +215,7 @@ fn move_some(both: &Both) {
 /// Rollups stand for rows that retention has dropped; a metric with days of its own keeps those.
 fn rows_go_and_rollups_stay(config: &Config, ask: Ask<'_>) {
     let mut config = config.clone();
-    config.timescale.schema = "kept".to_owned();
+    "kept".clone_into(&mut config.timescale.schema);
     config.retention.raw_days = 10;
     config.retention.minute_days = 30;
     config.retention.hour_days = 60;
@@ -263,7 +263,7 @@ fn rows_go_and_rollups_stay(config: &Config, ask: Ask<'_>) {
 /// Afterwards nothing of the person is found, and everything of the others is.
 fn a_person_is_forgotten(config: &Config, ask: Ask<'_>) {
     let mut config = config.clone();
-    config.timescale.schema = "forget".to_owned();
+    "forget".clone_into(&mut config.timescale.schema);
     let both = Both::open(&config);
     both.write(&days(2));
     both.timescale.maintain(Time(START + 3 * DAY)).unwrap();
@@ -282,7 +282,7 @@ fn a_person_is_forgotten(config: &Config, ask: Ask<'_>) {
         }
     }
     assert_eq!(both.timescale.integrity_check().unwrap(), Vec::<String>::new());
-    assert_eq!(both.timescale.forget(elder(1)).unwrap(), Default::default());
+    assert_eq!(both.timescale.forget(elder(1)).unwrap(), Forgotten::default());
     drop(both);
     for table in ["reading", "waveform", "origin", "latest", "late", "minute", "hour"] {
         assert_eq!(

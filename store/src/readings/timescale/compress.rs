@@ -1,8 +1,7 @@
 //! Compresses chunks that are old enough, and again those that got late rows. TimescaleDB's own policy does the same for readings where
 //! its background workers run; this does it also where they do not, and for rollups.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use deadpool_postgres::ClientWrapper;
 
@@ -71,13 +70,11 @@ pub(super) async fn step(
             }
         }
     }
-    match partial {
-        Some(name) => compress(db, contact, &name, true).await,
-        None => {
-            again.set_done(today);
-            Ok(false)
-        }
+    if let Some(name) = partial {
+        return compress(db, contact, &name, true).await;
     }
+    again.set_done(today);
+    Ok(false)
 }
 
 /// True, so that the next step looks for another.

@@ -31,7 +31,6 @@ pub(super) const LOAD_LIMIT: Duration = Duration::from_mins(5);
 /// What first contact found out.
 #[derive(Clone, Debug)]
 pub(super) struct Contact {
-    #[expect(dead_code, reason = "what depends on the version comes next")]
     pub(super) server: Server,
     pub(super) kind: Kind,
 }

@@ -105,7 +105,6 @@ impl Memory {
     }
 
     /// How many series there are, as far as their newest readings are known.
-    #[expect(dead_code, reason = "for the figures of the store, which come next")]
     pub(super) fn series(&self) -> usize {
         self.newest.len()
     }
@@ -137,7 +136,6 @@ impl Memory {
     }
 
     /// Forgets every series of a subject, after the database did.
-    #[expect(dead_code, reason = "for deleting a person's readings, which comes next")]
     pub(super) fn forget(&mut self, subject: Subject) {
         self.newest.retain(|key, _| (key >> 16) as u32 != subject.to_u32());
     }

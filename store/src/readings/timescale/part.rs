@@ -116,9 +116,9 @@ mod tests {
 
     fn collect(rows: &[Row]) -> Rows {
         let mut out = Rows::default();
-        rows.iter().for_each(|row| {
+        for row in rows {
             out.insert(*row);
-        });
+        }
         out
     }
 

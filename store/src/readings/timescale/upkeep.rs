@@ -23,7 +23,7 @@ use super::{Error, Retention, Subject, Time, check, forget, rollup};
 /// New work is begun for so long in one call.
 const BUDGET: Duration = Duration::from_secs(5);
 /// One statement of this work, and one call, takes at most so long: compressing the largest chunk.
-const LIMIT: Duration = Duration::from_secs(1_800);
+const LIMIT: Duration = Duration::from_mins(30);
 /// Days for which there are partitions ahead of need.
 const DAYS_AHEAD: i32 = 3;
 
