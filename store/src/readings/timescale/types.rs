@@ -19,12 +19,14 @@ pub(super) struct Micros(pub(super) i64);
 impl Micros {
     /// The server can store exactly this instant.
     pub(super) fn is_storable(self) -> bool {
-        self.0.checked_sub(EPOCH_2000_US).is_some_and(|at| SERVER_RANGE.contains(&at))
+        self.0 != i64::MAX && self.0.checked_sub(EPOCH_2000_US).is_some_and(|at| SERVER_RANGE.contains(&at))
     }
 
     fn on_wire(self) -> i64 {
         let at = self.0.saturating_sub(EPOCH_2000_US);
         match at {
+            // "For ever", also where TimescaleDB's range ends earlier.
+            _ if self.0 == i64::MAX => i64::MAX,
             at if at < SERVER_RANGE.start => i64::MIN,
             at if at >= SERVER_RANGE.end => i64::MAX,
             at => at,
