@@ -62,6 +62,14 @@ pub struct DeviceFigures {
     pub reports: u64,
     /// Frames that had to wait because the device floods.
     pub slowed: u64,
+    /// Stretches of its ECG that were read for heart beats.
+    pub strips: u64,
+    /// Of these: from which nothing may be concluded (noise, clipping, lead off).
+    pub unreadable_strips: u64,
+    /// Heart rates counted here, because the device tells none.
+    pub derived_rates: u64,
+    /// Its own heart rates that were marked `noisy`, because their ECG was.
+    pub noisy_rates: u64,
 }
 
 /// A device that was refused because it is not on the list.
@@ -128,7 +136,8 @@ impl Figures {
         self.device(device, |figures| figures.slowed += 1);
     }
 
-    fn device(&self, device: &Name, change: impl FnOnce(&mut DeviceFigures)) {
+    /// Changes a device's figures.
+    pub(crate) fn device(&self, device: &Name, change: impl FnOnce(&mut DeviceFigures)) {
         let mut inner = self.inner();
         if let Some(figures) = inner.snapshot.devices.get_mut(device) {
             return change(figures);

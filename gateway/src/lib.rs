@@ -1,7 +1,7 @@
 //! The edge: links hear devices, the framer makes numbered frames durable, the uplink delivers them.
 //!
 //! ```text
-//! link --Outlet::hear--> reception: known? -> flood limit -> clock -> who -> edge -> framer -> outbox (journal) -> uplink
+//! link --Outlet::hear--> reception: known? -> flood limit -> clock -> who -> hearts -> edge -> framer -> outbox (journal) -> uplink
 //! ```
 //! `hear` returns when the report is durable in the outbox: only then does a device get its answer. Everything before the
 //! outbox is held back when it is full; nothing after it can lose a frame.
@@ -21,6 +21,7 @@ mod floods;
 mod framer;
 mod frames;
 mod health;
+mod hearts;
 mod kept;
 mod lanes;
 pub mod link;

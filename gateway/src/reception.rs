@@ -1,4 +1,4 @@
-//! The way of everything a link hears: known? -> flood limit -> clock -> who -> edge -> strips -> framer. One step after the
+//! The way of everything a link hears: known? -> flood limit -> clock -> who -> hearts -> edge -> strips -> framer. One step after the
 //! other, each in a file of its own; a step that waits holds back the one device it waits for.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,6 +13,7 @@ use crate::edge::{self, Edge};
 use crate::figures::Figures;
 use crate::floods::Floods;
 use crate::framer::Inlet;
+use crate::hearts::Hearts;
 use crate::outlet::{DeviceKey, Heard, Refused, Taken};
 use crate::report::Report;
 use crate::running::Stats;
@@ -27,6 +28,7 @@ pub(crate) struct Reception {
     floods: Floods,
     clocks: Clocks,
     sessions: Sessions,
+    hearts: Hearts,
     edge: Arc<Edge>,
     strips: Strips,
     inlet: Inlet,
@@ -49,6 +51,7 @@ impl Reception {
             floods: Floods::new(&config.floods),
             clocks: Clocks::open(&config.data_dir, Arc::clone(&stats.heard)),
             sessions: Sessions::open(config)?,
+            hearts: Hearts::new(Arc::clone(&stats.figures)),
             edge,
             strips: Strips::default(),
             inlet,
@@ -87,7 +90,21 @@ impl Reception {
 
     /// What [`crate::outlet::Outlet::send`] does.
     pub(crate) async fn send(&self, report: Report) -> bool {
-        self.figures.said(&report.device, self.clock.now());
+        let now = self.clock.now();
+        self.figures.said(&report.device, now);
+        let (report, derived) = self.hearts.pass(report, now);
+        self.pass_on(report).await && self.send_derived(derived).await
+    }
+
+    /// What the ECG says that a report brought, behind it.
+    async fn send_derived(&self, derived: Option<Report>) -> bool {
+        match derived {
+            Some(derived) => self.pass_on(derived).await,
+            None => true,
+        }
+    }
+
+    async fn pass_on(&self, report: Report) -> bool {
         let mark = self.edge.judge(&report).await;
         let (report, behind) = self.strips.pass(report);
         let sent = match mark {
@@ -109,6 +126,7 @@ impl Reception {
 
     async fn deliver(&self, device: Name, at: Time, report: Report) -> Result<Taken, Refused> {
         self.figures.said(&device, at);
+        let (report, derived) = self.hearts.pass(report, at);
         let mark = self.edge.judge(&report).await;
         let (report, behind) = self.strips.pass(report);
         match mark {
@@ -116,6 +134,7 @@ impl Reception {
             Some(mark) => self.owed(mark, report).await?,
         }
         self.send_behind(behind).await;
+        self.send_derived(derived).await;
         Ok(Taken { device })
     }
 

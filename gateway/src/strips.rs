@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use model::{Name, Note, Time, Waveform};
+use model::{EventKind, Name, Note, Time, Waveform};
 
 use crate::report::Report;
 
@@ -77,7 +77,7 @@ impl Strips {
 
 /// The call for help in a report, at the time it happened.
 fn alarm(report: &Report) -> Option<Alarm> {
-    let events = report.events.iter().filter(|event| event.kind.calls_for_help()).map(|event| event.at);
+    let events = report.events.iter().filter(|event| wants_strip(event.kind)).map(|event| event.at);
     let sounded = report.notes.iter().filter_map(|note| match note {
         Note::Sounded { started_at, .. } => Some(*started_at),
         _ => None,
@@ -85,6 +85,11 @@ fn alarm(report: &Report) -> Option<Alarm> {
     let at = events.chain(sounded).max()?;
     let only = report.shared.then(|| report.device.clone());
     Some(Alarm { at, only })
+}
+
+/// Whoever looks at this alarm wants to see the strip.
+const fn wants_strip(kind: EventKind) -> bool {
+    kind.calls_for_help() || matches!(kind, EventKind::HeartPause)
 }
 
 impl Inner {
@@ -156,7 +161,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Event, EventKind, Lane, Metric, Rate};
+    use model::{Event, Lane, Metric, Rate};
 
     const SECOND: i64 = 1_000_000;
 

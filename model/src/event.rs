@@ -56,6 +56,8 @@ events! {
     Flooding = 20, "flooding", "设备发送过快", "Device floods", Evt;
     /// Bytes of a waveform were lost because a buffer was full.
     Overflow = 21, "overflow", "缓冲溢出", "Buffer overflow", Evt;
+    /// No heart beat for three seconds or longer in an ECG that can be read. Seen by a program: somebody must look at the strip.
+    HeartPause = 22, "heart_pause", "心搏停顿可疑", "Suspected heart pause", Evt;
 }
 
 impl EventKind {

@@ -43,6 +43,8 @@ qualities! {
     OutOfRange = 5, "out_of_range", "超出合理范围", value: true, judged: false;
     /// The device itself doubts the value (questionable pulse, sample too small); kept, never judged.
     Questionable = 6, "questionable", "设备存疑", value: true, judged: false;
+    /// The signal behind the value (its ECG) is too noisy to count heart beats in; kept, never judged.
+    Noisy = 7, "noisy", "信号质量差", value: true, judged: false;
     /// No value and no cause given.
     Absent = 16, "absent", "无数值", value: false, judged: false;
     /// Off the body: finger out, band not worn.

@@ -96,6 +96,13 @@ fn running(told: &Value) -> anyhow::Result<String> {
             device["reports"],
             device["slowed"]
         )?;
+        if device["strips"].as_u64().is_some_and(|strips| strips > 0) {
+            writeln!(
+                out,
+                "    ECG: strips {}, of these unreadable {}; heart rates derived {}, marked noisy {}",
+                device["strips"], device["unreadable_strips"], device["derived_rates"], device["noisy_rates"]
+            )?;
+        }
     }
     writeln!(out, "outbox: {} of {} bytes", told["outbox"]["bytes"], told["bytes_max"])?;
     out.push_str(&lanes(&told["outbox"]));

@@ -78,7 +78,7 @@ export const zh = {
   channels: { webhook: "推送", console: "页面", wecom_app: "企业微信", wecom_robot: "企业微信群", dingtalk: "钉钉群", feishu: "飞书群", aliyun_sms: "阿里云短信", aliyun_voice: "阿里云电话", tencent_sms: "腾讯云短信", tencent_voice: "腾讯云电话", smtp: "邮件", command: "本地程序", demo: "演示手机" } as Record<string, string>,
   attempt_results: { sending: "发送中", accepted: "对方已收", retry: "失败,将重试", refused_person: "对方拒收", refused_config: "通道配置有误", in_doubt: "结果未知" } as Record<string, string>,
   page_states: { queued: "待发送", sending: "发送中", provider_accepted: "已发出", delivered: "已送达", read: "已查看", accepted: "已接手", declined: "无法接手", temp_failed: "重试中", perm_failed: "发送失败", in_doubt: "结果未知", superseded: "已取消", marked_false: "回复误报", expired: "超时" } as Record<string, string>,
-  qualities: { ok: "正常", motion: "有体动", low_battery: "电量低", clock_suspect: "时间可疑", unit_suspect: "单位可疑", out_of_range: "超出合理范围", questionable: "设备存疑", absent: "无数值", sensor_off: "探头脱落", measurement_failed: "测量失败", lead_off: "导联脱落", over_range: "高于量程", under_range: "低于量程", special_value: "特殊值" } as Record<string, string>,
+  qualities: { ok: "正常", motion: "有体动", low_battery: "电量低", clock_suspect: "时间可疑", unit_suspect: "单位可疑", out_of_range: "超出合理范围", questionable: "设备存疑", noisy: "信号质量差", absent: "无数值", sensor_off: "探头脱落", measurement_failed: "测量失败", lead_off: "导联脱落", over_range: "高于量程", under_range: "低于量程", special_value: "特殊值" } as Record<string, string>,
 };
 
 /** What a language must have: the same keys, texts as texts and functions with the same arguments. */
