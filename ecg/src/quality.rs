@@ -178,8 +178,9 @@ pub(crate) fn shape(values: &[f64], rate: f64, peaks: &[usize]) -> (f64, f64, f6
     let (whole, moved) = (power(&low), power(&fast));
     let mean = fast.iter().sum::<f64>() / fast.len().max(1) as f64;
     let fourth = fast.iter().map(|value| (value - mean).powi(4)).sum::<f64>() / fast.len().max(1) as f64;
-    let kurtosis = if moved > 0.0 { fourth / (moved * moved) } else { 0.0 };
-    (kurtosis, if whole > 0.0 { (moved / whole).min(1.0) } else { 1.0 }, likeness(&fast, rate, peaks))
+    // Below, the square of a power is no number any more.
+    let kurtosis = if moved > 1e-100 { fourth / (moved * moved) } else { 0.0 };
+    (kurtosis, if whole > 1e-100 { (moved / whole).min(1.0) } else { 1.0 }, likeness(&fast, rate, peaks))
 }
 
 /// Mean correlation of the beats with their mean beat, a fifth of a second around each.
@@ -199,7 +200,7 @@ fn correlation(one: &[f64], other: &[f64]) -> f64 {
     let (a, b) = (one.iter().sum::<f64>() / n, other.iter().sum::<f64>() / n);
     let both = one.iter().zip(other).map(|(x, y)| (x - a) * (y - b)).sum::<f64>() / n;
     let scale = (power(one) * power(other)).sqrt();
-    if scale > 0.0 { both / scale } else { 0.0 }
+    if scale > 1e-100 { both / scale } else { 0.0 }
 }
 
 /// Noise and hum of a piece whose beats are at `peaks`.

@@ -41,6 +41,8 @@ const JOIN_US: i64 = 50_000;
 const KNOWN_US: i64 = 60_000_000;
 /// Samples of one lead kept for a strip: ten seconds at 8 kHz and a block. Beyond it the strip is read as it is.
 const COUNTS_MAX: usize = 100_000;
+/// Leads of one strip that are read, at most: were the first three no good, the recording is none.
+const LEADS_READ_MAX: usize = 3;
 /// Devices followed; the one that has been silent longest is forgotten.
 const DEVICES_MAX: usize = 32;
 
@@ -219,7 +221,8 @@ impl Heart {
     /// The leads one after the other until one is usable; else the best.
     fn read(&self) -> Option<Strip> {
         let mut best: Option<Strip> = None;
-        for lead in self.leads.iter().filter(|lead| lead.length_us() >= PART_US) {
+        let long = self.leads.iter().filter(|lead| lead.length_us() >= PART_US);
+        for lead in long.take(LEADS_READ_MAX) {
             let found = ecg::read(lead.rate, lead.scale, &lead.counts);
             if found.reason == Some(Reason::Rate) {
                 continue;
