@@ -92,6 +92,8 @@ pub struct Figures {
     pub noise: f64,
     /// The same above 40 Hz, of the whole strip: mains, muscles.
     pub hum: f64,
+    /// Height of the beats from 5 to 15 Hz, mV.
+    pub height_mv: f64,
 }
 
 const PRESENT_MIN: f64 = 0.5;
@@ -106,6 +108,8 @@ const NOISE_MAX: f64 = 0.25;
 const NOISE_DOUBT: f64 = 0.18;
 const NOISE_UNLIKE: f64 = 0.14;
 const HUM_DOUBT: f64 = 0.5;
+/// No heart is so strong on the skin: monitors are made for 5 mV (IEC 60601-2-27).
+const HEIGHT_MV_MAX: f64 = 10.0;
 const KURTOSIS_MIN: f64 = 3.5;
 const BASELINE_DOUBT: f64 = 0.1;
 /// Fewer beats have no mean worth the name.
@@ -126,6 +130,7 @@ pub(crate) fn verdict(figures: &Figures, beats: usize) -> (Verdict, Option<Reaso
         f if f.clipped > CLIPPED_MAX => unusable(Reason::Clipped),
         f if f.agreement < AGREEMENT_MIN || f.noise > NOISE_MAX => unusable(Reason::Noise),
         _ if beats == 0 => unusable(Reason::NoBeats),
+        f if f.height_mv > HEIGHT_MV_MAX => unusable(Reason::Noise),
         // Beats that differ may be a sick heart's. Beats that differ in a restless line are none.
         f if beats >= LIKE_BEATS_MIN && f.likeness < LIKENESS_DOUBT && f.noise > NOISE_UNLIKE => {
             unusable(Reason::Noise)
@@ -203,10 +208,10 @@ fn correlation(one: &[f64], other: &[f64]) -> f64 {
     if scale > 1e-100 { both / scale } else { 0.0 }
 }
 
-/// Noise and hum of a piece whose beats are at `peaks`.
-pub(crate) fn noise(values: &[f64], rate: f64, peaks: &[usize]) -> (f64, f64) {
+/// Noise, hum and height of a piece whose beats are at `peaks`.
+pub(crate) fn noise(values: &[f64], rate: f64, peaks: &[usize]) -> [f64; 3] {
     if peaks.is_empty() {
-        return (0.0, 0.0);
+        return [0.0; 3];
     }
     let narrow = band(values, rate, 5.0, 15.0);
     let samples = |seconds: f64| (seconds * rate).round() as usize;
@@ -223,5 +228,5 @@ pub(crate) fn noise(values: &[f64], rate: f64, peaks: &[usize]) -> (f64, f64) {
     let between: Vec<f64> = narrow.iter().zip(&is_beat).filter(|(_, beat)| !**beat).map(|(value, _)| *value).collect();
     let slow = below(values, rate, 40.0);
     let fast: Vec<f64> = values.iter().zip(&slow).map(|(all, slow)| all - slow).collect();
-    (power(&between).sqrt() / height, power(&fast).sqrt() / height)
+    [power(&between).sqrt() / height, power(&fast).sqrt() / height, height]
 }

@@ -155,14 +155,14 @@ fn judged(pieces: &[Piece], hz: f64, step: f64, mut figures: Figures) -> Finding
         let others = seconds(&second::peaks(values, hz));
         figures.agreement += share * rhythm::agreement(&beats, &others, length);
         figures.flat += share * quality::flat(values, hz, step);
-        let (noise, hum) = quality::noise(values, hz, &found);
+        let [noise, hum, height] = quality::noise(values, hz, &found);
         let (kurtosis, baseline, likeness) = quality::shape(values, hz, &found);
-        let told = [noise, hum, kurtosis, baseline, likeness];
-        let sums =
-            [&mut figures.noise, &mut figures.hum, &mut figures.kurtosis, &mut figures.baseline, &mut figures.likeness];
-        for (sum, figure) in sums.into_iter().zip(told) {
-            *sum += share * figure;
-        }
+        figures.noise += share * noise;
+        figures.hum += share * hum;
+        figures.height_mv += share * height;
+        figures.kurtosis += share * kurtosis;
+        figures.baseline += share * baseline;
+        figures.likeness += share * likeness;
         let (closed, ends) = rhythm::intervals(&beats, length);
         intervals.extend(closed);
         open.extend(ends);

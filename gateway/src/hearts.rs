@@ -43,6 +43,8 @@ const KNOWN_US: i64 = 60_000_000;
 const COUNTS_MAX: usize = 100_000;
 /// Leads of one strip that are read, at most: were the first three no good, the recording is none.
 const LEADS_READ_MAX: usize = 3;
+/// Fewer beats of a strip are no heart to miss.
+const BEATS_MIN: usize = 4;
 /// Devices followed; the one that has been silent longest is forgotten.
 const DEVICES_MAX: usize = 32;
 
@@ -287,14 +289,16 @@ impl Heart {
             self.off = None;
         }
         let beating = self.beating_until.is_some_and(|until| strip.from.since_us(until).abs() <= NEAR_US);
-        let stands = strip.found.reason == Some(Reason::NoBeats) && beating;
-        if strip.found.pause_s.is_some() && (stands || strip.found.verdict == Verdict::Usable) {
+        let found = &strip.found;
+        let stands = found.reason == Some(Reason::NoBeats) && beating;
+        // Beats that are alike, here or just before: without them a pause is one of something else.
+        let enough = found.heart_rate.is_some() && found.peaks.len() >= BEATS_MIN;
+        let clear = found.verdict == Verdict::Usable || found.reason == Some(Reason::Flat);
+        if found.pause_s.is_some() && (stands || found.heart_rate.is_some() && clear && (enough || beating)) {
             events.push(Event { kind: EventKind::HeartPause, at: strip.to });
         }
-        if strip.found.heart_rate.is_some() && !strip.found.peaks.is_empty() {
+        if enough {
             self.beating_until = Some(strip.to);
-        } else if !stands {
-            self.beating_until = None;
         }
         events
     }
