@@ -18,6 +18,7 @@ mod config;
 mod digest;
 mod embedded;
 mod error;
+mod limits;
 mod moving;
 mod origin;
 mod progress;

@@ -21,7 +21,6 @@ mod commit;
 mod forget;
 mod heads;
 mod kept;
-mod limits;
 mod moves;
 mod origins;
 mod read;
@@ -46,7 +45,7 @@ use super::backend::Backend;
 use super::row::{MOVED, Row, key_of};
 use super::wave::{Stretches, Wave, WavePlace};
 use super::{Bring, Config, Error, FILE, Moved, Original, Placed, Progress, Readings};
-use super::{answer, config, digest, row, stretch, trend, wave};
+use super::{answer, config, digest, limits, row, stretch, trend, wave};
 
 use forget::Forgetting;
 use heads::Heads;

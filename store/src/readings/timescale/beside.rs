@@ -22,17 +22,17 @@ const ORIGINS: &str = "INSERT INTO origin (subject, metric, ts, raw, unit, devic
   SELECT * FROM unnest($1::int8[], $2::int4[], $3::timestamptz[], $4::text[], $5::text[], $6::int8[], $7::int8[])
   ON CONFLICT DO NOTHING";
 
-/// Stores the blocks of a parcel, and carries those that were moved.
-pub(super) async fn put_waves(db: &ClientWrapper, parcel: &Parcel) -> Result<WavesWritten, Error> {
+/// Stores the blocks of a parcel, and carries those that were moved. A block that ends before `limit` is too old to come.
+pub(super) async fn put_waves(db: &ClientWrapper, parcel: &Parcel, limit: i64) -> Result<WavesWritten, Error> {
     let mut written = insert(db, &parcel.waves).await?;
     written.refused = parcel.waves_refused;
     for moved in parcel.moves.iter().filter(|moved| moved.from != moved.to && !moved.waveforms.is_empty()) {
-        give(db, moved).await?;
+        give(db, moved, limit).await?;
     }
     Ok(written)
 }
 
-async fn give(db: &ClientWrapper, moved: &Moved) -> Result<(), Error> {
+async fn give(db: &ClientWrapper, moved: &Moved, limit: i64) -> Result<(), Error> {
     let number = |subject: Subject| i64::from(subject.to_u32());
     let statement = db.prepare_cached(GIVE).await?;
     let (from, to, device) = (number(moved.from), number(moved.to), i64::from(moved.device.0));
@@ -41,7 +41,8 @@ async fn give(db: &ClientWrapper, moved: &Moved) -> Result<(), Error> {
         db.execute(&statement, &[&from, &to, &metric, &start, &device, &lead]).await?;
     }
     let wave = |block: &model::Waveform| Wave { subject: moved.to, device: moved.device, block: block.clone() };
-    let good = moved.waveforms.iter().filter(|block| crate::readings::wave::problem(block).is_none());
+    let good = |block: &&model::Waveform| crate::readings::wave::problem(block).is_none() && block.end().0 >= limit;
+    let good = moved.waveforms.iter().filter(good);
     insert(db, &good.map(wave).collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::limits::Limits;
 use super::row::{Key, Row, key_of};
 use super::types::Micros;
 use super::{Bring, Error, Moved, Original, Placed, Reading, Wave};
@@ -42,6 +43,15 @@ impl Columns {
         self.device.push(row.device.into());
         self.metric.push((key & 0xffff) as i32);
         self.quality.push(row.quality.into());
+    }
+
+    /// Leaves out the rows of which this is not true, in place.
+    fn retain(&mut self, keep: impl Fn(Key, i64) -> bool) {
+        let mut kept = Self::default();
+        for (key, row) in (0..self.len()).map(|i| self.get(i)).filter(|(key, row)| keep(*key, row.at)) {
+            kept.push(key, &row);
+        }
+        *self = kept;
     }
 
     /// Key and row at a position.
@@ -93,6 +103,21 @@ impl Parcel {
         } else {
             Err(Error::Refused { code: "22008".to_owned() })
         }
+    }
+
+    /// Leaves out rows and blocks that are older than retention keeps them; returns how many.
+    pub(super) fn expire(&mut self, limits: &Limits) -> (u64, u64) {
+        let (rows, waves) = (self.rows.len(), self.waves.len());
+        if self.rows.span().0.0 < limits.latest() {
+            self.rows.retain(|key, at| !limits.is_expired(key, at));
+        }
+        self.waves.retain(|wave| wave.block.end().0 >= limits.waveforms());
+        ((rows - self.rows.len()) as u64, (waves - self.waves.len()) as u64)
+    }
+
+    /// Nothing but rows.
+    pub(super) fn is_plain(&self) -> bool {
+        self.waves.is_empty() && self.originals.is_empty() && self.moves.is_empty() && self.placed.is_empty()
     }
 
     fn others(&self) -> impl Iterator<Item = i64> {

@@ -13,15 +13,17 @@ use deadpool_postgres::{ClientWrapper, Manager, Object, Pool, PoolError, Timeout
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
-use super::Error;
 use super::config::Timescale as Config;
 use super::dsn::Target;
 use super::failure;
+use super::limits::Limits;
 use super::memory::Memory;
 use super::migrate::{self, Kind};
 use super::session::{Dial, Session, Slot, take_writer_lock};
 use super::tls;
+use super::types::Micros;
 use super::version::{self, Server};
+use super::{Config as Settings, Error, Time};
 
 /// Beyond the server's own limit on a statement, for the way there and back.
 const SLACK: Duration = Duration::from_secs(2);
@@ -47,7 +49,9 @@ pub(super) struct Link {
     pool: Option<Pool>,
     slot: Arc<AsyncMutex<Slot>>,
     contact: RwLock<Option<Arc<Contact>>>,
-    pub(super) memory: Mutex<Memory>,
+    memory: Mutex<Memory>,
+    /// What is too old to be stored.
+    limits: RwLock<Limits>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -87,7 +91,8 @@ impl Client {
 pub(super) type Writing = OwnedMutexGuard<Slot>;
 
 impl Link {
-    pub(super) fn new(config: &Config, runtime: tokio::runtime::Handle) -> Result<Arc<Self>, Error> {
+    pub(super) fn new(settings: &Settings, runtime: tokio::runtime::Handle) -> Result<Arc<Self>, Error> {
+        let config = &settings.timescale;
         let target = Target::of(config)?;
         let mut tag = [0_u8; 4];
         getrandom::fill(&mut tag).map_err(|_| Error::Config("the system gives no random numbers".to_owned()))?;
@@ -102,6 +107,7 @@ impl Link {
             slot: Arc::default(),
             contact: RwLock::new(None),
             memory: Mutex::default(),
+            limits: RwLock::new(Limits::new(settings.retention.clone(), i64::MIN)),
             runtime,
         };
         Ok(Arc::new(link))
@@ -284,7 +290,20 @@ impl Link {
 
     async fn load(&self, db: &ClientWrapper) -> Result<(), Error> {
         let memory = within(LOAD_LIMIT, Memory::load(db, &self.config)).await?;
+        self.limits.write().unwrap_or_else(PoisonError::into_inner).advance(memory.upkeep_at);
         *self.memory() = memory;
+        Ok(())
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Time went on: what is too old by now is not stored any more, also after a restart.
+    pub(super) async fn advance(&self, db: &ClientWrapper, now: Time) -> Result<(), Error> {
+        let sql = "UPDATE state SET upkeep_at = $1 WHERE upkeep_at < $1";
+        db.execute(sql, &[&Micros::from(now)]).await?;
+        self.limits.write().unwrap_or_else(PoisonError::into_inner).advance(now.0);
         Ok(())
     }
 

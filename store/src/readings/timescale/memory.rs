@@ -15,7 +15,7 @@ use super::columns::Columns;
 use super::config::Timescale as Config;
 use super::row::{Key, Row, key_of};
 use super::types::Micros;
-use super::{Error, Metric, Progress, Reading, Subject};
+use super::{Error, Metric, Progress, Reading, Subject, Written};
 
 /// Readings between two moves of `latest_from`, at least; and at least so many for every series of late.
 const ROWS_BETWEEN: u64 = 100_000;
@@ -44,6 +44,9 @@ pub(super) struct Memory {
     pub(super) conflicts: u64,
     /// Days (since 1970) of readings and of waveforms that are known to have their partition.
     pub(super) days: (BTreeSet<i32>, BTreeSet<i32>),
+    /// `rollup_claimed` as it was last seen.
+    pub(super) claimed: i64,
+    pub(super) upkeep_at: i64,
     newest: HashMap<Key, Newest>,
     /// As in `state`.
     from: i64,
@@ -67,13 +70,16 @@ pub(super) struct Change {
 impl Memory {
     /// Reads it from the database.
     pub(super) async fn load(db: &ClientWrapper, config: &Config) -> Result<Self, Error> {
-        let state = db.query_one("SELECT live, pending, rows, latest_from FROM state", &[]).await?;
+        let state =
+            db.query_one("SELECT live, pending, rows, latest_from, rollup_claimed, upkeep_at FROM state", &[]).await?;
         let pending: Vec<i64> = state.get(1);
         let pairs = pending.chunks_exact(2).map(|pair| (Seq(pair[0] as u64), Seq(pair[1] as u64)));
         let mut memory = Self {
             progress: Progress { live: Seq(state.get::<_, i64>(0) as u64), pending: pairs.collect() },
             rows: state.get(2),
             from: state.get::<_, Micros>(3).0,
+            claimed: state.get::<_, Micros>(4).0,
+            upkeep_at: state.get::<_, Micros>(5).0,
             ..Self::default()
         };
         for row in db.query("SELECT subject, metric, ts, value, device, quality FROM latest", &[]).await? {
@@ -135,6 +141,20 @@ impl Memory {
         }
     }
 
+    /// What a write changes if each of its rows is newer than all of its series before it: then none can be stored already.
+    pub(super) fn ahead(&self, rows: &Columns) -> Option<Change> {
+        let mut change = Change { rows: rows.len() as i64, ..Change::default() };
+        for (key, row) in (0..rows.len()).map(|i| rows.get(i)) {
+            let known = change.newest.get(&key).copied().unwrap_or_else(|| self.newest(key));
+            if known.is_some_and(|known| known.at >= row.at) || row.at < self.claimed {
+                return None;
+            }
+            change.newest.insert(key, Some(row));
+        }
+        self.plan(&mut change);
+        (change.save.is_empty() && change.from.is_none()).then_some(change)
+    }
+
     /// Forgets every series of a subject, after the database did.
     pub(super) fn forget(&mut self, subject: Subject) {
         self.newest.retain(|key, _| (key >> 16) as u32 != subject.to_u32());
@@ -152,6 +172,11 @@ impl Memory {
         if waiting.len() <= SERIES_PER_WRITE {
             change.from = Some(*next);
         }
+    }
+
+    pub(super) fn count(&mut self, written: &Written) {
+        self.duplicates += written.duplicate;
+        self.conflicts += written.conflict;
     }
 
     /// Takes over what is committed now.

@@ -51,7 +51,7 @@ use super::answer::{Forgotten, Page, Series, Stats, Trend, Written};
 use super::backend::Backend;
 use super::wave::{Stretches, Wave, WavePlace, WavesWritten};
 use super::{Bring, Config, Error, Moved, Original, Placed, Progress, Retention};
-use super::{answer, digest, row, stretch, trend, wave};
+use super::{answer, digest, limits, row, stretch, trend, wave};
 
 use columns::Parcel;
 use link::Link;
@@ -81,7 +81,7 @@ impl Timescale {
             .enable_all()
             .build()
             .map_err(|source| Error::io("the database driver's threads", source))?;
-        let link = Link::new(&config.timescale, runtime.handle().clone())?;
+        let link = Link::new(config, runtime.handle().clone())?;
         runtime.spawn(Arc::clone(&link).introduce());
         let upkeep = Arc::new(Upkeep::new(config.retention.clone()));
         Ok(Self { link, upkeep, trend_marks_max: config.trend_marks_max, runtime: Some(runtime) })

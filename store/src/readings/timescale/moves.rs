@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::ClientWrapper;
 
-use super::columns::Columns;
+use super::columns::{Columns, Parcel};
+use super::limits::Limits;
 use super::link::Link;
 use super::memory::Change;
 use super::row::{Key, MOVED, Row, key_of};
@@ -35,15 +36,17 @@ pub(super) struct Carried {
 /// Carries out the moves, then places rows as another store has them; counts both.
 pub(super) async fn apply(
     db: &ClientWrapper,
-    moves: &[Moved],
-    placed: &[Placed],
+    parcel: &Parcel,
+    limits: &Limits,
     written: &mut Written,
 ) -> Result<Carried, Error> {
+    let Parcel { moves, placed, .. } = parcel;
     let mut known = stored(db, &places(moves, placed)).await?;
     let before: BTreeSet<Place> = known.keys().copied().collect();
     let mut changed = BTreeSet::new();
-    carry(moves, &mut known, &mut changed, written);
-    put_placed(placed, &mut known, &mut changed, written);
+    let mut scene = Scene { limits, known: &mut known, changed: &mut changed, written };
+    scene.carry(moves);
+    scene.put_placed(placed);
     let mut carried = Carried { rows: Columns::default(), added: changed.difference(&before).count() };
     for place in &changed {
         if let Some(row) = known.get(place) {
@@ -54,69 +57,74 @@ pub(super) async fn apply(
     Ok(carried)
 }
 
-fn carry(moves: &[Moved], known: &mut BTreeMap<Place, Row>, changed: &mut BTreeSet<Place>, written: &mut Written) {
-    for moved in moves.iter().filter(|moved| moved.from != moved.to) {
-        for sample in &moved.samples {
-            let row = Row::of(&Reading { subject: moved.to, device: moved.device, sample: *sample });
-            let at = |subject| (key_of(subject, sample.metric), row.at);
-            let (from, to) = (at(moved.from), at(moved.to));
-            let leaves = match known.get(&from).copied() {
-                None => Some(Row { quality: MOVED, ..row }),
-                Some(there) if row.repeats(&there) => Some(Row { quality: MOVED, ..there }),
-                Some(there) if there.quality == MOVED => None,
-                // Another measurement of that very instant: it stays where it is.
-                Some(_) => {
-                    written.conflict += 1;
-                    None
-                }
-            };
-            let comes = match known.get(&to).copied() {
-                None => Some(row),
-                Some(there) if there.quality == MOVED => Some(row),
-                Some(there) if row.repeats(&there) => {
-                    written.duplicate += 1;
-                    None
-                }
-                Some(_) => {
-                    written.conflict += 1;
-                    None
-                }
-            };
-            for (place, row) in [(from, leaves), (to, comes)] {
-                if let Some(row) = row {
-                    known.insert(place, row);
-                    changed.insert(place);
-                }
-            }
-        }
-        written.moved += 1;
-    }
+/// The rows that moves concern, and what becomes of them.
+struct Scene<'a> {
+    limits: &'a Limits,
+    known: &'a mut BTreeMap<Place, Row>,
+    changed: &'a mut BTreeSet<Place>,
+    written: &'a mut Written,
 }
 
-fn put_placed(
-    placed: &[Placed],
-    known: &mut BTreeMap<Place, Row>,
-    changed: &mut BTreeSet<Place>,
-    written: &mut Written,
-) {
-    for Placed { reading, moved } in placed {
-        let plain = Row::of(reading);
-        let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
-        let place = (key_of(reading.subject, reading.sample.metric), row.at);
-        match known.get(&place) {
-            None => written.stored += 1,
-            Some(there) if row.repeats(there) => {
-                written.duplicate += 1;
-                continue;
+impl Scene<'_> {
+    fn put(&mut self, place: Place, row: Row) {
+        self.known.insert(place, row);
+        self.changed.insert(place);
+    }
+
+    fn carry(&mut self, moves: &[Moved]) {
+        for moved in moves.iter().filter(|moved| moved.from != moved.to) {
+            for sample in &moved.samples {
+                let row = Row::of(&Reading { subject: moved.to, device: moved.device, sample: *sample });
+                let at = |subject| (key_of(subject, sample.metric), row.at);
+                let is_old = self.limits.is_expired(at(moved.from).0, row.at);
+                self.leave(at(moved.from), row, is_old);
+                self.arrive(at(moved.to), row, is_old);
             }
-            Some(there) if gives_way(there, &row) => written.moved += 1,
-            Some(_) => {
-                written.conflict += 1;
-                continue;
+            self.written.moved += 1;
+        }
+    }
+
+    /// Told again, a row that is too old would not come back: it needs no mark. What stands there goes all the same.
+    fn leave(&mut self, place: Place, row: Row, is_old: bool) {
+        match self.known.get(&place).copied() {
+            None if is_old => {}
+            None => self.put(place, Row { quality: MOVED, ..row }),
+            Some(there) if row.repeats(&there) => self.put(place, Row { quality: MOVED, ..there }),
+            Some(there) if there.quality == MOVED => {}
+            // Another measurement of that very instant: it stays where it is.
+            Some(_) => self.written.conflict += 1,
+        }
+    }
+
+    fn arrive(&mut self, place: Place, row: Row, is_old: bool) {
+        match self.known.get(&place).copied() {
+            _ if is_old => self.written.expired += 1,
+            None => self.put(place, row),
+            Some(there) if there.quality == MOVED => self.put(place, row),
+            Some(there) if row.repeats(&there) => self.written.duplicate += 1,
+            Some(_) => self.written.conflict += 1,
+        }
+    }
+
+    fn put_placed(&mut self, placed: &[Placed]) {
+        for Placed { reading, moved } in placed {
+            let plain = Row::of(reading);
+            let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
+            let place = (key_of(reading.subject, reading.sample.metric), row.at);
+            match self.known.get(&place) {
+                _ if self.limits.is_expired(place.0, row.at) => self.written.expired += 1,
+                None => {
+                    self.put(place, row);
+                    self.written.stored += 1;
+                }
+                Some(there) if row.repeats(there) => self.written.duplicate += 1,
+                Some(there) if gives_way(there, &row) => {
+                    self.put(place, row);
+                    self.written.moved += 1;
+                }
+                Some(_) => self.written.conflict += 1,
             }
         }
-        known.insert(place, row);
-        changed.insert(place);
     }
 }
 

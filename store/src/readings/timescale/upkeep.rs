@@ -64,6 +64,7 @@ impl Upkeep {
         gone: &Gone,
     ) -> Result<(), Error> {
         let until = Instant::now() + BUDGET;
+        link.advance(db, Time(now)).await?;
         if contact.kind == Kind::Plain {
             let today = day_of(now);
             for table in ["reading", "waveform"] {

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::ClientWrapper;
+use tokio_postgres::error::SqlState;
 
 use super::columns::{Columns, Parcel, day_of};
 use super::link::Link;
@@ -39,26 +40,96 @@ const LATEST: &str = "INSERT INTO latest (ts, value, subject, device, metric, qu
 const GONE: &str = "DELETE FROM latest l USING unnest($1::int8[], $2::int4[]) AS g(subject, metric)
   WHERE l.subject = g.subject AND l.metric = g.metric";
 
+/// As [`CLAIMED`], and an error when it is not what the writer believes: everything sent behind it then fails as well.
+const STILL: &str = "SELECT 1 / (rollup_claimed = $1)::int4 FROM state FOR UPDATE";
+
 /// Stores a parcel and the progress.
 pub(super) async fn write(link: Arc<Link>, parcel: Parcel, progress: Progress) -> Result<Written, Error> {
-    link.with_writer(link.write_limit(), |db| attempts(&link, db, &parcel, &progress)).await
+    link.with_writer(link.write_limit(), |db| attempts(&link, db, parcel, &progress)).await
 }
 
-async fn attempts(link: &Link, db: Arc<ClientWrapper>, parcel: &Parcel, progress: &Progress) -> Result<Written, Error> {
+async fn attempts(
+    link: &Link,
+    db: Arc<ClientWrapper>,
+    mut parcel: Parcel,
+    progress: &Progress,
+) -> Result<Written, Error> {
+    let expired = parcel.expire(&link.limits());
     let plain = link.contact().is_none_or(|contact| contact.kind == Kind::Plain);
     if plain {
-        make_room(link, &db, parcel).await?;
+        make_room(link, &db, &parcel).await?;
     }
-    match transaction(link, &db, parcel, progress).await {
+    let mut written = match one_of_two(link, &db, &parcel, progress).await {
         // A partition was dropped since we last looked.
         Err(Error::Refused { code }) if plain && code == "23514" => {
             db.batch_execute("ROLLBACK").await?;
             link.memory().days = Default::default();
-            make_room(link, &db, parcel).await?;
-            transaction(link, &db, parcel, progress).await
+            make_room(link, &db, &parcel).await?;
+            transaction(link, &db, &parcel, progress).await
         }
         other => other,
+    }?;
+    (written.expired, written.waves.expired) = (written.expired + expired.0, written.waves.expired + expired.1);
+    Ok(written)
+}
+
+/// In one round trip when that can be, otherwise in a few.
+async fn one_of_two(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress: &Progress) -> Result<Written, Error> {
+    let ahead = if parcel.is_plain() { link.memory().ahead(&parcel.rows) } else { None };
+    if let Some(change) = ahead
+        && let Some(written) = at_once(link, db, parcel, progress, change).await?
+    {
+        return Ok(written);
     }
+    transaction(link, db, parcel, progress).await
+}
+
+/// The ordinary write of new readings, all of it and its commit sent together. `None`: the rollups moved on meanwhile, nothing was
+/// written.
+async fn at_once(
+    link: &Link,
+    db: &ClientWrapper,
+    parcel: &Parcel,
+    progress: &Progress,
+    mut change: Change,
+) -> Result<Option<Written>, Error> {
+    let rows = &parcel.rows;
+    let Columns { at, value, subject, device, metric, quality } = rows;
+    let (progress, claimed) = {
+        let memory = link.memory();
+        (further(&memory.progress, progress), Micros(memory.claimed))
+    };
+    let (live, pending) = numbers(&progress);
+    let (still, insert, state) =
+        (db.prepare_cached(STILL).await?, db.prepare_cached(INSERT).await?, db.prepare_cached(STATE).await?);
+    let (begun, still, stored, state, committed) = tokio::join!(
+        biased;
+        db.batch_execute("BEGIN"),
+        async { db.query_one(&still, &[&claimed]).await },
+        async { db.execute(&insert, &[at, value, subject, device, metric, quality]).await },
+        async { db.execute(&state, &[&live, &pending, &change.rows, &None::<Micros>]).await },
+        db.batch_execute("COMMIT")
+    );
+    begun?;
+    match still {
+        Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => return Ok(None),
+        other => other?,
+    };
+    let mut written = Written { stored: stored?, ..Written::default() };
+    state?;
+    committed?;
+    let known = rows.len() as u64 - written.stored;
+    if known > 0 {
+        // Only a measurement that was moved away can be there: newest of its series, and in no answer.
+        let apart = apart(db, rows, known, &mut written).await?;
+        let less = "UPDATE state SET rows = rows - $1";
+        db.execute(less, &[&(known as i64)]).await?;
+        change = Change { rows: written.stored as i64, ..Change::default() };
+        link.memory().newer(rows, &apart, &mut change);
+    }
+    link.memory().count(&written);
+    link.memory().settle(change, progress);
+    Ok(Some(written))
 }
 
 /// Partitions for the days of a parcel, as far as they are not known to be there.
@@ -86,7 +157,8 @@ async fn transaction(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress:
     let mut written = Written::default();
     let first = begin(db, parcel).await?;
     written.stored = first.stored;
-    let apart = apart(db, parcel, &first, &mut written).await?;
+    let known = parcel.rows.len() as u64 - first.stored;
+    let apart = if known == 0 { HashSet::new() } else { apart(db, &parcel.rows, known, &mut written).await? };
     let mut change = Change { rows: first.stored as i64, ..Change::default() };
     link.memory().newer(&parcel.rows, &apart, &mut change);
     let mut late: BTreeSet<(i64, i32, i32)> = BTreeSet::new();
@@ -95,20 +167,20 @@ async fn transaction(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress:
     }
     let mut new = first.new;
     if !parcel.moves.is_empty() || !parcel.placed.is_empty() {
-        let moved = moves::apply(db, &parcel.moves, &parcel.placed, &mut written).await?;
+        let moved = moves::apply(db, parcel, &link.limits(), &mut written).await?;
         late.extend(late_days(&moved.rows, first.claimed));
         new.extend((0..moved.rows.len()).map(|i| moved.rows.get(i)).map(|(key, row)| (key, row.at)));
         change.rows += moved.added as i64;
         moves::newest(link, db, &moved, &mut change).await?;
     }
-    written.waves = beside::put_waves(db, parcel).await?;
+    written.waves = beside::put_waves(db, parcel, link.limits().waveforms()).await?;
     written.origins = beside::put_origins(db, &parcel.originals, &new).await?;
     put_late(db, &late).await?;
     let progress = further(&link.memory().progress, progress);
     commit(link, db, &mut change, &progress).await?;
     let mut memory = link.memory();
-    memory.duplicates += written.duplicate;
-    memory.conflicts += written.conflict;
+    memory.claimed = first.claimed;
+    memory.count(&written);
     memory.settle(change, progress);
     Ok(written)
 }
@@ -153,18 +225,8 @@ async fn begin(db: &ClientWrapper, parcel: &Parcel) -> Result<First, Error> {
     Ok(first)
 }
 
-/// Tells duplicates from conflicts; returns the positions of the latter.
-async fn apart(
-    db: &ClientWrapper,
-    parcel: &Parcel,
-    first: &First,
-    written: &mut Written,
-) -> Result<HashSet<usize>, Error> {
-    let rows = &parcel.rows;
-    let known = rows.len() as u64 - first.stored;
-    if known == 0 {
-        return Ok(HashSet::new());
-    }
+/// Tells duplicates from conflicts among the `known` rows that were stored before; returns the positions of the latter.
+async fn apart(db: &ClientWrapper, rows: &Columns, known: u64, written: &mut Written) -> Result<HashSet<usize>, Error> {
     let (from, to) = rows.span();
     let conflicts = db.prepare_cached(CONFLICTS).await?;
     let found =
@@ -197,6 +259,12 @@ fn further(known: &Progress, told: &Progress) -> Progress {
     if told.live < known.live { known.clone() } else { told.clone() }
 }
 
+/// The progress as it stands in `state`.
+fn numbers(progress: &Progress) -> (i64, Vec<i64>) {
+    let pairs = progress.pending.iter().flat_map(|(after, upto)| [after.0 as i64, upto.0 as i64]);
+    (progress.live.0 as i64, pairs.collect())
+}
+
 /// Newest readings that fell out of reach of a start, the state, and the commit.
 async fn commit(link: &Link, db: &ClientWrapper, change: &mut Change, progress: &Progress) -> Result<(), Error> {
     link.memory().plan(change);
@@ -216,8 +284,7 @@ async fn commit(link: &Link, db: &ClientWrapper, change: &mut Change, progress: 
     let (latest, state) = (db.prepare_cached(LATEST).await?, db.prepare_cached(STATE).await?);
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] = [at, value, subject, device, metric, quality];
     let put = async { if rows.is_empty() { Ok(0) } else { db.execute(&latest, &values).await } };
-    let live = progress.live.0 as i64;
-    let pending: Vec<i64> = progress.pending.iter().flat_map(|(after, upto)| [after.0 as i64, upto.0 as i64]).collect();
+    let (live, pending) = numbers(progress);
     let from = change.from.map(Micros);
     let (put, state, committed) = tokio::join!(
         biased;

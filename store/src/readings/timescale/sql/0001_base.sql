@@ -20,7 +20,9 @@ CREATE TABLE state (
   rollup_claimed timestamptz NOT NULL DEFAULT '-infinity',
   rollup_done timestamptz NOT NULL DEFAULT '-infinity',
   -- Readings before this instant were given up by retention, for every metric.
-  kept_from timestamptz NOT NULL DEFAULT '-infinity'
+  kept_from timestamptz NOT NULL DEFAULT '-infinity',
+  -- The newest time that maintenance was told: what was too old then is not stored.
+  upkeep_at timestamptz NOT NULL DEFAULT '-infinity'
 ) WITH (fillfactor = 10);
 
 -- Newest reading of a series that has been silent for a while; see state.latest_from.
