@@ -192,7 +192,7 @@ fn alarm_json(alarm: &AlarmView, signed: &Signed) -> Value {
     let (rule, zh, en) = alarm.named_to(signed.person.role);
     json!({
         "id": alarm.id, "priority": alarm.priority, "at": alarm.started_at.millis(), "metric": metric, "rule": rule,
-        "title_zh": zh, "title_en": en, "condition": alarm.condition, "handling": alarm.handling,
+        "rule_zh": zh, "rule_en": en, "condition": alarm.condition, "handling": alarm.handling,
     })
 }
 

@@ -40,7 +40,7 @@ fn range_of(value: f64) -> usize {
     }
 }
 
-/// A share that ought to be above or below a number. `of`: the ranges it sums up.
+/// A share that ought to be above or below a number. `of`: the ranges it sums up; of one alone it has that one's name.
 struct Target {
     name: &'static str,
     of: &'static [usize],
@@ -59,15 +59,15 @@ const fn below(name: &'static str, of: &'static [usize], share: f64) -> Target {
 const ADULT: &[Target] = &[
     above("in_range", &[2], 0.70),
     below("below_3_9", &[0, 1], 0.04),
-    below("below_3_0", &[0], 0.01),
+    below("very_low", &[0], 0.01),
     below("above_10_0", &[3, 4], 0.25),
-    below("above_13_9", &[4], 0.05),
+    below("very_high", &[4], 0.05),
 ];
 const OLDER: &[Target] = &[
     above("in_range", &[2], 0.50),
     below("below_3_9", &[0, 1], 0.01),
     below("above_10_0", &[3, 4], 0.50),
-    below("above_13_9", &[4], 0.10),
+    below("very_high", &[4], 0.10),
 ];
 
 /// Of a continuous meter: the last fourteen days until `now`.
@@ -173,7 +173,7 @@ mod tests {
             let rows = found["targets"].as_array().unwrap();
             rows.iter().map(|row| (row["name"].as_str().unwrap().into(), row["met"].as_bool().unwrap())).collect()
         };
-        let expected = [("in_range", false), ("below_3_9", true), ("above_10_0", false), ("above_13_9", false)];
+        let expected = [("in_range", false), ("below_3_9", true), ("above_10_0", false), ("very_high", false)];
         assert_eq!(met(&found), expected.map(|(name, met)| (name.to_owned(), met)), "half is not more than half");
         // Mean 10.225 mmol/L = 184.2 mg/dL: 3.31 + 4.41.
         assert_eq!((&found["mean"], &found["gmi_percent"]), (&json!(10.22), &json!(7.7)));

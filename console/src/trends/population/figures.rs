@@ -13,8 +13,8 @@ use super::guard::{Count, Hidden, K, hidden};
 
 const QUANTILES: [(&str, f64); 5] = [("p10", 0.10), ("p25", 0.25), ("p50", 0.50), ("p75", 0.75), ("p90", 0.90)];
 
-/// The limits of the default rules that a value reaches first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The limits of the default rules that a value reaches first; none of a metric they say nothing of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Range {
     low: Option<f64>,
     high: Option<f64>,
@@ -26,21 +26,18 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// `None`: the default rules say nothing of this metric.
-    pub(super) fn new(default: &RuleSet, metric: Metric) -> Option<Self> {
+    pub(super) fn new(default: &RuleSet, metric: Metric) -> Self {
         let limit = |set: &RuleSet, side| nearest(set, metric, side).map(|(limit, _)| limit);
         let aged = default.for_aged();
         let (low, high) = (limit(default, Side::Low), limit(default, Side::High));
         let (aged_low, aged_high) = (limit(&aged, Side::Low), limit(&aged, Side::High));
         let source = format!("{} {}", default.name, default.source);
-        (low.is_some() || high.is_some()).then_some(Self {
-            low,
-            high,
-            aged_low,
-            aged_high,
-            aged_from: RuleSet::AGED_FROM,
-            source,
-        })
+        Self { low, high, aged_low, aged_high, aged_from: RuleSet::AGED_FROM, source }
+    }
+
+    /// There are limits below and above, to count by.
+    pub(super) fn has(&self) -> (bool, bool) {
+        (self.low.or(self.aged_low).is_some(), self.high.or(self.aged_high).is_some())
     }
 
     pub(super) fn is_below(&self, value: f64, aged: bool) -> bool {
@@ -80,13 +77,17 @@ impl Population {
         for group in groups {
             whole.elders += group.elders;
             whole.values.extend(&group.values);
-            whole.below += group.below;
-            whole.above += group.above;
+            whole.below = sum(whole.below, group.below);
+            whole.above = sum(whole.above, group.above);
         }
         let total = figures(std::slice::from_ref(&whole), By::All).pop();
-        let groups = if by == By::All { Vec::new() } else { figures(groups, by) };
-        Self { total: total.unwrap_or_else(|| Figures::of(&whole, Some(Hidden::Small), (true, true))), groups }
+        let total = total.unwrap_or_else(|| Figures::of(&whole, Some(Hidden::Small), (true, true)));
+        Self { total, groups: figures(groups, by) }
     }
+}
+
+fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    other.map(|other| one.unwrap_or(0) + other).or(one)
 }
 
 fn figures(groups: &[Group], by: By) -> Vec<Figures> {
@@ -96,8 +97,8 @@ fn figures(groups: &[Group], by: By) -> Vec<Figures> {
         groups.iter().map(|group| Count { n: group.values.len(), c: c(group) }).collect()
     };
     let sizes = hidden(&counts(|_| 0), &within, Count::size_shows);
-    let below = hidden(&counts(|group| group.below), &within, Count::share_shows);
-    let above = hidden(&counts(|group| group.above), &within, Count::share_shows);
+    let below = hidden(&counts(|group| group.below.unwrap_or(0)), &within, Count::share_shows);
+    let above = hidden(&counts(|group| group.above.unwrap_or(0)), &within, Count::share_shows);
     let marks = sizes.into_iter().zip(below).zip(above);
     let rows = groups.iter().zip(marks);
     rows.map(|(group, ((size, below), above))| Figures::of(group, size, (below.is_some(), above.is_some()))).collect()
@@ -111,7 +112,9 @@ impl Figures {
         let sorted = Sorted::new(if open { group.values.clone() } else { Vec::new() });
         // As many must lie beyond a percentile as a group must have.
         let enough = |q: f64| n as f64 * q.min(1.0 - q) >= K as f64;
-        let share = |count: usize, no: bool| (open && n > 0 && !no).then(|| rounded(count as f64 / n as f64, 2));
+        let share = |count: Option<usize>, no: bool| {
+            count.filter(|_| open && n > 0 && !no).map(|count| rounded(count as f64 / n as f64, 2))
+        };
         Self {
             key: group.key.clone(),
             zh: group.zh.clone(),
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
 
     fn group(key: &str, values: Vec<f64>, above: usize) -> Group {
-        Group { key: key.into(), elders: values.len() + 1, values, above, ..Group::default() }
+        Group { key: key.into(), elders: values.len() + 1, values, above: Some(above), ..Group::default() }
     }
 
     #[test]
@@ -163,6 +166,7 @@ mod tests {
             assert_eq!((&b[name], &c[name]), (&Value::Null, &Value::Null), "{name}");
         }
         assert!(!b.to_string().contains("123"));
+        assert_eq!(a["below"], Value::Null, "without a limit there is no share");
     }
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
         let total = made.total.json(0);
         // A quarter of 44 is 11; a tenth is not.
         assert_eq!((&total["p10"], &total["p25"], &total["p50"]), (&Value::Null, &json!(11.0), &json!(22.0)));
-        assert_eq!((&total["above"], made.groups.len()), (&json!(0.0), 0));
+        assert_eq!((&total["above"], made.groups.len()), (&json!(0.0), 1));
         let few = Population::new(&[group("a", vec![1.0; 10], 0)], By::All);
         assert_eq!(few.total.json(0)["hidden"], json!("small"));
     }

@@ -53,15 +53,16 @@ pub(super) struct Group {
     pub(super) elders: usize,
     /// One value an elder who was measured.
     pub(super) values: Vec<f64>,
-    pub(super) below: usize,
-    pub(super) above: usize,
+    /// `None`: there is no such limit.
+    pub(super) below: Option<usize>,
+    pub(super) above: Option<usize>,
 }
 
 /// Key, names, and the key of the larger group.
 type Name = (String, String, String, String);
 
 /// All groups, by key; those without elders are not there.
-pub(super) fn group(by: By, cohort: &Cohort, means: &Means, range: Option<&Range>) -> Vec<Group> {
+pub(super) fn group(by: By, cohort: &Cohort, means: &Means, range: &Range) -> Vec<Group> {
     let units: HashMap<TeamId, &Unit> = cohort.units.iter().map(|unit| (unit.id, unit)).collect();
     let values: HashMap<ElderId, f64> = means.of.iter().copied().collect();
     let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
@@ -73,8 +74,11 @@ pub(super) fn group(by: By, cohort: &Cohort, means: &Means, range: Option<&Range
         let Some(value) = values.get(&member.id) else { continue };
         group.values.push(*value);
         let is_aged = member.age.is_some_and(|age| age >= RuleSet::AGED_FROM);
-        group.below += usize::from(range.is_some_and(|range| range.is_below(*value, is_aged)));
-        group.above += usize::from(range.is_some_and(|range| range.is_above(*value, is_aged)));
+        let (has_low, has_high) = range.has();
+        let count =
+            |count: Option<usize>, has: bool, beyond: bool| has.then(|| count.unwrap_or(0) + usize::from(beyond));
+        group.below = count(group.below, has_low, range.is_below(*value, is_aged));
+        group.above = count(group.above, has_high, range.is_above(*value, is_aged));
     }
     groups.into_values().collect()
 }
@@ -161,7 +165,7 @@ mod tests {
         let of = [(1, 120.0), (2, 145.0), (3, 100.0), (4, 155.0)].map(|(id, value)| (ElderId(id), value));
         let means = Means { from: Time(0), to: Time(1), of: of.into() };
         let found = |by| -> Vec<(String, usize, usize)> {
-            let groups = group(by, &cohort, &means, None);
+            let groups = group(by, &cohort, &means, &Range::default());
             groups.iter().map(|group| (group.key.clone(), group.elders, group.values.len())).collect()
         };
         let rows = |rows: &[(&str, usize, usize)]| -> Vec<(String, usize, usize)> {
@@ -173,6 +177,6 @@ mod tests {
         assert_eq!(found(By::Team), rows(&[("3", 2, 2), ("4", 1, 1), ("5", 1, 1), ("none", 1, 0)]));
         // Team 3 and 4 are of township 2, which is under county duty 1; team 5 has nothing above it.
         assert_eq!(found(By::Township), rows(&[("2", 3, 3), ("5", 1, 1), ("none", 1, 0)]));
-        assert_eq!(group(By::Team, &cohort, &means, None)[0].within, "2");
+        assert_eq!(group(By::Team, &cohort, &means, &Range::default())[0].within, "2");
     }
 }

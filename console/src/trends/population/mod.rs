@@ -48,7 +48,7 @@ struct Made {
     metric: Metric,
     by: By,
     means: Means,
-    range: Option<Range>,
+    range: Range,
     table: figures::Population,
 }
 
@@ -104,8 +104,8 @@ async fn make(app: &App, signed: &Signed, metric: Metric, by: By, means: Means) 
         records.audit(Some(person), "view_population", &subject, metric.slug()).map_err(failed)?;
         let cohort = records.cohort().map_err(failed)?;
         let default = records.default_rules().map_err(failed)?;
-        let range = default.and_then(|stored| Range::new(&stored.set, metric));
-        let groups = groups::group(by, &cohort, &means, range.as_ref());
+        let range = default.map_or_else(Range::default, |stored| Range::new(&stored.set, metric));
+        let groups = groups::group(by, &cohort, &means, &range);
         let table = figures::Population::new(&groups, by);
         Ok(Made { metric, by, means, range, table })
     });
