@@ -110,7 +110,7 @@ export function trend(metrics, from, to, buckets) {
   const holes = [[to - (to - from) * 0.42, to - (to - from) * 0.33, "sensor_off"], [to - (to - from) * 0.12, to - (to - from) * 0.1, "gateway_offline"]];
   return {
     from: iso(from), to: iso(to), bucket_s: step / 1000, alarms_cut: false,
-    alarms: [{ id: "a1", priority: "P2", at: to - 7 * 3_600_000, until: null, metric: "systolic", rule_zh: "收缩压偏高", rule_en: "High systolic pressure" }],
+    alarms: [{ id: "a1", priority: "P2", at: to - 7 * 3_600_000, metric: "systolic", rule_zh: "收缩压偏高", rule_en: "High systolic pressure" }],
     series: metrics.map((metric, salt) => {
       const [middle, spread] = BASE[metric] ?? [50, 5];
       const every = SPOT.has(metric) ? Math.max(step, 6 * 3_600_000) : step;

@@ -5,7 +5,7 @@ import { paneData, panesFor, ticks } from "./trend";
 
 const trend: Trend = {
   from: "1970-01-01T00:00:00Z", to: "1970-01-01T01:00:00Z", bucket_s: 60, alarms_cut: false,
-  alarms: [{ id: "a", priority: "P2", at: 5, until: null, metric: "systolic", rule_zh: "", rule_en: "" }, { id: "b", priority: "P1", at: 6, until: null, metric: null, rule_zh: "", rule_en: "" }],
+  alarms: [{ id: "a", priority: "P2", at: 5, metric: "systolic", rule_zh: "", rule_en: "" }, { id: "b", priority: "P1", at: 6, metric: null, rule_zh: "", rule_en: "" }],
   series: [
     { metric: "systolic", points: [[0, 2, 110, 120, 130], [600_000, 1, 140, 140, 140]], gaps: [[60_000, 600_000, "sensor_off"]], absent: [[120_000, "sensor_off"]], bands: [], doubtful: [[30_000, 200, "motion"]], doubtful_n: 1, doubtful_until: null },
     { metric: "diastolic", points: [[0, 2, 70, 75, 80], [600_000, 1, 90, 90, 90]], gaps: [[60_000, 600_000, "gateway_offline"]], absent: [], bands: [], doubtful: [], doubtful_n: 0, doubtful_until: null },

@@ -134,7 +134,7 @@ export interface TrendSeries {
   doubtful: [number, number, string][]; doubtful_n: number; doubtful_until: string | null;
 }
 /** An alarm in the range; `metric` null: about none. */
-export interface TrendAlarm { id: string; priority: Priority; at: number; until: number | null; metric: string | null; rule_zh: string; rule_en: string }
+export interface TrendAlarm { id: string; priority: Priority; at: number; metric: string | null; rule_zh: string; rule_en: string }
 export interface Trend { from: string; to: string; bucket_s: number; series: TrendSeries[]; alarms: TrendAlarm[]; alarms_cut: boolean }
 
 export interface Level { priority: Priority; limit: number; hold_s: number }

@@ -4,7 +4,7 @@ import type { Named, Priority } from "../lib/types";
 export interface HourRow { hour: number; n: number; days: number; p10: number | null; p25: number | null; p50: number | null; p75: number | null; p90: number | null }
 export interface Half { from: string; to: string; n: number; mean: number | null }
 export interface DayNight { day: Half; night: Half; dip_percent: number | null; dipping: string | null; why: string | null; needs: Record<string, number>; source: string }
-export interface PressurePart { from: string; to: string; days: number; n: number; systolic: number | null; diastolic: number | null; pulse: number | null }
+export interface PressurePart { from: string; to: string; days: number; n: number; systolic: number | null; diastolic: number | null }
 export interface Pressure {
   days: number; from: string; to: string; morning: PressurePart; evening: PressurePart;
   average: { days: number; n: number; systolic: number | null; diastolic: number | null };
@@ -15,7 +15,7 @@ export interface GlucoseRange { name: string; from: number | null; to: number | 
 export interface GlucoseTarget { name: string; at_least: number | null; at_most: number | null; share: number | null; met: boolean | null }
 export interface Glucose {
   basis: "time" | "measurements"; days: number; coverage: number | null; enough: boolean; ranges: GlucoseRange[]; targets: GlucoseTarget[];
-  target_group: string; mean: number | null; cv_percent: number | null; gmi_percent: number | null; why: string | null; source: string;
+  target_group: string | null; mean: number | null; cv_percent: number | null; gmi_percent: number | null; why: string | null; source: string;
 }
 export interface Week {
   from: string; n: number; days: number; mean: number | null; min: number | null; max: number | null;
@@ -26,7 +26,7 @@ export interface Baseline {
   unusual: string | null; percentile: number | null; needs: Record<string, number>; why: string | null; source: string;
 }
 export interface Profile {
-  metric: string; from: string; to: string; unit: string; decimals: number; cut: boolean; hours: HourRow[]; day_night: DayNight;
+  metric: string; from: string; to: string; unit: string; decimals: number; basis: "readings" | "five_minutes"; hours: HourRow[]; day_night: DayNight;
   blood_pressure: Pressure | null; glucose: Glucose | null; weeks: Week[];
   band: { low: number | null; high: number | null; low_priority: Priority | null; high_priority: Priority | null }; baseline: Baseline;
 }
@@ -38,7 +38,7 @@ export interface TeamTrends {
 }
 
 export interface Group {
-  key: string; zh: string; en: string; elders: number; measured: number | null;
+  key: string; zh: string; en: string; elders: number | null; measured: number | null;
   mean: number | null; p10: number | null; p25: number | null; p50: number | null; p75: number | null; p90: number | null;
   below: number | null; above: number | null; hidden: string | null;
 }
