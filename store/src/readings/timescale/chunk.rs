@@ -14,28 +14,14 @@ pub(super) struct Chunk {
     pub(super) name: String,
     pub(super) from: i64,
     pub(super) to: i64,
-    pub(super) packing: Packing,
-    /// Bytes with indexes, and with what is compressed.
-    pub(super) bytes: i64,
+    /// Perhaps with later rows beside what is compressed.
+    pub(super) compressed: bool,
 }
 
-/// Whether a chunk is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
-    Rows,
-    Compressed,
-    /// Compressed, with later rows beside it.
-    Partial,
-}
-
+// Only TimescaleDB's documented views: its catalogue changes from version to version.
 const CHUNKS: &str = "
-SELECT format('%I.%I', i.chunk_schema, i.chunk_name), i.range_start, i.range_end,
-  CASE WHEN NOT i.is_compressed THEN 0 WHEN c.status & 8 = 0 THEN 1 ELSE 2 END,
-  pg_total_relation_size(format('%I.%I', i.chunk_schema, i.chunk_name)::regclass)
-    + CASE WHEN k.id IS NULL THEN 0 ELSE pg_total_relation_size(format('%I.%I', k.schema_name, k.table_name)::regclass) END
+SELECT format('%I.%I', i.chunk_schema, i.chunk_name), i.range_start, i.range_end, i.is_compressed
 FROM timescaledb_information.chunks i
-JOIN _timescaledb_catalog.chunk c ON c.schema_name = i.chunk_schema AND c.table_name = i.chunk_name
-LEFT JOIN _timescaledb_catalog.chunk k ON k.id = c.compressed_chunk_id
 WHERE (i.hypertable_schema, i.hypertable_name) = (current_schema(), $1::text) OR EXISTS (
   SELECT FROM timescaledb_information.continuous_aggregates a
   WHERE a.view_schema = current_schema() AND a.view_name = $1::text
@@ -44,8 +30,7 @@ WHERE (i.hypertable_schema, i.hypertable_name) = (current_schema(), $1::text) OR
 ORDER BY i.range_start";
 
 const PARTITIONS: &str = "
-SELECT format('%I.%I', n.nspname, c.relname), bound[1]::timestamptz, bound[2]::timestamptz, 0,
-  pg_total_relation_size(c.oid)
+SELECT format('%I.%I', n.nspname, c.relname), bound[1]::timestamptz, bound[2]::timestamptz, false
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''(.*)''\\) TO \\(''(.*)''\\)') AS bound
 WHERE i.inhparent = to_regclass($1::text) AND bound IS NOT NULL ORDER BY 2";
@@ -62,12 +47,7 @@ pub(super) async fn list(db: &ClientWrapper, kind: Kind, table: &str) -> Result<
             name: row.try_get(0)?,
             from: row.try_get::<_, Micros>(1)?.0,
             to: row.try_get::<_, Micros>(2)?.0,
-            packing: match row.try_get::<_, i32>(3)? {
-                0 => Packing::Rows,
-                1 => Packing::Compressed,
-                _ => Packing::Partial,
-            },
-            bytes: row.try_get(4)?,
+            compressed: row.try_get(3)?,
         })
     };
     rows.iter().map(chunk).collect()

@@ -6,13 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use deadpool_postgres::ClientWrapper;
 
 use super::Error;
-use super::chunk::{self, Packing};
+use super::chunk::{self, Chunk};
 use super::digest::HOUR;
 use super::link::Contact;
 use super::migrate::Kind;
 
 /// From this version on `compress_chunk` also takes a chunk with later rows beside what is compressed.
 const AGAIN_FROM: (u32, u32) = (2, 14);
+/// From this version on TimescaleDB's own functions are in a schema of their own.
+const FUNCTIONS_FROM: (u32, u32) = (2, 12);
 /// One day (UTC), microseconds.
 const DAY: i64 = 24 * HOUR;
 
@@ -62,11 +64,14 @@ pub(super) async fn step(
     let mut partial = None;
     for table in ["reading", "minute", "hour"] {
         for chunk in chunk::list(db, contact.kind, table).await? {
-            match chunk.packing {
-                _ if chunk.to > before => {}
-                Packing::Rows => return compress(db, contact, &chunk.name, false).await,
-                Packing::Partial if partial.is_none() && !again.is_done(today) => partial = Some(chunk.name),
-                Packing::Partial | Packing::Compressed => {}
+            if chunk.to > before {
+                continue;
+            }
+            if !chunk.compressed {
+                return compress(db, contact, &chunk.name, false).await;
+            }
+            if partial.is_none() && !again.is_done(today) && is_partial(db, contact, &chunk).await? {
+                partial = Some(chunk.name);
             }
         }
     }
@@ -77,8 +82,27 @@ pub(super) async fn step(
     Ok(false)
 }
 
+/// There are later rows beside what is compressed.
+async fn is_partial(db: &ClientWrapper, contact: &Contact, chunk: &Chunk) -> Result<bool, Error> {
+    let schema = if contact.server.timescale < Some(FUNCTIONS_FROM) {
+        "_timescaledb_internal"
+    } else {
+        "_timescaledb_functions"
+    };
+    let sql = format!("SELECT {schema}.chunk_status(to_regclass($1::text)) & 8 <> 0");
+    Ok(db.query_one(&sql, &[&chunk.name]).await?.try_get::<_, Option<bool>>(0)?.unwrap_or(false))
+}
+
+/// Compresses a chunk, also one that is already compressed and got later rows.
+pub(super) async fn seal(db: &ClientWrapper, contact: &Contact, chunk: &Chunk) -> Result<(), Error> {
+    if !chunk.compressed || is_partial(db, contact, chunk).await? {
+        compress(db, contact, &chunk.name, chunk.compressed).await?;
+    }
+    Ok(())
+}
+
 /// True, so that the next step looks for another.
-pub(super) async fn compress(db: &ClientWrapper, contact: &Contact, name: &str, again: bool) -> Result<bool, Error> {
+async fn compress(db: &ClientWrapper, contact: &Contact, name: &str, again: bool) -> Result<bool, Error> {
     if again && contact.server.timescale < Some(AGAIN_FROM) {
         db.batch_execute(&format!("CALL recompress_chunk('{name}', if_not_compressed => true)")).await?;
     } else {

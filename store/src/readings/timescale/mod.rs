@@ -152,11 +152,11 @@ impl Backend for Timescale {
     }
 
     fn wave_totals(&self) -> Result<(u64, u64), Error> {
-        self.link.ask(async |db| waves::totals(&db).await)
+        Upkeep::ask(&self.link, async |db| waves::totals(&db).await)
     }
 
     fn wave_series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
-        self.link.ask(async move |db| read::series(&db, "waveform", after, limit).await)
+        Upkeep::ask(&self.link, async move |db| read::series(&db, "waveform", after, limit).await)
     }
 
     fn wave_page(&self, of: (Subject, Metric), after: Option<WavePlace>, limit: usize) -> Result<Vec<Wave>, Error> {
@@ -180,7 +180,7 @@ impl Backend for Timescale {
     }
 
     fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
-        self.link.ask(async move |db| read::series(&db, "reading", after, limit).await)
+        Upkeep::ask(&self.link, async move |db| read::series(&db, "reading", after, limit).await)
     }
 
     fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error> {

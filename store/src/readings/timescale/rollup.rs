@@ -49,15 +49,15 @@ SELECT date_bin('1 hour', bucket, timestamptz 'epoch'), subject, metric,
   count(*) FILTER (WHERE n > 0), max(first_at - bucket), min(last_at - bucket)
 FROM minute_rows WHERE bucket >= $1 AND bucket < $2";
 
-/// Makes what is due, until there is nothing left or the time is up.
-pub(super) async fn make(db: &ClientWrapper, contact: &Contact, now: i64, until: Instant) -> Result<(), Error> {
+/// Makes what is due, until there is nothing left (true) or the time is up.
+pub(super) async fn make(db: &ClientWrapper, contact: &Contact, now: i64, until: Instant) -> Result<bool, Error> {
     let goal = floor(now.saturating_sub(BEHIND), HOUR);
     let raise = "UPDATE state SET rollup_claimed = $1 WHERE rollup_claimed < $1";
     db.execute(raise, &[&Micros(goal)]).await?;
     let state = db.query_one("SELECT rollup_done, rollup_claimed FROM state", &[]).await?;
     let (mut done, claimed) = (state.try_get::<_, Micros>(0)?.0, state.try_get::<_, Micros>(1)?.0);
     if done >= claimed {
-        return Ok(());
+        return Ok(true);
     }
     let chunks = chunk::list(db, contact.kind, "reading").await?;
     while done < claimed && Instant::now() < until {
@@ -71,7 +71,7 @@ pub(super) async fn make(db: &ClientWrapper, contact: &Contact, now: i64, until:
         set_done(db, end).await?;
         done = end;
     }
-    Ok(())
+    Ok(done >= claimed)
 }
 
 async fn set_done(db: &ClientWrapper, done: i64) -> Result<(), Error> {
@@ -119,16 +119,17 @@ struct Late {
     seq: i64,
 }
 
-/// Makes late days anew, the newest first, until there is none left or the time is up.
-pub(super) async fn make_late(db: &ClientWrapper, kind: Kind, until: Instant) -> Result<(), Error> {
+/// Makes late days anew, the newest first, until there is none left (true) or the time is up.
+pub(super) async fn make_late(db: &ClientWrapper, kind: Kind, until: Instant) -> Result<bool, Error> {
     let done = db.query_one("SELECT rollup_done FROM state", &[]).await?.try_get::<_, Micros>(0)?.0;
     let marks = "SELECT l.subject, l.metric, l.day, l.seq, coalesce(s.until, '-infinity') FROM late l
                  LEFT JOIN swept s ON s.what = 'reading' AND s.metric = l.metric
                  WHERE l.day <= $1 ORDER BY l.day DESC, l.subject, l.metric LIMIT $2";
     let last_day = i32::try_from(done.div_euclid(DAY)).unwrap_or(i32::MIN);
-    for row in db.query(marks, &[&last_day, &LATE_AT_ONCE]).await? {
+    let found = db.query(marks, &[&last_day, &LATE_AT_ONCE]).await?;
+    for row in &found {
         if Instant::now() >= until {
-            break;
+            return Ok(false);
         }
         let (subject, metric, day, seq) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
         let late = Late { subject, metric, day, seq };
@@ -136,7 +137,7 @@ pub(super) async fn make_late(db: &ClientWrapper, kind: Kind, until: Instant) ->
         let kept_from = row.try_get::<_, Micros>(4)?.0;
         again(db, kind, late, (start.max(kept_from), (start + DAY).min(done))).await?;
     }
-    Ok(())
+    Ok((found.len() as i64) < LATE_AT_ONCE)
 }
 
 async fn again(db: &ClientWrapper, kind: Kind, late: Late, (from, to): (i64, i64)) -> Result<(), Error> {

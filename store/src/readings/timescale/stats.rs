@@ -1,38 +1,46 @@
 //! Figures about the tables: how many bytes, and how much of it is compressed.
 
 use deadpool_postgres::ClientWrapper;
+use tokio_postgres::Row;
 
 use super::Error;
 use super::answer::Stats;
-use super::chunk::{self, Packing};
 use super::migrate::Kind;
 
 const SMALL_TABLES: &str = "
 SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::int8 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = current_schema() AND c.relname IN ('state', 'latest', 'late', 'origin', 'swept', 'migration') AND c.relkind = 'r'";
-/// Rows of a hypertable at the time its chunks were compressed.
-const COMPRESSED_ROWS: &str = "
-SELECT coalesce(sum(s.numrows_pre_compression), 0)::int8 FROM timescaledb_information.chunks i
-JOIN _timescaledb_catalog.chunk c ON c.schema_name = i.chunk_schema AND c.table_name = i.chunk_name
-JOIN _timescaledb_catalog.compression_chunk_size s ON s.chunk_id = c.id
-WHERE i.hypertable_schema = current_schema() AND i.hypertable_name = 'reading'";
+const PARTITIONS: &str = "SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::int8 FROM pg_inherits
+WHERE inhparent IN (to_regclass('reading'), to_regclass('waveform'), to_regclass('minute'), to_regclass('hour'))";
+const HYPERTABLES: &str =
+    "SELECT sum(hypertable_size(to_regclass(t)))::int8 FROM unnest(ARRAY['reading', 'waveform', 'minute', 'hour']) t";
+const COMPRESSED: &str =
+    "SELECT coalesce(after_compression_total_bytes, 0)::int8, coalesce(number_compressed_chunks, 0)::int8
+FROM hypertable_compression_stats('reading')";
+/// Rows at the time their chunks were compressed: from TimescaleDB's catalogue, which may look different in a version to come.
+const COMPRESSED_ROWS: &str = "SELECT coalesce(sum(s.numrows_pre_compression), 0)::int8
+FROM _timescaledb_catalog.compression_chunk_size s JOIN _timescaledb_catalog.chunk c ON c.id = s.chunk_id
+JOIN _timescaledb_catalog.hypertable h ON h.id = c.hypertable_id
+WHERE h.schema_name = current_schema() AND h.table_name = 'reading'";
 
 /// What the tables tell; `known` has what is counted in memory.
 pub(super) async fn stats(db: &ClientWrapper, kind: Kind, known: Stats) -> Result<Stats, Error> {
-    let bytes = |row: tokio_postgres::Row| row.try_get::<_, i64>(0).map(|bytes| bytes.max(0) as u64);
-    let mut stats = Stats { file_bytes: bytes(db.query_one(SMALL_TABLES, &[]).await?)?, ..known };
-    for table in ["reading", "waveform", "minute", "hour"] {
-        for chunk in chunk::list(db, kind, table).await? {
-            let bytes = chunk.bytes.max(0) as u64;
-            stats.file_bytes += bytes;
-            if table == "reading" && chunk.packing != Packing::Rows {
-                stats.block_bytes += bytes;
-                stats.blocks_sealed += 1;
-            }
+    let number = |row: &Row, i: usize| row.try_get::<_, Option<i64>>(i).map(|n| n.unwrap_or(0).max(0) as u64);
+    let mut stats = Stats { file_bytes: number(&db.query_one(SMALL_TABLES, &[]).await?, 0)?, ..known };
+    if kind == Kind::Plain {
+        stats.file_bytes += number(&db.query_one(PARTITIONS, &[]).await?, 0)?;
+    } else {
+        stats.file_bytes += number(&db.query_one(HYPERTABLES, &[]).await?, 0)?;
+        if let Some(row) = db.query_opt(COMPRESSED, &[]).await? {
+            (stats.block_bytes, stats.blocks_sealed) = (number(&row, 0)?, number(&row, 1)?);
         }
-    }
-    if kind == Kind::Timescale {
-        stats.sealed_rows = bytes(db.query_one(COMPRESSED_ROWS, &[]).await?)?.min(stats.rows);
+        match db.query_one(COMPRESSED_ROWS, &[]).await {
+            Ok(row) => stats.sealed_rows = number(&row, 0)?.min(stats.rows),
+            Err(error) if error.as_db_error().is_some() => {
+                tracing::debug!(%error, "this TimescaleDB does not tell how many rows are compressed");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     stats.head_rows = stats.rows.saturating_sub(stats.sealed_rows);
     let ratio = |bytes: u64, rows: u64| if rows == 0 { 0.0 } else { bytes as f64 / rows as f64 };

@@ -10,10 +10,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::answer::Forgotten;
-use super::chunk::{self, Packing};
+use super::chunk;
 use super::columns::day_of;
 use super::compress::{self, Again};
-use super::link::{Contact, Link};
+use super::link::{Contact, Db, Link};
 use super::migrate::Kind;
 use super::partitions::ensure_partitions;
 use super::retention::{self, Gone};
@@ -24,6 +24,8 @@ use super::{Error, Retention, Subject, Time, check, forget, rollup};
 const BUDGET: Duration = Duration::from_secs(5);
 /// One statement of this work, and one call, takes at most so long: compressing the largest chunk.
 const LIMIT: Duration = Duration::from_mins(30);
+/// When all was done, the next look at what is due comes so much later. Microseconds.
+const QUIET: i64 = 60_000_000;
 /// Days for which there are partitions ahead of need.
 const DAYS_AHEAD: i32 = 3;
 
@@ -32,13 +34,13 @@ const DAYS_AHEAD: i32 = 3;
 pub(super) struct Upkeep {
     keep: Retention,
     again: Again,
-    /// One at a time.
-    turn: Mutex<()>,
+    /// One at a time. `now` of the last look at which nothing was left to do.
+    turn: Mutex<i64>,
 }
 
 impl Upkeep {
     pub(super) fn new(keep: Retention) -> Self {
-        Self { keep, again: Again::default(), turn: Mutex::new(()) }
+        Self { keep, again: Again::default(), turn: Mutex::new(i64::MIN) }
     }
 
     /// A bounded piece of what is due.
@@ -47,14 +49,22 @@ impl Upkeep {
         let gone = Arc::new(Gone::default());
         let (counted, this) = (Arc::clone(&gone), Arc::clone(link));
         let done = link.ask_within(LIMIT, async move |db| {
-            let _turn = upkeep.turn.lock().await;
+            let mut quiet_since = upkeep.turn.lock().await;
+            // The same instant again: somebody wants it done.
+            if (1..QUIET).contains(&now.0.saturating_sub(*quiet_since)) {
+                return Ok(());
+            }
             let contact = contact(&this)?;
-            patiently(&db, &this, upkeep.pass(&db, &this, &contact, now.0, &counted)).await
+            if patiently(&db, &this, upkeep.pass(&db, &this, &contact, now.0, &counted)).await? {
+                *quiet_since = now.0;
+            }
+            Ok(())
         });
         link.memory().rows -= gone.total();
         done
     }
 
+    /// True when nothing is left to do.
     async fn pass(
         &self,
         db: &ClientWrapper,
@@ -62,7 +72,7 @@ impl Upkeep {
         contact: &Contact,
         now: i64,
         gone: &Gone,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let until = Instant::now() + BUDGET;
         link.advance(db, Time(now)).await?;
         if contact.kind == Kind::Plain {
@@ -71,18 +81,27 @@ impl Upkeep {
                 ensure_partitions(db, table, today..=today.saturating_add(DAYS_AHEAD)).await?;
             }
         }
-        rollup::make(db, contact, now, until).await?;
-        rollup::make_late(db, contact.kind, until).await?;
+        let made = rollup::make(db, contact, now, until).await?;
+        let made_late = rollup::make_late(db, contact.kind, until).await?;
         retention::sweep(db, contact.kind, &self.keep, now, gone).await?;
-        if contact.kind == Kind::Timescale {
+        let mut more = contact.kind == Kind::Timescale;
+        if more {
             compress::set_policy(db, link.config.compress_after_days).await?;
-            while Instant::now() < until {
-                if !compress::step(db, contact, link.config.compress_after_days, &self.again, now).await? {
-                    break;
-                }
-            }
         }
-        Ok(())
+        while more && Instant::now() < until {
+            more = compress::step(db, contact, link.config.compress_after_days, &self.again, now).await?;
+        }
+        Ok(made && made_late && !more)
+    }
+
+    /// Asks something that may take longer than what somebody waits for.
+    pub(super) fn ask<T, Fut>(link: &Arc<Link>, work: impl FnOnce(Db) -> Fut + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = Result<T, Error>> + Send,
+    {
+        let this = Arc::clone(link);
+        link.ask_within(LIMIT, async move |db| patiently(&db, &this, work(Arc::clone(&db))).await)
     }
 
     /// Compresses every chunk of readings.
@@ -93,8 +112,8 @@ impl Upkeep {
             let contact = contact(&this)?;
             patiently(&db, &this, async {
                 for chunk in chunk::list(&db, contact.kind, "reading").await? {
-                    if contact.kind == Kind::Timescale && chunk.packing != Packing::Compressed {
-                        compress::compress(&db, &contact, &chunk.name, chunk.packing == Packing::Partial).await?;
+                    if contact.kind == Kind::Timescale {
+                        compress::seal(&db, &contact, &chunk).await?;
                     }
                 }
                 Ok(())
