@@ -46,6 +46,11 @@ pub enum Command {
     County(County),
     /// Copies a data directory while the server runs.
     Backup(Backup),
+    /// Looks at everything in the data directory of a stopped server; exit status 1 when something is wrong. Changes nothing
+    /// without --repair.
+    Doctor(Doctor),
+    /// Deletes readings, waveforms and origins of one elder for good and searches the files for what may be left. The server must be stopped.
+    ForgetElder(ForgetElder),
     /// Measures a server and a load generator, end to end.
     Bench(Bench),
     /// The load generator of `bench`; started by it.
@@ -508,6 +513,26 @@ pub struct County {
     /// Prints one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub at: WithConfig,
+    /// Mends what can be mended and sets aside what cannot; nothing is thrown away.
+    #[arg(long)]
+    pub repair: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ForgetElder {
+    /// The elder's number, as `vigil add elder` printed it.
+    pub elder: u32,
+    #[command(flatten)]
+    pub at: WithConfig,
+    /// Really delete. Without it the command only says what would go.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

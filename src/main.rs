@@ -37,6 +37,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Roster(what) => return commands::roster(&what),
         Command::Push(what) => commands::push(&what)?,
         Command::Judge(args) => commands::judge(&args)?,
+        Command::Doctor(args) => return commands::doctor(&args),
+        Command::ForgetElder(args) => return commands::forget_elder(&args),
         Command::Backup(args) => commands::backup(&args)?,
         Command::Serve(args) => {
             let config = config::server(&args.config)?;

@@ -141,7 +141,7 @@ fn a_file_of_the_first_format_is_upgraded_and_copied() {
         // What a program without waveforms and retention left behind.
         let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
         db.execute_batch(
-            "DROP TABLE waveform; DROP TABLE origin; ALTER TABLE block DROP COLUMN kept; ALTER TABLE bad_block DROP COLUMN kept;
+            "DROP TABLE waveform; DROP TABLE origin; DROP TABLE bad_log; ALTER TABLE block DROP COLUMN kept; ALTER TABLE bad_block DROP COLUMN kept;
              ALTER TABLE meta DROP COLUMN now; ALTER TABLE meta DROP COLUMN clean; PRAGMA user_version = 1;",
         )
         .unwrap();

@@ -15,6 +15,7 @@ mod county;
 mod custody;
 mod demo;
 mod disk_full;
+mod doctor;
 mod edge;
 mod home_gateway;
 mod judge;

@@ -37,6 +37,7 @@ use model::{Metric, Origin, Reading, Seq, Subject, Time};
 pub use answer::{Bucket, Doubtful, Forgotten, Page, Proof, Series, Stats, Stored, Trend, Written};
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
+pub use embedded::doctor::{Examination, Finding, Telling, examine};
 pub use error::{Again, Error};
 pub use moving::{Moved, Placed};
 pub use origin::Original;

@@ -76,7 +76,7 @@ pub(super) fn decode(mut input: &[u8]) -> Result<Rows, Error> {
     Rows::from_columns(at, value, &quality, &device)
 }
 
-fn checksum(data: &[u8], side: &[u8]) -> u32 {
+pub(super) fn checksum(data: &[u8], side: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(data), side)
 }
 
@@ -97,7 +97,15 @@ pub(super) fn insert_kept(db: &Connection, id: i64, key: Key, kept: &Kept) -> Re
     put(db, key, &place, &kept.digest, &side, &[])
 }
 
-fn put(db: &Connection, key: Key, place: &Place, digest: &Digest, side: &[u8], data: &[u8]) -> Result<(), Error> {
+/// Stores a block as it is told.
+pub(super) fn put(
+    db: &Connection,
+    key: Key,
+    place: &Place,
+    digest: &Digest,
+    side: &[u8],
+    data: &[u8],
+) -> Result<(), Error> {
     let mut insert = db.prepare_cached(
         "INSERT INTO block(id, series, t0, t1, n, bytes, judged, sum, lo, hi, first_at, first, last_at, last, crc, side, data,
          kept) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
@@ -175,6 +183,13 @@ pub(super) fn kept(db: &Connection, place: &Place) -> Result<(Digest, Vec<u8>), 
         Ok((columns(row)?, side, sound))
     })?;
     if sound { Ok((digest, side)) } else { Err(Error::corrupt(format!("block {}: the checksum differs", place.id))) }
+}
+
+/// Count, sum, range, first and last value of a block.
+pub(super) fn columns_of(db: &Connection, id: i64) -> Result<Digest, Error> {
+    let mut select =
+        db.prepare_cached("SELECT judged, sum, lo, hi, first_at, first, last_at, last FROM block WHERE id = ?1")?;
+    Ok(select.query_row([id], columns)?)
 }
 
 /// The part of a digest that has columns of its own.

@@ -22,19 +22,17 @@ pub(super) fn file_bytes(db: &Connection) -> Result<u64, Error> {
     Ok(((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?).max(0) as u64)
 }
 
+/// What SQLite finds wrong with the pages of the file.
+pub(super) fn integrity(db: &Connection, max: usize) -> Result<Vec<String>, Error> {
+    let mut pragma = db.prepare(&format!("PRAGMA integrity_check({max})"))?;
+    let lines = pragma.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
 /// Reads everything once and lists what is wrong, one sentence each.
 pub(super) fn check(db: &Connection) -> Result<Vec<String>, Error> {
     let db = db.unchecked_transaction()?;
-    let mut defects = Vec::new();
-    {
-        let mut pragma = db.prepare(&format!("PRAGMA integrity_check({DEFECTS_MAX})"))?;
-        for line in pragma.query_map([], |row| row.get::<_, String>(0))? {
-            let line = line?;
-            if line != "ok" {
-                defects.push(line);
-            }
-        }
-    }
+    let mut defects = integrity(&db, DEFECTS_MAX)?;
     let mut counted: HashMap<i64, (i64, i64)> = HashMap::new();
     {
         let mut select = db.prepare(&format!("SELECT {PLACE}, series FROM block ORDER BY series, t0"))?;

@@ -75,6 +75,7 @@ impl Writer {
             return Ok(false);
         }
         let (first, last) = of.keys();
+        schema::scrub_bad_log(&self.db, of.subject)?;
         self.db.execute("DELETE FROM series WHERE series BETWEEN ?1 AND ?2", [first, last])?;
         let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
         for number in numbers {

@@ -8,14 +8,15 @@
 //! - `waveform`, `origin` (since format 2): see `waves.rs` and `origins.rs`; written in the transaction of their log row.
 //! - `meta`: the cursor of the log rows already trimmed, and the last log number given; since format 3 the newest time that
 //!   `maintain` was told, and whether all that was ever deleted from this file was overwritten (`clean`).
-//! - `block.kept` (since format 3): 0 rows, 1 or 2 only rollups of minutes or hours (`kept.rs`).
+//! - `block.kept` (since format 3): 0 rows, 1 or 2 only rollups of minutes or hours (`kept.rs`). `bad_log`: damaged rows of the log, put there by
+//!   `vigil doctor --repair`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row as SqlRow, params};
 
 use super::config::Config;
 use super::row::{Key, Kind, Row, kind};
@@ -51,6 +52,7 @@ ALTER TABLE meta ADD COLUMN now INTEGER;
 ALTER TABLE meta ADD COLUMN clean INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE bad_block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE bad_log AS SELECT * FROM log;
 ";
 
 /// Keeps other processes out while it lives.
@@ -201,17 +203,39 @@ pub(super) fn each_logged(db: &Connection, mut take: impl FnMut(Logged)) -> Resu
     let mut select = db.prepare("SELECT seq, cursor, crc, rows FROM log ORDER BY seq")?;
     let mut found = select.query([])?;
     while let Some(row) = found.next()? {
-        let seq = row.get::<_, i64>(0)? as u64;
-        let bytes = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        take(logged(row)?);
+    }
+    Ok(())
+}
+
+/// A log row out of its columns: seq, cursor, crc, rows.
+pub(super) fn logged(row: &SqlRow<'_>) -> Result<Logged, Error> {
+    let seq = row.get::<_, i64>(0)? as u64;
+    let bytes = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+    let (chunks, rest) = bytes.as_chunks::<LOG_ROW>();
+    if !rest.is_empty() || crc32c::crc32c(bytes) != row.get::<_, u32>(2)? {
+        return Err(Error::corrupt(format!("log row {seq}: the checksum differs")));
+    }
+    let rows: Vec<_> = chunks.iter().map(decode_row).collect();
+    if rows.iter().any(|(_, row)| kind(row.quality) == Kind::Unknown) {
+        return Err(Error::corrupt(format!("log row {seq}: an unknown quality code")));
+    }
+    Ok(Logged { seq, cursor: row.get::<_, i64>(1)? as u64, bytes: bytes.len(), rows })
+}
+
+/// Cuts the rows of one subject out of damaged rows of the log, which nobody checks any more.
+pub(super) fn scrub_bad_log(db: &Connection, subject: u32) -> Result<(), Error> {
+    let found: Vec<(i64, Vec<u8>)> = {
+        let mut select = db.prepare("SELECT rowid, rows FROM bad_log")?;
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?
+    };
+    for (rowid, bytes) in found {
         let (chunks, rest) = bytes.as_chunks::<LOG_ROW>();
-        if !rest.is_empty() || crc32c::crc32c(bytes) != row.get::<_, u32>(2)? {
-            return Err(Error::corrupt(format!("log row {seq}: the checksum differs")));
+        let others = chunks.iter().filter(|chunk| (decode_row(chunk).0 >> 16) as u32 != subject);
+        let left: Vec<u8> = others.flatten().chain(rest).copied().collect();
+        if left.len() < bytes.len() {
+            db.execute("UPDATE bad_log SET rows = ?2 WHERE rowid = ?1", params![rowid, left])?;
         }
-        let rows: Vec<_> = chunks.iter().map(decode_row).collect();
-        if rows.iter().any(|(_, row)| kind(row.quality) == Kind::Unknown) {
-            return Err(Error::corrupt(format!("log row {seq}: an unknown quality code")));
-        }
-        take(Logged { seq, cursor: row.get::<_, i64>(1)? as u64, bytes: bytes.len(), rows });
     }
     Ok(())
 }

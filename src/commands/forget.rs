@@ -1,0 +1,92 @@
+//! `vigil forget-elder`: deletes the readings, waveforms and origins of one person for good, and shows that nothing is left of them
+//! in the store's files.
+
+use anyhow::bail;
+use journal::Journal;
+use model::{ElderId, Subject};
+use runtime::Clock;
+use store::readings::{Readings, Store};
+use store::records::Records;
+
+use crate::cli;
+use crate::server::{lock, say};
+
+/// Series asked for at once.
+const PAGE: usize = 1_000;
+
+/// False when nothing was deleted for want of `--yes`, or when something was found afterwards.
+pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
+    let config = config::server(&args.at.config)?;
+    let _lock = lock(&config.data_dir)?;
+    let subject = Subject::Elder(ElderId(args.elder));
+    let readings = Readings::open(&config.data_dir, &config.readings)?;
+    let unread = unread(&config, &readings)?;
+    if unread > 0 {
+        bail!(
+            "{unread} entries of the journal are not stored yet and may hold readings of this elder: start the server, wait until \
+             it has caught up, stop it, and say this again"
+        );
+    }
+    let (series, rows, waves) = stored(&readings, subject)?;
+    if !args.yes {
+        say(&format!(
+            "elder {}: {rows} readings in {series} series and {waves} blocks of waveforms would be deleted for good. Nothing was \
+             deleted: say --yes",
+            args.elder
+        ));
+        return Ok(false);
+    }
+    let (gone, proof) = match config.readings.store {
+        Store::Embedded => readings.forget_with_proof(subject).map(|(gone, proof)| (gone, Some(proof)))?,
+        // A server's files are its own.
+        Store::Timescale => (readings.forget(subject)?, None),
+    };
+    let counts = format!("series {} rows {} waves {} origins {}", gone.series, gone.rows, gone.waves, gone.origins);
+    let found = proof.map_or(0, |proof| proof.found_after);
+    let records = Records::open(&config.data_dir, Clock::system())?;
+    records.audit(None, "forget_readings", &format!("elder/{}", args.elder), &format!("{counts} found {found}"))?;
+    say(&format!("elder {}: deleted: {counts}", args.elder));
+    if let Some(proof) = proof {
+        say(&format!(
+            "proof: {} patterns of this elder were looked for at every byte: {} places before, {} after, in {} bytes of readings.db \
+             and its write-ahead log",
+            proof.patterns, proof.found_before, proof.found_after, proof.bytes
+        ));
+    }
+    say("not touched: records.db (the person, alarms, what was done), the journal, backups, logs of other programs");
+    if found > 0 {
+        say("something is left: say `vigil doctor`, then this command again");
+    }
+    Ok(found == 0)
+}
+
+/// Entries of the journal that the readings store has not taken.
+fn unread(config: &config::Server, readings: &Readings) -> anyhow::Result<u64> {
+    let stored = readings.progress()?;
+    let journal = Journal::open(&config.data_dir, "journal", &config.journal)?;
+    let head = journal.head();
+    journal.close();
+    Ok(head.0.saturating_sub(stored.done().0))
+}
+
+/// Series, rows and blocks of waveforms of one subject.
+fn stored(readings: &Readings, subject: Subject) -> anyhow::Result<(u64, u64, u64)> {
+    let (mut series, mut rows, mut waves) = (0, 0, 0);
+    let mut after = None;
+    loop {
+        let page = readings.series(after, PAGE)?;
+        for one in page.iter().filter(|one| one.subject == subject) {
+            (series, rows) = (series + 1, rows + one.rows);
+        }
+        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
+        after = Some((last.subject, last.metric));
+    }
+    let mut after = None;
+    loop {
+        let page = readings.wave_series(after, PAGE)?;
+        waves += page.iter().filter(|one| one.subject == subject).map(|one| one.rows).sum::<u64>();
+        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
+        after = Some((last.subject, last.metric));
+    }
+    Ok((series, rows, waves))
+}

@@ -1,0 +1,72 @@
+//! `vigil doctor` and `vigil forget-elder` as an operator uses them, on the data directory of a stopped server.
+
+use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
+use store::readings::{Config, FILE, Readings};
+
+use crate::world::{World, vigil};
+
+const START: i64 = 1_700_000_000_000_000;
+
+fn fill(world: &World) {
+    let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
+    let row = |elder: u32, i: i64| Reading {
+        subject: Subject::Elder(ElderId(elder)),
+        device: DeviceId(1),
+        sample: Sample::new(Metric::HeartRate, Time(START + i * 1_000_000), 60.0 + (i * 7 % 13) as f64, Quality::Ok),
+    };
+    let rows: Vec<Reading> = (0..1_000).flat_map(|i| [row(7, i), row(8, i)]).collect();
+    readings.write(&rows, Seq(0)).unwrap();
+    readings.seal_all().unwrap();
+}
+
+fn run(args: &[&str], config: &str) -> (bool, String) {
+    let mut all = args.to_vec();
+    all.extend(["--config", config]);
+    let output = vigil(&all).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.success(), said)
+}
+
+#[test]
+fn damage_is_named_mended_and_then_gone() {
+    let world = World::new(1, 1);
+    fill(&world);
+    let config = world.config_file();
+    let config = config.to_str().unwrap();
+    let (sound, said) = run(&["doctor"], config);
+    assert!(sound && said.contains("all sound"), "{said}");
+    let db = rusqlite::Connection::open(world.config().data_dir.join(FILE)).unwrap();
+    db.execute(
+        "UPDATE block SET data = CAST(substr(data, 1, 20) || x'ee' || substr(data, 22) AS BLOB) WHERE id = 1",
+        [],
+    )
+    .unwrap();
+    drop(db);
+    let (sound, said) = run(&["doctor"], config);
+    assert!(!sound && said.contains("bad  readings: block 1"), "{said}");
+    let (sound, said) = run(&["doctor", "--repair"], config);
+    assert!(sound && said.contains("1000 rows set aside") && said.contains("bad_block"), "{said}");
+    let (sound, said) = run(&["doctor"], config);
+    assert!(sound, "{said}");
+    let held = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
+    let (sound, said) = run(&["doctor"], config);
+    assert!(!sound && said.contains("in use by another process"), "{said}");
+    drop(held);
+}
+
+#[test]
+fn an_elder_is_forgotten_only_when_asked_twice_and_it_is_shown_and_written_down() {
+    let world = World::new(1, 1);
+    fill(&world);
+    let config = world.config_file();
+    let config = config.to_str().unwrap();
+    let (done, said) = run(&["forget-elder", "7"], config);
+    assert!(!done && said.contains("1000 readings in 1 series") && said.contains("--yes"), "{said}");
+    let (done, said) = run(&["forget-elder", "7", "--yes"], config);
+    assert!(done && said.contains("rows 1000") && said.contains("places before, 0 after"), "{said}");
+    let line = &world.records().audit_list(None, 1).unwrap()[0];
+    assert_eq!((line.action.as_str(), line.subject.as_str()), ("forget_readings", "elder/7"));
+    let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
+    let of = |elder| readings.latest(Subject::Elder(ElderId(elder))).len();
+    assert_eq!((of(7), of(8), readings.count()), (0, 1, 1_000));
+}
