@@ -56,7 +56,7 @@ fn restart() {
     for run in 1..=3 {
         let (started, cpu) = (Instant::now(), process_cpu());
         let store = Readings::open(dir.path(), &unsealed()).unwrap();
-        let (took, cpu) = (started.elapsed(), process_cpu() - cpu);
+        let (took, cpu) = (started.elapsed(), process_cpu().saturating_sub(cpu));
         let stats = store.stats().unwrap();
         println!(
             "restart {run} after kill -9: {} unsealed readings in {took:?}, {cpu:?} of processor",
@@ -100,7 +100,7 @@ fn sealing() {
         let rows = bench_rows(batch, WRITE);
         writes.time(|| _ = store.write(&rows, Seq(batch + 1)).unwrap());
     }
-    let cpu = process_cpu() - cpu;
+    let cpu = process_cpu().saturating_sub(cpu);
     writes.say("2,000 series full at once, twice", batches * WRITE as u64);
     store.seal_all().unwrap();
     let stats = store.stats().unwrap();
