@@ -26,6 +26,9 @@ const BUCKETS_DEFAULT: u32 = 600;
 const BUCKETS_MAX: u32 = 2_000;
 /// Gaps of one metric; the newest.
 const GAPS_MAX: usize = 2_000;
+/// Judged values in the range beyond which doubtful ones are not looked for: finding them means reading all rows, 100 days of one a
+/// minute at most. The curve itself comes from rollups at any length.
+const LOOKED_AT_MAX: u64 = 150_000;
 /// Doubtful values of one metric: more are thinned evenly.
 const DOUBTFUL_MAX: usize = 300;
 /// Alarms on the axis; the newest.
@@ -123,7 +126,12 @@ fn draw(
     for metric in asked.metrics.iter().copied() {
         let subject = Subject::Elder(id);
         let trend = readings.trend(subject, metric, from, to, asked.buckets).map_err(|error| failed(&error))?;
-        let doubtful = readings.doubtful(subject, metric, from, to).map_err(|error| failed(&error))?;
+        let judged: u64 = trend.points.iter().map(|point| point.n).sum();
+        let doubtful = if judged > LOOKED_AT_MAX {
+            Doubtful { rows: Vec::new(), until: Some(from) }
+        } else {
+            readings.doubtful(subject, metric, from, to).map_err(|error| failed(&error))?
+        };
         bucket_us = bucket_us.max(trend.bucket_us);
         let newest = newest.iter().find(|reading| reading.sample.metric == metric);
         let measured = newest.map(|reading| reading.device);

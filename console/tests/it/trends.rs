@@ -252,7 +252,7 @@ fn from_env(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
 }
 
-/// A team at a glance. For a measurement: `VIGIL_TEAM_ELDERS=2000 VIGIL_TEAM_EVERY_MIN=1`.
+/// A team at a glance. For a measurement: `VIGIL_TEAM_ELDERS=1999 VIGIL_TEAM_EVERY_MIN=1`.
 #[tokio::test]
 async fn a_team_is_one_request() {
     let house = House::open().await;
