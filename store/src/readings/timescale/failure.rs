@@ -29,7 +29,7 @@ fn of_answer(answered: &DbError) -> Error {
     let gone = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
     let crowd = [SqlState::TOO_MANY_CONNECTIONS, SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT];
     let slow = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
-    let clash = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    let clash = [SqlState::OUT_OF_MEMORY, SqlState::INSUFFICIENT_RESOURCES, SqlState::OBJECT_IN_USE];
     match code {
         code if gone.contains(code) || crowd.contains(code) || text.starts_with("08") => {
             Error::Unreachable { what: short(answered.message()) }
@@ -70,9 +70,14 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(WHAT_LEN_MAX).collect()
 }
 
-/// The connection cannot be trusted after this: what was in hand may have been done or not, or it is the wrong server.
+/// The connection cannot be trusted after this: what was in hand may have been done or not, it is the wrong server, or somebody took
+/// our tables away, which the next contact makes good.
 pub(super) fn ends_session(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { .. } | Error::ServerReadOnly)
+    match error {
+        Error::Unreachable { .. } | Error::ServerReadOnly => true,
+        Error::Server { code, .. } => *code == *SqlState::UNDEFINED_TABLE.code(),
+        _ => false,
+    }
 }
 
 /// The same failure for the next caller, who comes before the next try.

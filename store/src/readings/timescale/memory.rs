@@ -243,3 +243,96 @@ pub(super) fn row_at(row: &tokio_postgres::Row, first: usize) -> Result<Row, Err
 fn narrow() -> Error {
     Error::corrupt("a number of the database is out of its range")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::ElderId;
+
+    fn key(n: u32) -> Key {
+        key_of(Subject::Elder(ElderId(n)), Metric::HeartRate)
+    }
+
+    fn row(at: i64) -> Row {
+        Row { at, value: 70.0, device: 1, quality: 0 }
+    }
+
+    fn columns(rows: &[(Key, i64)]) -> Columns {
+        let mut columns = Columns::default();
+        rows.iter().for_each(|(key, at)| columns.push(*key, &row(*at)));
+        columns
+    }
+
+    /// What a start would find: table `latest`, and the newest reading at or after `from`.
+    #[derive(Default)]
+    struct Disk {
+        latest: HashMap<Key, i64>,
+        rows: HashMap<Key, BTreeSet<i64>>,
+        from: i64,
+    }
+
+    impl Disk {
+        fn newest(&self, key: Key) -> Option<i64> {
+            let recent = self.rows.get(&key).and_then(|rows| rows.range(self.from..).next_back().copied());
+            self.latest.get(&key).copied().max(recent)
+        }
+    }
+
+    /// Writes as `write.rs` does, to a disk that is two maps.
+    fn write(memory: &mut Memory, disk: &mut Disk, rows: &[(Key, i64)]) {
+        let columns = columns(rows);
+        let mut change = memory.ahead(&columns).unwrap_or_else(|| {
+            let mut change = Change { rows: rows.len() as i64, ..Change::default() };
+            memory.newer(&columns, &HashSet::new(), &mut change);
+            memory.plan(&mut change);
+            change
+        });
+        change.rows = rows.len() as i64;
+        for (key, at) in rows {
+            disk.rows.entry(*key).or_default().insert(*at);
+        }
+        disk.latest.extend(change.save.iter().map(|(key, row)| (*key, row.at)));
+        disk.from = change.from.unwrap_or(disk.from);
+        memory.settle(change, Progress::default());
+    }
+
+    #[test]
+    fn a_start_always_finds_the_newest_reading_of_every_series_and_reads_little() {
+        let mut memory = Memory { from: i64::MIN, ..Memory::default() };
+        let mut disk = Disk { from: i64::MIN, ..Disk::default() };
+        let mut newest: HashMap<Key, i64> = HashMap::new();
+        for minute in 0..400_i64 {
+            // Of 3,000 series every fifth falls silent one day, some come late, some begin late with an old reading.
+            let rows = (0..3_000_u32).filter(|n| n % 5 != 0 || i64::from(*n) > minute * 10).map(|n| {
+                let late = if (i64::from(n) + minute) % 97 == 0 { 100 } else { 0 };
+                (key(n), minute * 60 + i64::from(n % 60) - late)
+            });
+            let rows: Vec<(Key, i64)> =
+                rows.chain((minute % 50 == 7).then_some((key(5_000 + minute as u32), 3))).collect();
+            for (key, at) in &rows {
+                let known = newest.entry(*key).or_insert(*at);
+                *known = (*known).max(*at);
+            }
+            rows.chunks(1_000).for_each(|rows| write(&mut memory, &mut disk, rows));
+            // Every minute would be slow; a step beside all periods meets every state.
+            for (key, at) in newest.iter().filter(|_| minute % 23 == 0 || minute == 399) {
+                assert_eq!(memory.newest(*key).map(|row| row.at), Some(*at), "in memory");
+                assert_eq!(disk.newest(*key), Some(*at), "after a start in minute {minute}");
+            }
+        }
+        assert!(disk.from > 300 * 60, "a start would read everything after {}", disk.from);
+        let live = newest.values().filter(|at| **at > 390 * 60).count();
+        assert!(disk.latest.len() < newest.len() - live / 2, "live series are not written again and again");
+    }
+
+    #[test]
+    fn only_what_is_newer_than_everything_is_known_to_be_new() {
+        let mut memory = Memory::default();
+        write(&mut memory, &mut Disk::default(), &[(key(1), 50)]);
+        memory.claimed = 20;
+        assert!(memory.ahead(&columns(&[(key(1), 51), (key(1), 52), (key(2), 20)])).is_some());
+        for told in [vec![(key(1), 50)], vec![(key(1), 51), (key(1), 51)], vec![(key(2), 19)]] {
+            assert!(memory.ahead(&columns(&told)).is_none(), "{told:?}");
+        }
+    }
+}

@@ -87,11 +87,13 @@ async fn sweep_readings(
 }
 
 async fn drop_readings(db: &ClientWrapper, kind: Kind, until: i64, gone: &Gone) -> Result<(), Error> {
-    db.batch_execute("BEGIN").await?;
+    // Nothing comes any more before this instant. Counted first, so that the writer does not wait for it.
     let count = db.query_one("SELECT count(*) FROM reading WHERE ts < $1", &[&Micros(until)]).await?;
-    chunk::drop_before(db, kind, "reading", until).await?;
     db.execute("DELETE FROM origin WHERE ts < $1", &[&Micros(until)]).await?;
+    db.batch_execute("BEGIN").await?;
+    // Before the chunks, in the order in which the writer takes its locks: neither can wait for the other in a circle.
     db.execute("UPDATE state SET kept_from = greatest(kept_from, $1)", &[&Micros(until)]).await?;
+    chunk::drop_before(db, kind, "reading", until).await?;
     gone.commit(db, count.try_get::<_, i64>(0)?).await
 }
 
