@@ -259,7 +259,9 @@ mod tests {
 
     fn columns(rows: &[(Key, i64)]) -> Columns {
         let mut columns = Columns::default();
-        rows.iter().for_each(|(key, at)| columns.push(*key, &row(*at)));
+        for (key, at) in rows {
+            columns.push(*key, &row(*at));
+        }
         columns
     }
 
@@ -313,7 +315,9 @@ mod tests {
                 let known = newest.entry(*key).or_insert(*at);
                 *known = (*known).max(*at);
             }
-            rows.chunks(1_000).for_each(|rows| write(&mut memory, &mut disk, rows));
+            for rows in rows.chunks(1_000) {
+                write(&mut memory, &mut disk, rows);
+            }
             // Every minute would be slow; a step beside all periods meets every state.
             for (key, at) in newest.iter().filter(|_| minute % 23 == 0 || minute == 399) {
                 assert_eq!(memory.newest(*key).map(|row| row.at), Some(*at), "in memory");
