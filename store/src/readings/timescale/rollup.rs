@@ -90,8 +90,9 @@ async fn window(db: &ClientWrapper, contact: &Contact, (from, to): (i64, i64)) -
                 let sql = format!("DELETE FROM {table} WHERE bucket >= $1 AND bucket < $2");
                 db.execute(&sql, &[&Micros(from), &Micros(to)]).await?;
             }
+            // In the order of reading: what belongs to a series lies together.
             for sql in [MINUTES, HOURS] {
-                db.execute(&format!("{sql} GROUP BY 1, 2, 3"), &[&Micros(from), &Micros(to)]).await?;
+                db.execute(&format!("{sql} GROUP BY 1, 2, 3 ORDER BY 2, 3, 1"), &[&Micros(from), &Micros(to)]).await?;
             }
             db.batch_execute("COMMIT").await?;
         }
