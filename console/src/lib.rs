@@ -21,6 +21,7 @@ mod error;
 mod gateways;
 mod guard;
 mod handling;
+mod heart;
 mod incidents;
 mod input;
 mod judge;

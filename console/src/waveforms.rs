@@ -19,6 +19,7 @@ use crate::App;
 use crate::access::Signed;
 use crate::elders;
 use crate::error::{Answer, ApiError};
+use crate::heart;
 use crate::input::{Id, Params};
 use crate::trends::{check_span, metric, time};
 
@@ -131,9 +132,10 @@ fn samples(records: &Records, readings: &Readings, id: ElderId, (metric, from, t
             "parts": parts.collect::<Vec<_>>(),
         })
     });
-    Ok(
-        json!({ "metric": metric, "unit": metric.info().unit, "from": from, "to": to, "leads": rows.collect::<Vec<_>>() }),
-    )
+    Ok(json!({
+        "metric": metric, "unit": metric.info().unit, "from": from, "to": to, "leads": rows.collect::<Vec<_>>(),
+        "heart": heart::answer(metric, &leads),
+    }))
 }
 
 fn names(records: &Records, id: ElderId) -> Answer<HashMap<DeviceId, String>> {
@@ -142,27 +144,27 @@ fn names(records: &Records, id: ElderId) -> Answer<HashMap<DeviceId, String>> {
 }
 
 /// Word of a lead; a channel that a recording does not name has its number.
-fn label(code: u32) -> Option<String> {
+pub(crate) fn label(code: u32) -> Option<String> {
     let channel = || lead::channel_index(code).map(|index| format!("ch{}", index + 1));
     lead::label(code).map(str::to_owned).or_else(channel)
 }
 
 /// One lead of one device, as long as its rate and scale stay the same.
 #[derive(Debug, PartialEq)]
-struct Lead {
-    device: DeviceId,
-    code: u32,
-    rate: Rate,
-    scale: f64,
-    offset: f64,
-    parts: Vec<Part>,
+pub(crate) struct Lead {
+    pub(crate) device: DeviceId,
+    pub(crate) code: u32,
+    pub(crate) rate: Rate,
+    pub(crate) scale: f64,
+    pub(crate) offset: f64,
+    pub(crate) parts: Vec<Part>,
 }
 
 /// Samples without a gap.
 #[derive(Debug, PartialEq)]
-struct Part {
-    start: Time,
-    counts: Vec<i16>,
+pub(crate) struct Part {
+    pub(crate) start: Time,
+    pub(crate) counts: Vec<i16>,
 }
 
 impl Lead {

@@ -170,3 +170,65 @@ fn memory_is_bounded_whatever_comes() {
     assert_eq!(inner.len(), DEVICES_MAX);
     assert!(inner.values().flat_map(|heart| &heart.leads).all(|lead| lead.counts.len() <= COUNTS_MAX + 20_000));
 }
+
+/// What the default rules of the engine raise from reports that pass, as the server or the edge would judge them.
+fn raised(reports: Vec<Report>) -> Vec<String> {
+    use model::entry::{Entry, Flags, Frame};
+    use model::{DeviceId, ElderId, Extras, GatewayId, Seq, Subject};
+    let (hearts, mut engine, mut out) =
+        (Hearts::new(Arc::default()), engine::Engine::new(engine::default_rules()), Vec::new());
+    let mut seq = 0;
+    for report in reports {
+        let times =
+            report.waveforms.iter().map(Waveform::end).chain(report.samples.iter().map(|sample| sample.taken_at));
+        let now = times.max().unwrap_or_default();
+        let (report, derived) = hearts.pass(report, now);
+        for report in [Some(report), derived].into_iter().flatten() {
+            seq += 1;
+            let frame = Frame {
+                gateway: GatewayId(1),
+                device: DeviceId(1),
+                subject: Subject::Elder(ElderId(1)),
+                lane: report.lane,
+                flags: Flags::default(),
+                epoch: 1,
+                seq,
+                received_at: now,
+                events: report.events,
+                samples: report.samples,
+                extras: Extras::default(),
+            };
+            engine.step(Seq(seq), &Entry::Frame(frame), &mut out);
+        }
+    }
+    let raises = out.iter().filter(|one| matches!(one.change, model::alarm::Change::Raised { .. }));
+    raises.map(|one| one.rule.to_string()).collect()
+}
+
+/// Strips of a device, and beside each the heart rate the device tells itself.
+fn with_rates(values: &[f64], per_minute: f64) -> Vec<Report> {
+    let beside = |report: Report| {
+        let end = report.waveforms[0].end();
+        let samples = vec![Sample::new(Metric::HeartRate, end, per_minute, Quality::Ok)];
+        Report { samples, ..report }
+    };
+    blocks(values, 1_000_000, 10).into_iter().map(beside).collect()
+}
+
+#[test]
+fn noise_raises_no_alarm_a_fast_heart_does_and_a_lead_that_is_off_is_technical() {
+    // The device takes motion for a heart of 190; with a strip that can be read the same number is an alarm.
+    assert_eq!(raised(with_rates(&noisy(180.0, 75.0, 11), 190.0)), Vec::<String>::new());
+    assert_eq!(raised(with_rates(&heart(180.0, 160.0, 12), 160.0)), ["heart_rate_high"]);
+    // A device that tells no rate.
+    assert_eq!(raised(blocks(&noisy(180.0, 75.0, 13), 1_000_000, 5)), Vec::<String>::new());
+    assert_eq!(raised(blocks(&heart(180.0, 160.0, 14), 1_000_000, 5)), ["heart_rate_high"]);
+    assert_eq!(raised(blocks(&heart(180.0, 75.0, 15), 1_000_000, 5)), Vec::<String>::new());
+    let mut off = heart(60.0, 75.0, 16);
+    off.extend(vec![0.0; 120 * HZ as usize]);
+    assert_eq!(raised(blocks(&off, 1_000_000, 5)), ["device_removed"], "not a heart of 0");
+    let mut dice = Dice::new(17);
+    let mut beats = made::beats(60.0, 75.0, &mut dice);
+    beats.retain(|at| !(33.0..38.0).contains(at));
+    assert_eq!(raised(blocks(&made::heart(&beats, 60.0, HZ, &mut dice), 1_000_000, 5)), ["heart_pause"]);
+}

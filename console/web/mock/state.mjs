@@ -150,7 +150,11 @@ export function strip(from, to) {
     }
     return { device: "patch-1", lead: code, label, rate: [rate, 1], scale: 0.005, offset: 0, parts };
   };
-  return { metric: "ecg", unit: "mV", from: iso(from), to: iso(to), leads: [lead(131_074, "II", 1), lead(131_079, "V5", 0.7)].filter((one) => one.parts.length > 0) };
+  const leads = [lead(131_074, "II", 1), lead(131_079, "V5", 0.7)].filter((one) => one.parts.length > 0);
+  const beats = [];
+  for (let at = Math.ceil((from - 290) / 820) * 820 + 290; at < to; at += 820) if (leads.length > 0 && !(at % 3_600_000 >= 900_000 && at % 3_600_000 < 1_800_000)) beats.push(at);
+  const heart = { lead: 131_074, label: "II", verdict: "usable", reason: null, heart_rate: 73.2, pause_s: null, beats, rr_ms: beats.slice(1).map(() => 820) };
+  return { metric: "ecg", unit: "mV", from: iso(from), to: iso(to), leads, heart: leads.length > 0 ? heart : null };
 }
 
 export function stretches(from, to) {

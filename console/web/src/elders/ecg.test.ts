@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Strip, StripLead } from "../lib/types";
-import { lastPage, median, MM_PER_S, pageMs, pxPerMm, recordings, runs, sheet, turn, type Recording } from "./ecg";
+import { en } from "../i18n/en";
+import type { Heart, Strip, StripLead } from "../lib/types";
+import { heartLine, lastPage, median, MM_PER_S, pageMs, pxPerMm, recordings, runs, sheet, turn, type Recording } from "./ecg";
 
 const lead = (label: string, parts: StripLead["parts"]): StripLead => ({ device: "patch-1", lead: 131_074, label, rate: [4, 1], scale: 0.5, offset: 1, parts });
 const strip = (leads: StripLead[]): Strip => ({ metric: "ecg", unit: "mV", from: "1970-01-01T00:00:00Z", to: "1970-01-01T00:00:10Z", leads });
@@ -21,6 +22,21 @@ describe("the pen", () => {
   });
   it("rests in the middle of the samples, whatever the electrode's offset", () => {
     expect([median([5, 5, 5, 90]), median([])]).toEqual([5, 0]);
+  });
+});
+
+describe("the heart", () => {
+  const heart: Heart = { lead: 131_074, label: "II", verdict: "usable", reason: null, heart_rate: 72.6, pause_s: null, beats: [500, 1_300], rr_ms: [800] };
+  it("has a tick over every beat, and none where nothing may be concluded", () => {
+    const beats = (one: Heart | null) => sheet({ ...strip([]), heart: one }, 300, 2_300).beats;
+    expect(beats(heart)).toEqual([0.2 * MM_PER_S, MM_PER_S]);
+    expect([beats({ ...heart, verdict: "unusable" }), beats(null)]).toEqual([[], []]);
+  });
+  it("is said with its rate, its pause, and how good the signal is", () => {
+    expect(heartLine(heart, en)).toBe("heart rate 73/min · signal usable");
+    expect(heartLine({ ...heart, pause_s: 4.25, verdict: "doubtful", reason: "noise" }, en)).toBe("heart rate 73/min · pause 4.3 s · signal doubtful (noise)");
+    expect(heartLine({ ...heart, heart_rate: null, verdict: "unusable", reason: "lead_off" }, en)).toBe("signal unusable: conclude nothing from it (lead off)");
+    expect([heartLine(null, en), heartLine(undefined, en)]).toEqual(["", ""]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** An ECG strip on paper: which seconds a page holds, where each sample lies, where the pen is lifted. Pure. */
-import type { Strip, StripLead, Stretch } from "../lib/types";
+import type { Heart, Strip, StripLead, Stretch } from "../lib/types";
 
 /** Paper speed and gain of the printed standard. */
 export const MM_PER_S = 25;
@@ -71,7 +71,7 @@ export function runs(lead: StripLead): [number, number][][] {
 
 /** One lead, ready to draw: millimetres from the left edge and from the row's middle (up is positive). */
 export interface Row { label: string; mm: number; lines: [number, number][][] }
-export interface Sheet { rows: Row[]; /** Parts of the page in which no lead has a sample, in millimetres. */ gaps: [number, number][] }
+export interface Sheet { rows: Row[]; /** Beats, millimetres from the left edge; none of a strip from which nothing may be concluded. */ beats: number[]; /** Parts of the page in which no lead has a sample, in millimetres. */ gaps: [number, number][] }
 
 export function sheet(strip: Strip, from: number, to: number, mmPerUnit = MM_PER_MV): Sheet {
   const rows = strip.leads.map((lead) => {
@@ -81,7 +81,8 @@ export function sheet(strip: Strip, from: number, to: number, mmPerUnit = MM_PER
     const reach = placed.flat().reduce((most, [, y]) => Math.max(most, Math.abs(y)), 0);
     return { label: lead.label ?? "", mm: Math.min(ROW_MM_MAX, Math.max(ROW_MM_MIN, 2 * (reach + ROW_AIR_MM / 2))), lines: placed };
   });
-  return { rows, gaps: gaps(rows, ((to - from) / 1000) * MM_PER_S) };
+  const beats = strip.heart && strip.heart.verdict !== "unusable" ? strip.heart.beats : [];
+  return { rows, beats: beats.map((at) => ((at - from) / 1000) * MM_PER_S), gaps: gaps(rows, ((to - from) / 1000) * MM_PER_S) };
 }
 
 /** Two millimetres without a sample of any lead are a gap. */
@@ -95,6 +96,17 @@ function gaps(rows: readonly Row[], width: number): [number, number][] {
     end = Math.max(end, to);
   }
   return out;
+}
+
+/** Words for what a strip says about the heart: the rate, then the verdict with its reason. */
+export interface HeartWords { ecg_rate: (rate: string) => string; ecg_pause: (s: string) => string; ecg_verdicts: Record<string, string>; ecg_reasons: Record<string, string> }
+export function heartLine(heart: Heart | null | undefined, words: HeartWords): string {
+  if (!heart) return "";
+  const why = heart.reason ? words.ecg_reasons[heart.reason] : undefined;
+  const verdict = (words.ecg_verdicts[heart.verdict] ?? heart.verdict) + (why ? ` (${why})` : "");
+  const rate = heart.heart_rate === null ? [] : [words.ecg_rate(heart.heart_rate.toFixed(0))];
+  const pause = heart.pause_s === null ? [] : [words.ecg_pause(heart.pause_s.toFixed(1))];
+  return [...rate, ...pause, verdict].join(" · ");
 }
 
 /** The line at rest: half of the samples lie above it. */

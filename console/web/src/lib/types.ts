@@ -119,7 +119,12 @@ export interface StripLead {
   /** Without a gap from `at` (ms); value = count × scale + offset; null: no sample. */
   parts: { at: number; counts: (number | null)[] }[];
 }
-export interface Strip { metric: string; unit: string; from: string; to: string; leads: StripLead[] }
+/** What a strip says about the heart, by the first lead that can be read; beats in ms. */
+export interface Heart {
+  lead: number; label: string | null; verdict: "usable" | "doubtful" | "unusable"; reason: string | null;
+  heart_rate: number | null; pause_s: number | null; beats: number[]; rr_ms: number[];
+}
+export interface Strip { metric: string; unit: string; from: string; to: string; leads: StripLead[]; heart?: Heart | null }
 
 /** `[start ms, count, min, mean, max]` of one bucket. */
 export type TrendPoint = [number, number, number, number, number];
