@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use vigil_store::readings::{Config, Error, FILE, Readings, bench_rows, bench_write_rate};
@@ -153,53 +152,6 @@ fn sealed_readings_with_jitter_take_at_most_three_bytes_with_their_rollups() {
 }
 
 #[test]
-fn a_paused_store_refuses_writes_answers_questions_and_catches_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Readings::open(dir.path(), &small()).unwrap();
-    store.write(&steady(1, 0..100), Seq(1)).unwrap();
-    store.pause_writes(true);
-    assert!(matches!(store.write(&steady(1, 100..200), Seq(2)), Err(Error::Paused)));
-    assert!(matches!(store.maintain(Time(0)), Err(Error::Paused)));
-    assert_eq!((all_of(&store, 1).len(), store.cursor()), (100, Seq(1)));
-    store.pause_writes(false);
-    assert_eq!(store.write(&steady(1, 50..200), Seq(2)).unwrap().stored, 100);
-    assert_eq!(all_of(&store, 1), steady(1, 0..200));
-}
-
-#[test]
-fn readers_beside_a_sealing_writer_never_miss_or_double_a_row() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = Config { seal_rows: 8, block_rows_max: 32, head_rows_max: 64, ..small() };
-    let store = Readings::open(dir.path(), &config).unwrap();
-    let done = AtomicBool::new(false);
-    let expected = steady(1, 0..3_000);
-    std::thread::scope(|scope| {
-        let reader = || {
-            let mut seen = 0;
-            while !done.load(Ordering::Acquire) || seen < expected.len() {
-                let found = all_of(&store, 1);
-                assert!(found.len() >= seen);
-                assert_eq!(found, expected[..found.len()]);
-                let subject = Subject::Elder(ElderId(1));
-                let trend = store.trend(subject, Metric::HeartRate, Time(0), Time(3_600_000_000), 60).unwrap();
-                let n: u64 = trend.points.iter().map(|bucket| bucket.n).sum();
-                assert!(n >= found.len() as u64 && n <= 3_000);
-                seen = found.len();
-            }
-        };
-        let readers = [scope.spawn(reader), scope.spawn(reader)];
-        for (i, rows) in expected.chunks(10).enumerate() {
-            store.write(rows, Seq(i as u64 + 1)).unwrap();
-        }
-        done.store(true, Ordering::Release);
-        for reader in readers {
-            reader.join().unwrap();
-        }
-    });
-    assert!(store.stats().unwrap().blocks_sealed > 100);
-}
-
-#[test]
 fn a_backup_taken_while_writing_is_a_whole_store() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = Readings::open(dir.path(), &small()).unwrap();
@@ -290,23 +242,6 @@ fn too_many_series_are_refused_and_nothing_is_half_stored() {
     assert!(matches!(store.write(&rows, Seq(2)), Err(Error::TooManySeries { max: 3 })));
     assert_eq!((store.count(), store.cursor()), (3, Seq(1)));
     assert_eq!(store.write(&steady(1, 0..5), Seq(2)).unwrap().stored, 2);
-}
-
-#[test]
-fn a_clock_from_the_far_future_neither_loses_nor_blocks_what_follows() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Readings::open(dir.path(), &small()).unwrap();
-    let future = reading(1, Time::MAX.0, 70.0, Quality::ClockSuspect);
-    store.write(&[future], Seq(1)).unwrap();
-    store.seal_all().unwrap();
-    for i in 0..20 {
-        assert_eq!(store.write(&steady(1, i * 50..i * 50 + 50), Seq(2 + i as u64)).unwrap().stored, 50);
-    }
-    store.seal_all().unwrap();
-    assert_eq!(store.write(&steady(1, 0..1_000), Seq(99)).unwrap().duplicate, 1_000);
-    let mut expected = steady(1, 0..1_000);
-    expected.push(future);
-    assert_eq!(all_of(&store, 1), expected);
 }
 
 #[test]
