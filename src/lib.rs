@@ -10,3 +10,4 @@ pub mod limits;
 pub mod metrics;
 pub mod seed;
 pub mod server;
+mod writing;

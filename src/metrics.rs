@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use console::Check;
+use runtime::Clock;
+use store::readings::{Stats, Store};
 use store::records::ChannelHealth;
 
 use crate::limits;
 use crate::server::Parts;
+use crate::writing;
 
 /// Reads the parts' counters when asked.
 pub struct Meters {
@@ -68,13 +71,28 @@ impl Meters {
             let _ = writeln!(out, "vigil_mqtt_closed_total{{reason=\"{}\"}} {count}", reason.as_str());
         }
         self.journal(&mut out);
-        if let Ok(stats) = self.parts.readings.stats() {
-            gauge(&mut out, "vigil_readings_rows", stats.rows as f64);
+        writing::text(&mut out, &self.parts.ingest.writing());
+        gauge(&mut out, "vigil_readings_rows", self.parts.readings.count() as f64);
+        if let Some(stats) = self.sizes() {
             gauge(&mut out, "vigil_readings_bytes", stats.file_bytes as f64);
             gauge(&mut out, "vigil_readings_bytes_per_reading", stats.bytes_per_reading);
             gauge(&mut out, "vigil_readings_bytes_per_sealed_reading", stats.bytes_per_sealed_reading);
         }
         out
+    }
+
+    /// Sizes of the readings store: a server is not asked for them here, it may be gone.
+    fn sizes(&self) -> Option<Stats> {
+        match self.parts.readings.store() {
+            Store::Embedded => self.parts.readings.stats().ok(),
+            Store::Timescale => self.parts.ingest.sizes(),
+        }
+    }
+
+    /// The writer for administrators.
+    pub fn writer(&self) -> serde_json::Value {
+        let (readings, sizes) = (&self.parts.readings, self.sizes());
+        writing::json(&self.parts.ingest.writing(), readings.store(), readings.count(), sizes.as_ref())
     }
 
     fn alerting(&self, out: &mut String) {
@@ -164,19 +182,11 @@ impl Meters {
     /// One line a part; a false one makes the whole "degraded".
     pub fn checks(&self) -> Vec<Check> {
         let stats = self.parts.journal.stats();
-        let lag = |name: &str| {
-            stats
-                .cursors
-                .iter()
-                .find(|(cursor, _)| cursor == name)
-                .map(|(_, seq)| stats.head.0 - seq.0.min(stats.head.0))
-        };
         let journal = match (&stats.failure, stats.pressure.full) {
             (Some(failure), _) => (false, failure.clone()),
             (None, true) => (false, full(&stats)),
             (None, false) => (true, format!("{} entries, {} bytes kept", stats.head.0, stats.pressure.disk_bytes)),
         };
-        let writer = lag(ingest::writer::CURSOR).unwrap_or(0);
         let alerting = self.parts.alerting.stats();
         let behind = stats.head.0.saturating_sub(alerting.position);
         let judging = match (alerting.stalled, alerting.damaged) {
@@ -190,11 +200,7 @@ impl Meters {
         };
         vec![
             Check { name: "journal".into(), ok: journal.0, detail: journal.1 },
-            Check {
-                name: "readings".into(),
-                ok: writer < WRITER_LAG_MAX,
-                detail: format!("{writer} entries not stored yet"),
-            },
+            writing::check(&self.parts.ingest.writing(), Clock::system().now()),
             Check { name: "alerting".into(), ok: judging.0, detail: judging.1 },
             Check { name: "paging".into(), ok: paging.0, detail: paging.1 },
             self.channels_check(),
@@ -229,9 +235,6 @@ fn process(out: &mut String) {
     let version = env!("CARGO_PKG_VERSION");
     let _ = writeln!(out, "# TYPE vigil_build_info gauge\nvigil_build_info{{version=\"{version}\"}} 1");
 }
-
-/// Entries the readings store may be behind before the server calls itself degraded.
-const WRITER_LAG_MAX: u64 = 1_000_000;
 
 /// Entries the engine may be behind before the server calls itself degraded.
 const ENGINE_LAG_MAX: u64 = 100_000;

@@ -145,7 +145,7 @@ impl Server {
         let (ingest, alerting) = (self.parts.ingest.clone(), self.parts.alerting.clone());
         let asker = self.parts.ingest.clone();
         let pager = self.parts.records.clone();
-        let (health, decider) = (Arc::clone(&meters), self.parts.ingest.clone());
+        let (health, figures, decider) = (Arc::clone(&meters), Arc::clone(&meters), self.parts.ingest.clone());
         console::Deps {
             records: self.parts.records.clone(),
             readings: self.parts.readings.clone(),
@@ -159,6 +159,7 @@ impl Server {
             paging: paging(&self.parts.alerting, &self.callbacks),
             identity_key: self.identity_key.clone(),
             health: Arc::new(move || health.checks()),
+            writer: Arc::new(move || figures.writer()),
             metrics: Arc::new(move || meters.text()),
             demo,
         }

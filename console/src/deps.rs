@@ -69,6 +69,9 @@ pub type TestChannel = dyn Fn(
     + Send
     + Sync;
 
+/// How the writer of readings is doing, as JSON. Does not block.
+pub type WriterState = dyn Fn() -> serde_json::Value + Send + Sync;
+
 /// What the console needs of paging.
 #[derive(Clone)]
 pub struct Paging {
@@ -103,6 +106,7 @@ pub struct Deps {
     /// The site's secret for cards and codes. `None`: they cannot be registered here.
     pub identity_key: Option<IdentityKey>,
     pub health: Arc<Health>,
+    pub writer: Arc<WriterState>,
     pub metrics: Arc<MetricsText>,
     /// `None`: there is no `/demo/phone`.
     pub demo: Option<Demo>,

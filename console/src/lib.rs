@@ -59,7 +59,7 @@ use tokio::sync::Semaphore;
 pub use config::Config;
 pub use deps::{
     AskAgain, ChannelName, ChannelStates, Check, Decide, Demo, Deps, Health, MetricsText, NextPages, Paging,
-    PublishRules, ReplayQuarantine, TestChannel,
+    PublishRules, ReplayQuarantine, TestChannel, WriterState,
 };
 pub use error::Error;
 pub use routes::routes;

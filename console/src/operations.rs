@@ -111,6 +111,11 @@ pub(crate) async fn health(State(app): State<App>) -> Json<Value> {
     Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "checks": checks }))
 }
 
+/// `GET /api/writer`: how far readings are stored, how late, how quickly, and what is in the way.
+pub(crate) async fn writer(State(app): State<App>) -> Json<Value> {
+    Json((app.deps.writer)())
+}
+
 /// `GET /metrics`, Prometheus text.
 pub(crate) async fn figures(State(app): State<App>) -> impl IntoResponse {
     let streams = app.config.sse_clients_max.saturating_sub(app.streams.available_permits());

@@ -112,6 +112,7 @@ fn table() -> Vec<Route> {
         route("POST", "/api/custody/{id}/ask", ADMINISTRATOR, post(custody::ask)),
         route("GET", "/api/numbers", LEADERS, get(numbers::report)),
         route("GET", "/api/numbers.csv", LEADERS, get(numbers::csv)),
+        route("GET", "/api/writer", ADMINISTRATOR, get(operations::writer)),
         route("GET", "/api/metrics", ALL, get(operations::words)),
         route("GET", "/api/health", Access::Public, get(operations::health)),
         route("GET", "/metrics", Access::Loopback, get(operations::figures)),

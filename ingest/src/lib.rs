@@ -31,7 +31,7 @@ use model::entry::Entry;
 use model::{Lane, Seq};
 use mqtt::door::{DoorHandle, Gatekeeper, Identity, Login, LoginError};
 use runtime::{Clock, Stop, Tasks};
-use store::readings::Readings;
+use store::readings::{Readings, Stats, Store};
 use store::records::{NewMove, Records};
 
 pub use config::Config;
@@ -122,7 +122,8 @@ impl Ingest {
         tasks: &Tasks,
     ) -> Result<Self, Error> {
         let (seen, head) = (readings.cursor(), journal.head());
-        if seen > head {
+        // A server that has seen more is dealt with by the writer, once it answers: paging does not wait for it.
+        if readings.store() == Store::Embedded && seen > head {
             return Err(Error::Ahead { readings: seen, journal: head });
         }
         let journalled = journal.register_cursor(writer::CURSOR)?;
@@ -211,6 +212,11 @@ impl Ingest {
         let stats = self.shared.journal.stats();
         let cursor = stats.cursors.iter().find(|(name, _)| name == writer::CURSOR).map(|(_, seq)| *seq);
         self.shared.writing.writing(self.shared.clock.now(), stats.head, cursor.unwrap_or_default())
+    }
+
+    /// Sizes of a store that is a server, as it told them within the last minute or so.
+    pub fn sizes(&self) -> Option<Stats> {
+        self.shared.writing.sizes()
     }
 
     /// Frames missing between the first and the newest of a gateway's lane.

@@ -397,6 +397,7 @@ fn deps(records: &Records, readings: &Readings, clock: &Clock) -> Deps {
         }),
         ask_again: Arc::new(move |id| asker.gap(id).map(drop).map_err(|error| error.to_string())),
         health: Arc::new(|| vec![Check { name: "journal".to_owned(), ok: true, detail: "0 bytes queued".to_owned() }]),
+        writer: Arc::new(|| serde_json::json!({ "store": "embedded" })),
         metrics: Arc::new(|| "vigil_console_test 1\n".to_owned()),
         demo: Some(Demo { webhook_secret: WEBHOOK_SECRET.to_owned() }),
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use model::{Seq, Time};
 use serde::Serialize;
-use store::readings::Progress;
+use store::readings::{Progress, Stats};
 
 use super::plan::Lane;
 use super::sink::Refusal;
@@ -129,6 +129,7 @@ struct Inner {
     trouble: Option<Trouble>,
     retries: BTreeMap<&'static str, u64>,
     refused: u64,
+    store: Option<Stats>,
 }
 
 /// Shared by the writer and whoever looks.
@@ -146,6 +147,14 @@ impl Figures {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sizes(&self) -> Option<Stats> {
+        self.lock().store
+    }
+
+    pub(super) fn sized(&self, sizes: Stats) {
+        self.lock().store = Some(sizes);
     }
 
     /// Nothing is to be stored.

@@ -262,7 +262,7 @@ impl<'a, S: Sink> Writer<'a, S> {
         let age = self.batch.arrived.map(|at| self.deps.clock.now().since_us(at));
         let age = age.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros);
         let entries = self.deps.journal.head().0.saturating_sub(last.0);
-        self.plan.is_late(age, entries, self.live.pace.batch_entries())
+        self.plan.is_late(age, entries, self.batch.entries as u64)
     }
 
     fn go_live(&mut self) {

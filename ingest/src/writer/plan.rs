@@ -88,7 +88,7 @@ impl Plan {
     }
 
     /// Whether the live lane should leave what waits to the backlog: its next entry is that old, as far as entries say so, and so
-    /// many wait behind the next batch.
+    /// many wait behind the next batch, which has `batch_entries`.
     pub(super) fn is_late(&self, age: Option<Duration>, entries: u64, batch_entries: u64) -> bool {
         let some = if self.is_draining() { 0 } else { batch_entries.saturating_mul(LATE_BATCHES) };
         age.is_some_and(|age| age > LATE) && entries > some

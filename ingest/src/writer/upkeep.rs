@@ -4,19 +4,22 @@
 use std::time::{Duration, Instant};
 
 use runtime::{Clock, Stop};
-use store::readings::Readings;
+use store::readings::{Readings, Store};
 
 use super::Figures;
 
 /// Between two pieces of work while nothing is to be stored, and while there is.
 const IDLE_EVERY: Duration = Duration::from_millis(200);
 const BUSY_EVERY: Duration = Duration::from_secs(1);
+/// Between two questions to a server how large it is.
+const SIZES_EVERY: Duration = Duration::from_mins(1);
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Runs until stopped; blocking.
 pub(crate) fn upkeep(readings: &Readings, clock: &Clock, figures: &Figures, stop: &Stop) {
     let mut next = Instant::now() + BUSY_EVERY;
+    let mut sizes = Instant::now();
     while !stop.is_requested() {
         let now = Instant::now();
         if now < next {
@@ -27,6 +30,12 @@ pub(crate) fn upkeep(readings: &Readings, clock: &Clock, figures: &Figures, stop
         if figures.is_failing() {
             next = now + RETRY;
             continue;
+        }
+        if readings.store() == Store::Timescale && sizes <= now {
+            sizes = now + SIZES_EVERY;
+            if let Ok(stats) = readings.stats() {
+                figures.sized(stats);
+            }
         }
         let wait = match readings.maintain(clock.now()) {
             Ok(()) if figures.is_idle() => IDLE_EVERY,

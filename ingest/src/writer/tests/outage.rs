@@ -64,7 +64,7 @@ impl County {
             }
             if lane == Lane::Live {
                 let age = Some(Duration::from_secs_f64((now - self.came(from + 1)).max(0.0)));
-                if plan.is_late(age, self.head(now) - upto, pace.batch_entries()) {
+                if plan.is_late(age, self.head(now) - upto, upto - from) {
                     plan.go_live(Seq(self.head(now)));
                     continue;
                 }
