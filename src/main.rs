@@ -53,8 +53,13 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Replay(args) => run_async(commands::replay(&args))?,
         Command::Simulate(args) => run_async(commands::simulate(&args))?,
         Command::Bench(args) => {
-            let report = run_async(bench::run(&args))?;
-            let text = if args.json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
+            let json = args.json;
+            let report = if args.profile.is_of_store() {
+                run_async(async move { tokio::task::block_in_place(|| bench::stores::run(&args)) })?
+            } else {
+                serde_json::to_value(run_async(bench::run(&args))?)?
+            };
+            let text = if json { serde_json::to_string(&report)? } else { serde_json::to_string_pretty(&report)? };
             server::say(&text);
         }
         Command::BenchLoad(args) => {

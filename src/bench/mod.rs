@@ -5,6 +5,7 @@ pub mod limits;
 pub mod load;
 pub mod phone;
 pub mod plan;
+pub mod stores;
 mod watch;
 
 use std::io::{BufRead, BufReader};

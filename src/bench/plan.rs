@@ -78,6 +78,7 @@ impl Plan {
             Profile::Frames30 => Shape::Frames30,
             Profile::Single => Shape::Single,
             Profile::Mixed => Shape::Mixed,
+            other => anyhow::bail!("{other:?} is a profile of a store"),
         };
         let (login, password) = (LOGIN.to_owned(), PASSWORD.to_owned());
         let load =
@@ -106,7 +107,7 @@ impl Plan {
         match self.profile {
             Profile::Frames30 => "frames30",
             Profile::Single => "single",
-            Profile::Mixed => "mixed",
+            _ => "mixed",
         }
     }
 }

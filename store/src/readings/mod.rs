@@ -42,6 +42,7 @@ pub use error::{Again, Error};
 pub use moving::{Moved, Placed};
 pub use origin::Original;
 pub use progress::Progress;
+pub use timescale::bench::{bench_bare_unnest, bench_drop_schema};
 pub use timescale::config::{Dsn, Extension, Timescale as TimescaleConfig, Tls};
 pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
 

@@ -11,6 +11,7 @@
 //! `sql/` has the tables. Without the extension readings are in native partitions of a day and rollups are tables of our own.
 
 mod ask;
+pub(super) mod bench;
 mod beside;
 mod check;
 mod chunk;
