@@ -23,7 +23,7 @@ pub(super) struct Outage {
     store: Store,
     /// Readings that came a second.
     live_rows_per_s: f64,
-    outage_s: f64,
+    away_s: f64,
     /// What waited when the store came back.
     backlog_rows: u64,
     drain_s: f64,
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     std::thread::sleep(Duration::from_secs(args.outage_s));
     let backlog_rows = feeder.sent().saturating_sub(stored);
     bed.readings.pause_writes(false);
-    let outage_s = begun.elapsed().as_secs_f64();
+    let away_s = begun.elapsed().as_secs_f64();
     let (back, mut worst) = (Instant::now(), 0.0_f64);
     let (before, live) = (bed.readings.count(), feeder.sent());
     bed.wait("the store takes readings again", |_| ingest.writing().state != "failing")?;
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     let outage = Outage {
         store: args.store,
         live_rows_per_s: live as f64 / drain_s,
-        outage_s,
+        away_s,
         backlog_rows,
         drain_s,
         drain_rows_per_s,
