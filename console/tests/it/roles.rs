@@ -59,6 +59,7 @@ const ROWS: &[Row] = &[
     Row("GET", "/api/measurements", [401, 403, 200, 200, 200, 200, 403, 403]),
     Row("POST", "/api/measurements/attribute", [401, 403, 200, 200, 403, 200, 403, 403]),
     Row("GET", "/api/unattributed", [401, 403, 403, 403, 403, 200, 403, 403]),
+    Row("GET", "/api/writer", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("GET", "/api/gateways", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("POST", "/api/gateways/{id}/push", [401, 403, 403, 403, 403, 200, 403, 403]),
     Row("GET", "/api/quarantine", [401, 403, 403, 403, 403, 200, 403, 403]),
