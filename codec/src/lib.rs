@@ -31,7 +31,7 @@ mod time;
 mod unit;
 mod watch;
 
-pub use cabin::astm_records;
+pub use cabin::{astm_records, measured};
 pub use decimal::Decimal;
 pub use decoded::{Bound, Decoded, Facts, Happened, Measured, Position, Raw, Site, hex};
 pub use framer::{Framed, Framer};

@@ -18,6 +18,7 @@ use crate::{Codec, Framing};
 
 pub use astm::astm_records;
 pub(crate) use serial::CODECS as SERIAL;
+pub use spelling::measured;
 
 pub(crate) static CODECS: &[Codec] = &[
     Codec {

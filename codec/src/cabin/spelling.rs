@@ -3,7 +3,7 @@
 use model::Metric;
 
 use crate::unit::{self, Unit};
-use crate::{GlucoseUnit, Settings};
+use crate::{Decimal, GlucoseUnit, Measured, Settings};
 
 /// A unit that fits a metric.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,15 @@ pub(super) fn find(metric: Metric, written: &str, settings: &Settings) -> Option
         _ => return None,
     };
     Some(Fit { unit, guessed: false })
+}
+
+/// A number in the unit `written` beside it (UCUM, a code, or as people write it), converted once, the original kept. Without a unit
+/// it is the metric's own. `None`: no unit of this measurement.
+pub fn measured(metric: Metric, written: &str, number: Decimal) -> Option<Measured> {
+    if fold(written).is_empty() {
+        return Some(unit::same(metric.info().unit).of(metric, number));
+    }
+    Some(find(metric, written, &Settings::default())?.unit.of(metric, number))
 }
 
 /// Case and spaces do not matter, and µ has two code points.
@@ -146,7 +155,6 @@ fn concentration(metric: Metric, folded: &str) -> Option<Unit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Decimal;
 
     #[test]
     fn written_in_many_ways_it_is_one_value() {
@@ -171,6 +179,17 @@ mod tests {
         assert!(near(value(Metric::HbA1c, "48.0", "mmol/mol"), 6.54));
         assert_eq!(value(Metric::Glucose, "5.6", "kPa"), None);
         assert_eq!(value(Metric::Weight, "5.6", "mmol/L"), None);
+    }
+
+    #[test]
+    fn a_number_keeps_what_was_written() {
+        let got = measured(Metric::Systolic, "kPa", Decimal::new(189, -1)).unwrap();
+        assert_eq!(
+            (got.value, got.raw.map(|raw| (raw.text, raw.unit))),
+            (Some(141.761_718), Some(("18.9".into(), "kPa")))
+        );
+        assert_eq!(measured(Metric::Systolic, " ", Decimal::whole(120)).unwrap().value, Some(120.0));
+        assert!(measured(Metric::Systolic, "kg", Decimal::whole(120)).is_none());
     }
 
     #[test]
