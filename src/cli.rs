@@ -51,6 +51,10 @@ pub enum Command {
     Doctor(Doctor),
     /// Deletes readings, waveforms and origins of one elder for good and searches the files for what may be left. The server must be stopped.
     ForgetElder(ForgetElder),
+    /// Writes readings to a CSV or Parquet file. Who took out what is in the audit.
+    Export(Export),
+    /// Takes in measurements from a CSV file through a map of its columns. They are history: nobody is paged for them.
+    Import(Import),
     /// Measures a server and a load generator, end to end.
     Bench(Bench),
     /// The load generator of `bench`; started by it.
@@ -541,6 +545,62 @@ pub struct Backup {
     pub config: PathBuf,
     /// A folder that does not exist yet or is empty.
     pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("who").required(true))]
+pub struct Export {
+    #[command(flatten)]
+    pub at: WithConfig,
+    /// The elder's number.
+    #[arg(long, group = "who", value_name = "NUMBER")]
+    pub elder: Option<u32>,
+    /// The team's name.
+    #[arg(long, group = "who")]
+    pub team: Option<String>,
+    /// All elders.
+    #[arg(long, group = "who")]
+    pub all: bool,
+    /// Words of metrics, with commas: heart_rate,spo2. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    pub metrics: Vec<String>,
+    /// RFC 3339, or "2026-11-22 20:00" by the clock of Asia/Shanghai. Default: from the beginning.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Not part of it. Default: now.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: crate::export::Format,
+    /// A file that does not exist yet.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// A file with 64 hexadecimal digits. Elders and devices then have names that only the owner of this file can make again.
+    #[arg(long, value_name = "KEYFILE")]
+    pub pseudonym: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    pub at: WithConfig,
+    #[arg(long, value_name = "FILE")]
+    pub csv: PathBuf,
+    /// What the columns mean (TOML; docs/storage.md, an example is config/import-map.toml).
+    #[arg(long, value_name = "FILE")]
+    pub map: PathBuf,
+    /// Whose measurements these are, when no column says so.
+    #[arg(long, value_name = "NUMBER")]
+    pub elder: Option<u32>,
+    /// Reads and reports everything, stores nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Lines that are not taken, and why (CSV). Default: the CSV file's name and `.refused.csv`.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Have the alarm engine look at them as at everything late: a dangerous value becomes an item to review (P3). Nobody is paged.
+    #[arg(long)]
+    pub review: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

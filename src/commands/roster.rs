@@ -158,7 +158,7 @@ fn person_of(records: &Records, login: &str) -> anyhow::Result<PersonId> {
 }
 
 /// RFC 3339, or `2026-11-22 20:00` by the clock of Asia/Shanghai.
-fn instant(text: &str) -> anyhow::Result<Time> {
+pub(super) fn instant(text: &str) -> anyhow::Result<Time> {
     let by_wall = || Time::parse(&format!("{}:00+08:00", text.replace(' ', "T")));
     Time::parse(text).or_else(by_wall).with_context(|| {
         format!("{text:?} is no time: write 2026-11-22T20:00:00+08:00, or \"2026-11-22 20:00\" for the clock of Asia/Shanghai")
