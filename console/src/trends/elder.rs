@@ -26,9 +26,9 @@ const BUCKETS_DEFAULT: u32 = 600;
 const BUCKETS_MAX: u32 = 2_000;
 /// Gaps of one metric; the newest.
 const GAPS_MAX: usize = 2_000;
-/// Judged values in the range beyond which doubtful ones are not looked for: finding them means reading all rows, 100 days of one a
-/// minute at most. The curve itself comes from rollups at any length.
-const LOOKED_AT_MAX: u64 = 150_000;
+/// Rows of every quality that one request reads to find doubtful values, all its metrics together: finding them means reading all
+/// rows, 200 days of one a minute. The curve itself comes from rollups at any length.
+const LOOKED_AT_MAX: usize = 300_000;
 /// Doubtful values of one metric: more are thinned evenly.
 const DOUBTFUL_MAX: usize = 300;
 /// Alarms on the axis; the newest.
@@ -122,16 +122,12 @@ fn draw(
     let known = Known::load(records, id, from, to.min(now)).map_err(|error| failed(&error))?;
     let newest = readings.latest(Subject::Elder(id));
     let mut bucket_us = 0;
+    let mut left = LOOKED_AT_MAX;
     let mut series = Vec::with_capacity(asked.metrics.len());
     for metric in asked.metrics.iter().copied() {
         let subject = Subject::Elder(id);
         let trend = readings.trend(subject, metric, from, to, asked.buckets).map_err(|error| failed(&error))?;
-        let judged: u64 = trend.points.iter().map(|point| point.n).sum();
-        let doubtful = if judged > LOOKED_AT_MAX {
-            Doubtful { rows: Vec::new(), until: Some(from) }
-        } else {
-            readings.doubtful(subject, metric, from, to).map_err(|error| failed(&error))?
-        };
+        let doubtful = doubtful(readings, (subject, metric), &trend, (from, to), &mut left)?;
         bucket_us = bucket_us.max(trend.bucket_us);
         let newest = newest.iter().find(|reading| reading.sample.metric == metric);
         let measured = newest.map(|reading| reading.device);
@@ -146,6 +142,23 @@ fn draw(
         "from": from, "to": to, "now": now, "bucket_s": bucket_us as f64 / 1e6, "series": series,
         "alarms": alarms.iter().map(|alarm| alarm_json(alarm, signed)).collect::<Vec<_>>(), "alarms_cut": cut,
     }))
+}
+
+/// `left`: rows that may still be read. A range that cannot be read to its end is not begun, as far as its judged values tell.
+fn doubtful(
+    readings: &Readings,
+    (subject, metric): (Subject, Metric),
+    trend: &Trend,
+    (from, to): (Time, Time),
+    left: &mut usize,
+) -> Answer<Doubtful> {
+    let judged: u64 = trend.points.iter().map(|point| point.n).sum();
+    if judged > *left as u64 {
+        return Ok(Doubtful { until: Some(from), ..Doubtful::default() });
+    }
+    let found = readings.doubtful(subject, metric, from, to, *left).map_err(|error| failed(&error))?;
+    *left = left.saturating_sub(found.scanned);
+    Ok(found)
 }
 
 fn series_json(
@@ -211,6 +224,35 @@ mod tests {
     fn ask(metrics: &str, from: &str, to: &str, buckets: Option<u32>) -> bool {
         let (from, to) = (from.to_owned(), to.to_owned());
         check(&Query { metrics: metrics.to_owned(), from, to, width: None, buckets }).is_ok()
+    }
+
+    /// The rows that all metrics of a request may cost, whatever their quality.
+    #[test]
+    fn doubtful_values_are_looked_for_within_one_budget() {
+        use model::{DeviceId, Quality, Reading, Sample, Seq};
+        let dir = tempfile::tempdir().unwrap();
+        let readings = Readings::open(dir.path(), &store::readings::Config::default()).unwrap();
+        let subject = Subject::Elder(ElderId(1));
+        let at = |second: i64| Time(1_700_000_000_000_000 + second * 1_000_000);
+        let row = |second: i64| {
+            let sample = match second % 4 {
+                0 => Sample::new(Metric::HeartRate, at(second), 70.0, Quality::Ok),
+                1 => Sample::new(Metric::HeartRate, at(second), 70.0, Quality::Motion),
+                _ => Sample::absent(Metric::HeartRate, at(second), Quality::SensorOff),
+            };
+            Reading { subject, device: DeviceId(1), sample }
+        };
+        readings.write(&(0..100).map(row).collect::<Vec<_>>(), Seq(1)).unwrap();
+        let (range, of) = ((at(0), at(100)), (subject, Metric::HeartRate));
+        let trend = readings.trend(subject, Metric::HeartRate, range.0, range.1, 10).unwrap();
+        let mut left = 180;
+        let mut look = || {
+            let found = doubtful(&readings, of, &trend, range, &mut left).unwrap();
+            (found.rows.len(), found.until, found.scanned, left)
+        };
+        assert_eq!(look(), (25, None, 100, 80), "absent rows cost as much as values");
+        assert_eq!(look(), (20, Some(at(79).plus_us(1)), 80, 0), "as far as it goes");
+        assert_eq!(look(), (0, Some(at(0)), 0, 0), "nothing left");
     }
 
     #[test]

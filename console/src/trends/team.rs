@@ -148,6 +148,8 @@ struct Grid {
     start: Time,
     width_us: i64,
     buckets: usize,
+    /// Begin of the range that was asked for.
+    from: Time,
     /// Buckets from here on are "now".
     recent: Time,
     now: Time,
@@ -159,7 +161,7 @@ impl Grid {
         let width_us = first.map_or(DAY_US, |trend| trend.bucket_us.max(1));
         let start = from.0 - from.0.rem_euclid(width_us);
         let buckets = (now.0 - start).div_euclid(width_us) as usize + 1;
-        Self { start: Time(start), width_us, buckets, recent: now.plus_us(-now.since_us(from) / RECENT), now }
+        Self { start: Time(start), width_us, buckets, from, recent: now.plus_us(-now.since_us(from) / RECENT), now }
     }
 }
 
@@ -176,6 +178,8 @@ fn row(elder: &Elder, latest: Option<Reading>, trend: &Trend, grid: &Grid, limit
     // The device may go on saying that there is no value: then the last bucket with one counts.
     let last = trend.points.last().map(|bucket| bucket.start.plus_us(grid.width_us).min(grid.now));
     let heard = if judged.is_some() { latest_at } else { last };
+    // What is older than the range is shown with its time and is nobody's "worst now".
+    let is_now = latest_at.is_some_and(|at| at >= grid.from);
     let (change, z) = change(&trend.points, grid.recent);
     Row {
         elder: elder.id,
@@ -186,7 +190,7 @@ fn row(elder: &Elder, latest: Option<Reading>, trend: &Trend, grid: &Grid, limit
         change,
         z,
         days_silent: heard.map(|at| grid.now.since_us(at).max(0) / DAY_US),
-        beyond: judged.and_then(|value| limits.beyond(elder.id, elder.age, value)),
+        beyond: judged.filter(|_| is_now).and_then(|value| limits.beyond(elder.id, elder.age, value)),
         points,
     }
 }

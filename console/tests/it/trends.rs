@@ -319,6 +319,19 @@ async fn what_is_beyond_its_limits_comes_first() {
         json!([elders[0], null, null, null]),
     ];
     assert_eq!(rows, expected);
+
+    // A crisis of eight days ago is no crisis of this week: shown with its time, and not ranked.
+    let sample = Sample::new(Metric::Systolic, noon().plus_us(-8 * 24 * HOUR_US), 210.0, Quality::Ok);
+    let old = Reading { subject: Subject::Elder(elders[0]), device: house.band, sample };
+    house.readings.write(&[old], Seq(903)).unwrap();
+    let sun = house.signed_in("sun");
+    let (_, found) = sun.get("/api/teams/1/trends?metric=systolic").await;
+    let row = found["rows"].as_array().unwrap().iter().find(|row| row[0] == json!(elders[0])).unwrap();
+    assert_eq!((&row[2], &row[8], &row[9]), (&json!(210.0), &Value::Null, &Value::Null));
+    assert_eq!(found["rows"][0][0], json!(elders[2]));
+    let (_, found) = sun.get("/api/teams/1/trends?metric=systolic&days=30").await;
+    let row = &found["rows"][0];
+    assert_eq!((&row[0], &row[7], &row[9]), (&json!(elders[0]), &json!(8), &json!("P1")), "in the range it is");
 }
 
 /// Figures of groups: made in the background, without persons, small groups hidden, written to the audit.

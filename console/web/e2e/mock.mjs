@@ -285,6 +285,9 @@ async function elders() {
     await axe(page, "profile", "[data-testid=profile]");
     await page.getByTestId("profile").scrollIntoViewIfNeeded();
     await shot(page, "profile");
+    // Without saved rules there are no limits to draw.
+    await page.getByTestId("profile-metric").selectOption("heart_rate");
+    await page.getByTestId("hours").locator("path.median").waitFor({ state: "attached" });
     await page.getByTestId("profile-metric").selectOption("glucose");
     await page.getByTestId("glucose").getByText("目标:老年或高危").waitFor();
     await axe(page, "glucose", "[data-testid=glucose]");

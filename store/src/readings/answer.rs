@@ -53,6 +53,8 @@ pub struct Doubtful {
     pub rows: Vec<Reading>,
     /// Looked at only up to here: there was too much to look at. `None`: all of the range.
     pub until: Option<Time>,
+    /// Rows of every quality that were read to find them.
+    pub scanned: usize,
 }
 
 /// Figures about the store.

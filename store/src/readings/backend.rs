@@ -12,7 +12,7 @@ use super::{Bring, Error, Progress};
 
 /// Rows read at a time, and at most, when a store has to look at all of them to find the doubtful ones.
 const PAGE_ROWS: usize = 20_000;
-const SCANNED_MAX: usize = 300_000;
+pub(super) const SCANNED_MAX: usize = 300_000;
 
 /// A readings store. All calls may block on a disk or a network; none panics when it is gone.
 pub(super) trait Backend: Debug + Send + Sync {
@@ -35,23 +35,24 @@ pub(super) trait Backend: Debug + Send + Sync {
         subjects.iter().map(|subject| self.trend((*subject, metric), range, buckets)).collect()
     }
     fn raw(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Vec<Reading>, Error>;
-    /// The values within the range that are kept and not judged. This default reads everything, [`SCANNED_MAX`] rows at most; a
-    /// store that can find them by quality should.
-    fn doubtful(&self, of: (Subject, Metric), (from, to): (Time, Time)) -> Result<Doubtful, Error> {
+    /// The values within the range that are kept and not judged. This default reads everything, `rows_max` rows at
+    /// most; a store that can find them by quality should.
+    fn doubtful(&self, of: (Subject, Metric), (from, to): (Time, Time), rows_max: usize) -> Result<Doubtful, Error> {
         let mut found = Doubtful::default();
-        let (mut next, mut scanned) = (from, 0);
+        let mut next = from;
         while next < to {
-            let rows = self.raw(of, (next, to), PAGE_ROWS)?;
-            let Some(last) = rows.last().map(|row| row.sample.taken_at) else { break };
-            let (whole, read) = (rows.len() < PAGE_ROWS, rows.len());
-            let is_doubtful = |row: &Reading| row.sample.quality.has_value() && !row.sample.quality.is_judged();
-            found.rows.extend(rows.into_iter().filter(is_doubtful));
-            (next, scanned) = (last.plus_us(1), scanned + read);
-            if whole {
+            let page = PAGE_ROWS.min(rows_max - found.scanned);
+            if page == 0 {
+                found.until = Some(next);
                 break;
             }
-            if scanned >= SCANNED_MAX {
-                found.until = Some(next);
+            let rows = self.raw(of, (next, to), page)?;
+            let Some(last) = rows.last().map(|row| row.sample.taken_at) else { break };
+            let (whole, read) = (rows.len() < page, rows.len());
+            let is_doubtful = |row: &Reading| row.sample.quality.has_value() && !row.sample.quality.is_judged();
+            found.rows.extend(rows.into_iter().filter(is_doubtful));
+            (next, found.scanned) = (last.plus_us(1), found.scanned + read);
+            if whole {
                 break;
             }
         }

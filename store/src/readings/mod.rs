@@ -181,10 +181,17 @@ impl Readings {
         self.0.backend.raw((subject, metric), (from, to), limit)
     }
 
-    /// The values with `from <= taken_at < to` that are kept and never judged, in time order. A bounded look: see
-    /// [`Doubtful::until`].
-    pub fn doubtful(&self, subject: Subject, metric: Metric, from: Time, to: Time) -> Result<Doubtful, Error> {
-        self.0.backend.doubtful((subject, metric), (from, to))
+    /// The values with `from <= taken_at < to` that are kept and never judged, in time order. Reads `rows_max` rows of every
+    /// quality at most (300,000 whatever is asked): see [`Doubtful::until`] and [`Doubtful::scanned`].
+    pub fn doubtful(
+        &self,
+        subject: Subject,
+        metric: Metric,
+        from: Time,
+        to: Time,
+        rows_max: usize,
+    ) -> Result<Doubtful, Error> {
+        self.0.backend.doubtful((subject, metric), (from, to), rows_max.min(backend::SCANNED_MAX))
     }
 
     /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches,

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{ElderId, Metric, Time};
+use store::records::Cohort;
 
 /// How long means are used, in µs. Also what keeps two answers from being compared for the one elder who came between them.
 const KEPT_US: i64 = 3_600_000_000;
-/// Sets of means kept: 50,000 elders are about a megabyte.
+/// Sets of means kept: 50,000 elders are about two megabytes.
 const KEPT_MAX: usize = 8;
 
 /// What was asked for.
@@ -19,6 +20,8 @@ pub(super) struct Means {
     pub(super) from: Time,
     pub(super) to: Time,
     pub(super) of: Arc<[(ElderId, f64)]>,
+    /// Everybody as they were then: who moves to another team is not found by asking before and after.
+    pub(super) cohort: Arc<Cohort>,
 }
 
 /// Where it stands.
@@ -106,7 +109,7 @@ mod tests {
     fn one_is_made_at_a_time_kept_an_hour_and_tried_again() {
         let shelf = Population::default();
         let (one, other) = ((Metric::Spo2, 7), (Metric::HeartRate, 7));
-        let means = |to| Means { from: Time(0), to: Time(to), of: Arc::new([]) };
+        let means = |to| Means { from: Time(0), to: Time(to), of: Arc::new([]), cohort: Arc::default() };
         assert!(matches!(shelf.ask(one, Time(0)), Found::Yours));
         shelf.done(one, 5, 9);
         assert!(matches!(shelf.ask(one, Time(0)), Found::State(State::Running { done: 5, of: 9 })));

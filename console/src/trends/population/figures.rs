@@ -55,7 +55,8 @@ pub(super) struct Figures {
     key: String,
     zh: String,
     en: String,
-    elders: usize,
+    /// `None`: few of them, or few who were not measured, could be worked out.
+    elders: Option<usize>,
     measured: usize,
     mean: Option<f64>,
     quantiles: [Option<f64>; 5],
@@ -81,7 +82,7 @@ impl Population {
             whole.above = sum(whole.above, group.above);
         }
         let total = figures(std::slice::from_ref(&whole), By::All).pop();
-        let total = total.unwrap_or_else(|| Figures::of(&whole, Some(Hidden::Small), (true, true)));
+        let total = total.unwrap_or_else(|| Figures::of(&whole, Some(Hidden::Small), Unsaid::default()));
         Self { total, groups: figures(groups, by) }
     }
 }
@@ -99,14 +100,33 @@ fn figures(groups: &[Group], by: By) -> Vec<Figures> {
     let sizes = hidden(&counts(|_| 0), &within, Count::size_shows);
     let below = hidden(&counts(|group| group.below.unwrap_or(0)), &within, Count::share_shows);
     let above = hidden(&counts(|group| group.above.unwrap_or(0)), &within, Count::share_shows);
-    let marks = sizes.into_iter().zip(below).zip(above);
-    let rows = groups.iter().zip(marks);
-    rows.map(|(group, ((size, below), above))| Figures::of(group, size, (below.is_some(), above.is_some()))).collect()
+    // Whoever is neither below nor above is the rest of both shares.
+    let middle = hidden(&counts(Group::middle), &within, Count::rest_shows);
+    let everybody: Vec<Count> = groups
+        .iter()
+        .map(|group| Count { n: group.elders, c: group.elders.saturating_sub(group.values.len()) })
+        .collect();
+    let everybody = hidden(&everybody, &within, Count::rest_shows);
+    let unsaid = everybody.into_iter().zip(below).zip(above).zip(middle);
+    let unsaid = unsaid.map(|(((elders, below), above), middle)| Unsaid {
+        elders: elders.is_some(),
+        below: below.or(middle).is_some(),
+        above: above.or(middle).is_some(),
+    });
+    let rows = groups.iter().zip(sizes).zip(unsaid);
+    rows.map(|((group, size), unsaid)| Figures::of(group, size, unsaid)).collect()
+}
+
+/// What is not said of a group that is shown.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unsaid {
+    elders: bool,
+    below: bool,
+    above: bool,
 }
 
 impl Figures {
-    /// `no_share`: the shares below and above are not shown.
-    fn of(group: &Group, hidden: Option<Hidden>, no_share: (bool, bool)) -> Self {
+    fn of(group: &Group, hidden: Option<Hidden>, unsaid: Unsaid) -> Self {
         let n = group.values.len();
         let open = hidden.is_none();
         let sorted = Sorted::new(if open { group.values.clone() } else { Vec::new() });
@@ -119,12 +139,12 @@ impl Figures {
             key: group.key.clone(),
             zh: group.zh.clone(),
             en: group.en.clone(),
-            elders: group.elders,
+            elders: Some(group.elders).filter(|_| open && !unsaid.elders),
             measured: n,
             mean: mean(&group.values).filter(|_| open),
             quantiles: QUANTILES.map(|(_, q)| sorted.quantile(q).filter(|_| enough(q))),
-            below: share(group.below, no_share.0),
-            above: share(group.above, no_share.1),
+            below: share(group.below, unsaid.below),
+            above: share(group.above, unsaid.above),
             hidden,
         }
     }
@@ -132,7 +152,7 @@ impl Figures {
     pub(super) fn json(&self, decimals: u8) -> Value {
         let open = self.hidden.is_none();
         let mut row = json!({
-            "key": self.key, "zh": self.zh, "en": self.en, "elders": open.then_some(self.elders),
+            "key": self.key, "zh": self.zh, "en": self.en, "elders": self.elders,
             "measured": open.then_some(self.measured), "mean": self.mean.map(|mean| rounded(mean, decimals)), "below": self.below,
             "above": self.above, "hidden": self.hidden.map(Hidden::slug),
         });
@@ -167,6 +187,50 @@ mod tests {
         }
         assert!(!b.to_string().contains("123"));
         assert_eq!(a["below"], Value::Null, "without a limit there is no share");
+    }
+
+    #[test]
+    fn few_who_were_not_measured_are_not_counted_out() {
+        let group = |key: &str, elders: usize, measured: usize| Group {
+            key: key.into(),
+            elders,
+            values: vec![100.0; measured],
+            ..Group::default()
+        };
+        let elders = |groups: &[Group]| -> Vec<Value> {
+            let made = Population::new(groups, By::Sex);
+            made.groups.iter().chain([&made.total]).map(|one| one.json(0)["elders"].clone()).collect()
+        };
+        assert_eq!(elders(&[group("a", 40, 29), group("b", 30, 30)]), [json!(40), json!(30), json!(70)]);
+        // One of 40 has no value; the total has the same one, and the others would give it away.
+        assert_eq!(elders(&[group("a", 40, 39), group("b", 30, 30)]), [Value::Null, Value::Null, Value::Null]);
+        // 12 in all are enough, but 1 is the total less 11.
+        assert_eq!(elders(&[group("a", 40, 39), group("b", 41, 30)]), [Value::Null, Value::Null, json!(81)]);
+        // A hidden row of 4 whom nobody measured.
+        assert_eq!(elders(&[group("a", 400, 300), group("b", 4, 0)])[1], Value::Null);
+        let measured = Population::new(&[group("a", 40, 39)], By::All).total.json(0);
+        assert_eq!((&measured["measured"], &measured["mean"]), (&json!(39), &json!(100.0)), "these may be shown");
+    }
+
+    #[test]
+    fn a_small_middle_hides_both_shares() {
+        let shares = |below: usize, above: usize| {
+            let group = Group {
+                key: "a".into(),
+                elders: 100,
+                values: vec![100.0; 100],
+                below: Some(below),
+                above: Some(above),
+                ..Group::default()
+            };
+            let total = Population::new(&[group], By::All).total.json(0);
+            (total["below"].clone(), total["above"].clone())
+        };
+        assert_eq!(shares(40, 49), (json!(0.4), json!(0.49)), "11 between");
+        assert_eq!(shares(40, 60), (json!(0.4), json!(0.6)), "nobody between");
+        assert_eq!(shares(40, 50), (Value::Null, Value::Null), "10 between");
+        assert_eq!(shares(0, 80), (json!(0.0), json!(0.8)));
+        assert_eq!(shares(5, 80), (Value::Null, json!(0.8)), "few below: only that share");
     }
 
     #[test]

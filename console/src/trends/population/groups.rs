@@ -6,7 +6,7 @@ use model::people::Sex;
 use model::rule::RuleSet;
 use model::{ElderId, TeamId};
 use serde::{Deserialize, Serialize};
-use store::records::{Cohort, Member, Unit};
+use store::records::{Member, Unit};
 
 use super::cache::Means;
 use super::figures::Range;
@@ -58,11 +58,19 @@ pub(super) struct Group {
     pub(super) above: Option<usize>,
 }
 
+impl Group {
+    /// Those measured who are neither below nor above.
+    pub(super) fn middle(&self) -> usize {
+        self.values.len().saturating_sub(self.below.unwrap_or(0) + self.above.unwrap_or(0))
+    }
+}
+
 /// Key, names, and the key of the larger group.
 type Name = (String, String, String, String);
 
 /// All groups, by key; those without elders are not there.
-pub(super) fn group(by: By, cohort: &Cohort, means: &Means, range: &Range) -> Vec<Group> {
+pub(super) fn group(by: By, means: &Means, range: &Range) -> Vec<Group> {
+    let cohort = &means.cohort;
     let units: HashMap<TeamId, &Unit> = cohort.units.iter().map(|unit| (unit.id, unit)).collect();
     let values: HashMap<ElderId, f64> = means.of.iter().copied().collect();
     let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
@@ -143,7 +151,10 @@ fn top(team: TeamId, units: &HashMap<TeamId, &Unit>) -> TeamId {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use model::Time;
+    use store::records::Cohort;
 
     use super::*;
 
@@ -163,9 +174,9 @@ mod tests {
             ],
         };
         let of = [(1, 120.0), (2, 145.0), (3, 100.0), (4, 155.0)].map(|(id, value)| (ElderId(id), value));
-        let means = Means { from: Time(0), to: Time(1), of: of.into() };
+        let means = Means { from: Time(0), to: Time(1), of: of.into(), cohort: Arc::new(cohort) };
         let found = |by| -> Vec<(String, usize, usize)> {
-            let groups = group(by, &cohort, &means, &Range::default());
+            let groups = group(by, &means, &Range::default());
             groups.iter().map(|group| (group.key.clone(), group.elders, group.values.len())).collect()
         };
         let rows = |rows: &[(&str, usize, usize)]| -> Vec<(String, usize, usize)> {
@@ -177,6 +188,6 @@ mod tests {
         assert_eq!(found(By::Team), rows(&[("3", 2, 2), ("4", 1, 1), ("5", 1, 1), ("none", 1, 0)]));
         // Team 3 and 4 are of township 2, which is under county duty 1; team 5 has nothing above it.
         assert_eq!(found(By::Township), rows(&[("2", 3, 3), ("5", 1, 1), ("none", 1, 0)]));
-        assert_eq!(group(By::Team, &cohort, &means, &Range::default())[0].within, "2");
+        assert_eq!(group(By::Team, &means, &Range::default())[0].within, "2");
     }
 }

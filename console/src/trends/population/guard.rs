@@ -33,6 +33,11 @@ impl Count {
         self.n == 0 || (self.n >= K && (self.c == 0 || (self.c >= K && self.n - self.c >= K)))
     }
 
+    /// How many it is of may be shown beside `n`: of nobody, or of enough, with none or enough left over (`c`).
+    pub(super) const fn rest_shows(self) -> bool {
+        self.n == 0 || (self.n >= K && (self.c == 0 || self.c >= K))
+    }
+
     const fn with(self, other: Self) -> Self {
         Self { n: self.n + other.n, c: self.c + other.c }
     }
@@ -158,6 +163,25 @@ mod tests {
         // 3 of 50 is hidden; the total of 60 less 45 and 12 would tell it: another goes.
         let found = flat(&[share(50, 3), share(90, 45), share(30, 12)], Count::share_shows);
         assert_eq!(found, [Some(Small), None, Some(BesideSmall)]);
+    }
+
+    #[test]
+    fn a_rest_is_none_or_enough() {
+        let rest = |n, c| Count { n, c };
+        for (count, shows) in [
+            (rest(0, 0), true),
+            (rest(10, 0), false),
+            (rest(11, 0), true),
+            (rest(50, 1), false),
+            (rest(50, 10), false),
+            (rest(50, 11), true),
+            (rest(50, 50), true),
+        ] {
+            assert_eq!(count.rest_shows(), shows, "{count:?}");
+        }
+        // 3 left over of the first would be the total's 23 less the others': another goes with it.
+        let found = flat(&[rest(90, 3), rest(40, 20), rest(60, 0)], Count::rest_shows);
+        assert_eq!(found, [Some(Small), Some(BesideSmall), None]);
     }
 
     /// Whatever the sizes: the hidden ones of a table, and of every township that is shown, are nobody or enough together.

@@ -1,6 +1,7 @@
 //! Makes the means of all elders in the background: some elders at a time through the trends' gate, so that a doctor's curve waits
 //! for one portion at most.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{ElderId, Subject, Time};
@@ -54,7 +55,7 @@ async fn make(app: &App, (metric, days): Key) -> Answer<Means> {
         means.extend(portion_of(app, metric, (from, to), some).await?);
         tokio::time::sleep(REST).await;
     }
-    Ok(Means { from, to, of: means.into() })
+    Ok(Means { from, to, of: means.into(), cohort: Arc::new(everybody) })
 }
 
 /// The means of some elders. Alarm work never waits; other trends take turns with it.

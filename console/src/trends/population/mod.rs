@@ -1,7 +1,8 @@
 //! `GET /api/population`: figures of all elders by group, in which nobody can be found. For those who plan.
 //!
 //! Every elder counts once, with the mean of their own judged values: who measures often does not outweigh the others. The means of
-//! a metric are made in the background (`job.rs`), kept for an hour, and grouped (`groups.rs`) and guarded (`guard.rs`) per answer.
+//! a metric are made in the background (`job.rs`), kept for an hour with who
+//! was where then, and grouped (`groups.rs`) and guarded (`guard.rs`) per answer.
 
 mod cache;
 mod figures;
@@ -102,10 +103,9 @@ async fn make(app: &App, signed: &Signed, metric: Metric, by: By, means: Means) 
         let failed = |error| ApiError::internal("population", &error);
         let subject = format!("population/{}", by.slug());
         records.audit(Some(person), "view_population", &subject, metric.slug()).map_err(failed)?;
-        let cohort = records.cohort().map_err(failed)?;
         let default = records.default_rules().map_err(failed)?;
         let range = default.map_or_else(Range::default, |stored| Range::new(&stored.set, metric));
-        let groups = groups::group(by, &cohort, &means, &range);
+        let groups = groups::group(by, &means, &range);
         let table = figures::Population::new(&groups, by);
         Ok(Made { metric, by, means, range, table })
     });

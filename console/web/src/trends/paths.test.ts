@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { band, limits, line } from "./paths";
+import { band, limits, line, near } from "./paths";
 
 const box = { width: 100, height: 10, low: 0, high: 10 };
 
@@ -17,6 +17,12 @@ describe("a band", () => {
     expect(band([0, 0, null, 2], [10, 10, 10, 4], box)).toBe("M0.0 0.0L33.3 0.0L33.3 10.0L0.0 10.0Z");
     expect(band([null], [null], box)).toBe("");
   });
+});
+
+it("near limits are drawn, far ones and those of nobody are not", () => {
+  expect(near({ low: 2, high: 9 }, box)).toEqual([2, 9]);
+  expect(near({ low: null, high: 11 }, box)).toEqual([]);
+  expect(near(null, box)).toEqual([]);
 });
 
 it("limits leave air, also around equal values, and none where nothing is", () => {

@@ -6,6 +6,10 @@ const y = (box: Box, value: number): number => box.height - ((value - box.low) /
 const x = (box: Box, i: number, count: number): number => (count < 2 ? box.width / 2 : (i / (count - 1)) * box.width);
 const at = (box: Box, i: number, count: number, value: number): string => `${x(box, i, count).toFixed(1)} ${y(box, value).toFixed(1)}`;
 
+/** Limits inside the box: a far one would flatten the curve, and without rules there are none. */
+export const near = (lines: { low: number | null; high: number | null } | null, box: Box): number[] =>
+  [lines?.low ?? null, lines?.high ?? null].filter((value): value is number => value !== null && value > box.low && value < box.high);
+
 /** Lowest and highest of the values with some air; null when there is none. */
 export function limits(values: readonly (number | null)[], also: readonly (number | null)[] = []): { low: number; high: number } | null {
   const all = [...values, ...also].filter((value): value is number => value !== null);

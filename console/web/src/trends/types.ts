@@ -3,7 +3,9 @@ import type { Named, Priority } from "../lib/types";
 
 export interface HourRow { hour: number; n: number; days: number; p10: number | null; p25: number | null; p50: number | null; p75: number | null; p90: number | null }
 export interface Half { from: string; to: string; n: number; mean: number | null }
-export interface DayNight { day: Half; night: Half; dip_percent: number | null; dipping: string | null; why: string | null; needs: Record<string, number>; source: string }
+/** The 24 hours that dipping is judged by. */
+export interface Recording { from: string; to: string; day: Half; night: Half }
+export interface DayNight { day: Half; night: Half; recording: Recording | null; dip_percent: number | null; dipping: string | null; why: string | null; needs: Record<string, number>; source: string }
 export interface PressurePart { from: string; to: string; days: number; n: number; systolic: number | null; diastolic: number | null }
 export interface Pressure {
   days: number; from: string; to: string; morning: PressurePart; evening: PressurePart;
@@ -25,10 +27,12 @@ export interface Baseline {
   weeks: number; days: number; median: number | null; spread: number | null; now: number | null; now_days: number; z: number | null;
   unusual: string | null; percentile: number | null; needs: Record<string, number>; why: string | null; source: string;
 }
+export interface Band { low: number | null; high: number | null; low_priority: Priority | null; high_priority: Priority | null }
 export interface Profile {
   metric: string; from: string; to: string; unit: string; decimals: number; basis: "readings" | "five_minutes"; hours: HourRow[]; day_night: DayNight;
   blood_pressure: Pressure | null; glucose: Glucose | null; weeks: Week[];
-  band: { low: number | null; high: number | null; low_priority: Priority | null; high_priority: Priority | null }; baseline: Baseline;
+  /** Null while no rules are saved. */
+  band: Band | null; baseline: Baseline;
 }
 
 /** `[elder, name, latest, latest_at ms, mean, change, z, days_silent, beyond, priority, points]`, as `columns` says. */
