@@ -19,7 +19,7 @@ mod strip;
 pub use detector::Detector;
 pub use quality::{Figures, Reason, Verdict};
 pub use rhythm::{PAUSE_S, heart_rate};
-pub use strip::{Finding, best, read, read_blocks};
+pub use strip::{Finding, Quiet, best, read, read_blocks};
 
 /// Slowest sampling that is looked at, Hz: a QRS of 80 ms has eight samples then.
 pub const RATE_HZ_MIN: f64 = 100.0;

@@ -30,7 +30,20 @@ pub struct Finding {
     /// Longest time without a beat when that is [`rhythm::PAUSE_S`] or more, seconds. `None` of a strip that is unusable for
     /// another reason than that it has no beats.
     pub pause_s: Option<f64>,
+    /// Where it has no beats, of any strip: what of a pause lies across the end of a strip is put together from two of them.
+    pub quiet: Quiet,
     pub figures: Figures,
+}
+
+/// Seconds without a beat.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Quiet {
+    /// Before the first beat, at least; the whole length when there is none. `None` when samples are missing at the beginning.
+    pub before: Option<f64>,
+    /// The longest one neither at the beginning nor at the end.
+    pub between: f64,
+    /// After the last beat, as `before`.
+    pub after: Option<f64>,
 }
 
 /// A piece without gaps, in mV.
@@ -64,7 +77,7 @@ pub fn read(rate: Rate, scale: f64, counts: &[i16]) -> Finding {
         _ if seconds >= STRIP_S_MIN && figures.present < 0.5 => return nothing(Reason::LeadOff, figures),
         _ => return nothing(Reason::Short, figures),
     }
-    let mut found = judged(&pieces, hz, scale.abs(), figures);
+    let mut found = judged(&pieces, values.len(), hz, scale.abs(), figures);
     let last = counts.len().saturating_sub(1);
     for peak in &mut found.peaks {
         *peak = (*peak * fold + fold / 2).min(last);
@@ -104,6 +117,7 @@ fn nothing(reason: Reason, figures: Figures) -> Finding {
         intervals: Vec::new(),
         heart_rate: None,
         pause_s: None,
+        quiet: Quiet::default(),
         figures,
     }
 }
@@ -143,7 +157,9 @@ fn pieces(values: &[f64], hz: f64) -> Vec<Piece> {
     pieces
 }
 
-fn judged(pieces: &[Piece], hz: f64, step: f64, mut figures: Figures) -> Finding {
+/// `whole` is the number of values of the strip, gaps included.
+fn judged(pieces: &[Piece], whole: usize, hz: f64, step: f64, mut figures: Figures) -> Finding {
+    let mut quiet = Quiet::default();
     let (mut peaks, mut intervals, mut open) = (Vec::new(), Vec::new(), Vec::new());
     let all: f64 = pieces.iter().map(|piece| piece.values.len() as f64).sum();
     for piece in pieces {
@@ -163,6 +179,7 @@ fn judged(pieces: &[Piece], hz: f64, step: f64, mut figures: Figures) -> Finding
         figures.kurtosis += share * kurtosis;
         figures.baseline += share * baseline;
         figures.likeness += share * likeness;
+        quiet.add(&beats, length, piece.from == 0, piece.from + values.len() == whole);
         let (closed, ends) = rhythm::intervals(&beats, length);
         intervals.extend(closed);
         open.extend(ends);
@@ -180,7 +197,28 @@ fn judged(pieces: &[Piece], hz: f64, step: f64, mut figures: Figures) -> Finding
         pause_s: pause.then_some(longest),
         peaks,
         intervals,
+        quiet,
         figures,
+    }
+}
+
+impl Quiet {
+    /// Takes in a piece of so many seconds, and whether it is the strip's beginning and its end.
+    fn add(&mut self, beats: &[f64], length: f64, is_first: bool, is_last: bool) {
+        let before = beats.first().copied().unwrap_or(length);
+        let after = beats.last().map_or(length, |last| length - last);
+        let inner = beats.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        self.between = self.between.max(inner);
+        if is_first {
+            self.before = Some(before);
+        } else {
+            self.between = self.between.max(before);
+        }
+        if is_last {
+            self.after = Some(after);
+        } else {
+            self.between = self.between.max(after);
+        }
     }
 }
 

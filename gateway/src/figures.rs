@@ -70,6 +70,8 @@ pub struct DeviceFigures {
     pub derived_rates: u64,
     /// Its own heart rates that were marked `noisy`, because their ECG was.
     pub noisy_rates: u64,
+    /// Reports whose ECG was not read, because more devices have one than are followed.
+    pub unheard_ecg: u64,
 }
 
 /// A device that was refused because it is not on the list.

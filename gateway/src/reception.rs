@@ -97,11 +97,14 @@ impl Reception {
     }
 
     /// What the ECG says that a report brought, behind it.
-    async fn send_derived(&self, derived: Option<Report>) -> bool {
-        match derived {
-            Some(derived) => self.pass_on(derived).await,
-            None => true,
+    async fn send_derived(&self, derived: Vec<Report>) -> bool {
+        for derived in derived {
+            if !self.pass_on(derived.clone()).await {
+                return false;
+            }
+            self.hearts.delivered(&derived);
         }
+        true
     }
 
     async fn pass_on(&self, report: Report) -> bool {
@@ -127,6 +130,17 @@ impl Reception {
     async fn deliver(&self, device: Name, at: Time, report: Report) -> Result<Taken, Refused> {
         self.figures.said(&device, at);
         let (report, derived) = self.hearts.pass(report, at);
+        self.deliver_on(report).await?;
+        // Before the device is told that we have it: until then it repeats its blocks, and hearts keep what they said.
+        for derived in derived {
+            self.deliver_on(derived.clone()).await?;
+            self.hearts.delivered(&derived);
+        }
+        Ok(Taken { device })
+    }
+
+    /// As [`Reception::pass_on`], and waits until the report is durable.
+    async fn deliver_on(&self, report: Report) -> Result<(), Refused> {
         let mark = self.edge.judge(&report).await;
         let (report, behind) = self.strips.pass(report);
         match mark {
@@ -134,8 +148,7 @@ impl Reception {
             Some(mark) => self.owed(mark, report).await?,
         }
         self.send_behind(behind).await;
-        self.send_derived(derived).await;
-        Ok(Taken { device })
+        Ok(())
     }
 
     /// Somebody must hear of this report: the edge learns where it lies, and with that when the server has it.

@@ -103,6 +103,9 @@ fn running(told: &Value) -> anyhow::Result<String> {
                 device["strips"], device["unreadable_strips"], device["derived_rates"], device["noisy_rates"]
             )?;
         }
+        if let Some(unheard) = device["unheard_ecg"].as_u64().filter(|unheard| *unheard > 0) {
+            writeln!(out, "    ECG not read in {unheard} reports: more devices have one than are followed")?;
+        }
     }
     writeln!(out, "outbox: {} of {} bytes", told["outbox"]["bytes"], told["bytes_max"])?;
     out.push_str(&lanes(&told["outbox"]));

@@ -147,3 +147,22 @@ fn the_best_lead_speaks() {
     assert_eq!(found.verdict, Verdict::Usable);
     assert!(ecg::best([]).is_none());
 }
+
+#[test]
+fn the_ends_without_beats_are_told_for_what_they_last() {
+    let mut dice = Dice::new(9);
+    let mut beats = made::beats(10.0, 75.0, &mut dice);
+    beats.retain(|at| (2.0..7.5).contains(at));
+    let values = made::heart(&beats, 10.0, 250.0, &mut dice);
+    let quiet = read(&values, 250).quiet;
+    let near = |told: Option<f64>, truth: f64| told.is_some_and(|told| (told - truth).abs() < 0.05);
+    assert!(near(quiet.before, beats[0]) && near(quiet.after, 10.0 - beats[beats.len() - 1]), "{quiet:?} {beats:?}");
+    assert!((0.7..1.0).contains(&quiet.between), "{quiet:?}");
+    // Where samples are missing nothing is known.
+    let mut counts = made::counts(&values, SCALE);
+    counts[..100].fill(model::extra::NO_SAMPLE);
+    counts[2_400..].fill(model::extra::NO_SAMPLE);
+    let quiet = ecg::read(Rate { samples: 250, seconds: 1 }, SCALE, &counts).quiet;
+    assert_eq!((quiet.before, quiet.after), (None, None));
+    assert!(quiet.between > 1.5, "{quiet:?}");
+}
