@@ -5,7 +5,7 @@ use std::path::Path;
 
 use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use pgtest::{Pglite, Postgres};
-use vigil_store::readings::{Batch, Config, Dsn, Progress, Readings, Store, TimescaleConfig, Written};
+use vigil_store::readings::{Batch, Config, Dsn, Error, Progress, Readings, Store, TimescaleConfig, Written};
 
 const NOON: i64 = 1_795_305_600;
 const ALL: (Time, Time) = (Time(i64::MIN), Time(i64::MAX));
@@ -83,4 +83,30 @@ fn on_timescaledb() {
     first_stays_and_everything_comes_back(&server.dsn(), 1);
     assert_eq!(server.one("SELECT count(*) FROM timescaledb_information.hypertables"), "2");
     assert_eq!(server.one("SELECT kind FROM pool_1.state"), "timescale");
+}
+
+/// A schema's kind is for good: what only lacks a right is said, and nothing is made.
+#[test]
+fn the_extension_is_made_where_it_is_there_and_never_silently_done_without() {
+    let Some(server) = Pglite::start() else { return };
+    server.admin("DROP EXTENSION timescaledb CASCADE");
+    server.admin("ALTER SCHEMA public RENAME TO elsewhere");
+    let mut config = config(&server.dsn());
+    config.timescale.pool_max = 1;
+    let open = || Readings::open(Path::new("."), &config).unwrap();
+    let store = open();
+    let refused = pgtest::until("the server is not there", || match store.progress() {
+        Err(Error::Unreachable { .. }) => None,
+        other => Some(other),
+    });
+    let Err(Error::NoExtension { what }) = refused else { panic!("{refused:?}") };
+    assert!(what.contains("administrator") && what.contains("extension = \"off\""), "{what}");
+    drop(store);
+    assert_eq!(server.one("SELECT count(*) FROM pg_namespace WHERE nspname = 'vigil'"), "0");
+    server.admin("ALTER SCHEMA elsewhere RENAME TO public");
+    let store = open();
+    pgtest::until("the schema is not made", || store.progress().ok());
+    assert_eq!(counts(store.write(&[reading(1, 0, 70.0)], Seq(1)).unwrap()), (1, 0, 0));
+    drop(store);
+    assert_eq!(server.one("SELECT kind FROM vigil.state"), "timescale");
 }

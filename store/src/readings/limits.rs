@@ -1,4 +1,4 @@
-//! What is too old: the limits of retention as instants, by the newest `now` that `maintain` was told.
+//! What is too old: the limits of retention as instants, by the newest `now` that `maintain` was told and that can be believed.
 
 use std::collections::HashMap;
 
@@ -9,6 +9,26 @@ use super::row::Key;
 
 /// A day in microseconds.
 const DAY: i64 = 86_400_000_000;
+
+/// So far ahead of the newest reading the clock is believed, microseconds. What it says beyond that makes nothing older.
+const AHEAD: i64 = 2 * DAY;
+
+/// The time by which things grow old: the clock's, but hardly later than the newest reading. One wrong clock must not end everything
+/// that was ever stored. `None` while nothing is stored: then nothing is old.
+///
+/// `doubted` remembers whether it was said that the clock is not believed, until it is again.
+pub(super) fn believe(now: i64, newest: Option<i64>, doubted: &mut bool) -> Option<i64> {
+    let latest = newest?.saturating_add(AHEAD);
+    if now > latest && !*doubted {
+        let days = now.saturating_sub(latest).saturating_add(AHEAD) / DAY;
+        tracing::warn!(
+            days,
+            "the clock is days ahead of the newest reading: retention waits until readings of that time come"
+        );
+    }
+    *doubted = now > latest;
+    Some(now.min(latest))
+}
 
 /// What is kept of some rows, from everything to nothing. The numbers are those of the `kept` column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +136,15 @@ mod tests {
         }
         assert_eq!(keep(Metric::Systolic, 4_999), Keep::Rows);
         assert_eq!((keep(Metric::Spo2, 799), keep(Metric::Spo2, 801)), (Keep::Rows, Keep::Hours));
+    }
+
+    #[test]
+    fn a_clock_is_believed_two_days_beyond_the_newest_reading() {
+        let mut doubted = false;
+        assert_eq!(believe(9 * DAY, None, &mut doubted), None);
+        assert_eq!((believe(9 * DAY, Some(8 * DAY), &mut doubted), doubted), (Some(9 * DAY), false));
+        assert_eq!((believe(i64::MAX, Some(8 * DAY), &mut doubted), doubted), (Some(10 * DAY), true));
+        assert_eq!((believe(i64::MIN, Some(i64::MAX), &mut doubted), doubted), (Some(i64::MIN), false));
     }
 
     #[test]

@@ -166,3 +166,24 @@ pub(crate) fn rollups_outlive_their_rows(place: &Place) {
     let values = |trend: Trend| Trend { gaps: Vec::new(), absent: Vec::new(), ..trend };
     assert_same_trend(&values(after), &values(before), "a hundred days in a hundred buckets");
 }
+
+pub(crate) fn a_clock_that_jumps_forward_ends_nothing(place: &Place) {
+    let (rows, jumped) = (&hundred_days()[960..], Time(BASE + 20 * 365 * DAY));
+    let mut store = place.open_with(&ends(place));
+    // An empty store learns nothing of a wrong clock.
+    store.maintain(jumped).unwrap();
+    store.write(rows, Seq(1)).unwrap();
+    store = place.settle_at(store, jumped);
+    assert_eq!(all_of(&store, OF.0), rows);
+    drop(store);
+    // The clock is right again, also for a start: what comes now is not too old, nor is what comes late.
+    let mut store = place.settle_at(place.open_with(&ends(place)), Time(BASE));
+    let come = [reading(OF.0, BASE + MINUTE, 71.0), reading(OF.0, BASE - 15 * DAY + MINUTE, 71.0)];
+    let written = store.write(&come, Seq(2)).unwrap();
+    assert_eq!((written.stored, written.expired), (2, 0));
+    assert_eq!(all_of(&store, OF.0).len(), rows.len() + 2);
+    // It does go when readings of that time are there.
+    store.write(&[reading(2, BASE + 100 * DAY, 70.0)], Seq(3)).unwrap();
+    store = place.settle_at(store, Time(BASE + 100 * DAY));
+    assert_eq!((all_of(&store, OF.0), all_of(&store, 2).len()), (vec![], 1));
+}

@@ -32,6 +32,7 @@ macro_rules! on_every_back_end {
 }
 
 on_every_back_end![
+    late::a_clock_that_jumps_forward_ends_nothing,
     late::late_and_duplicate_rows_find_their_place_in_what_is_settled,
     late::trends_are_exact_over_rollups_with_late_days,
     late::retention_ends_old_rows_and_never_young_ones,

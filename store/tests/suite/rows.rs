@@ -105,6 +105,11 @@ pub(crate) fn a_second_writer_is_refused_until_the_first_is_gone(place: &Place) 
     store.write(&steady(1, 0..10), Seq(1)).unwrap();
     let second = place.try_open().and_then(|second| second.write(&steady(1, 0..20), Seq(2)));
     assert!(matches!(second, Err(Error::Locked { .. } | Error::WriterElsewhere { .. })), "{second:?}");
+    // Nor does a second process delete anything.
+    let second = place.try_open().and_then(|second| second.maintain(Time(BASE + 400 * DAY)));
+    assert!(matches!(second, Err(Error::Locked { .. } | Error::WriterElsewhere { .. })), "{second:?}");
+    let second = place.try_open().and_then(|second| second.forget(elder(1)));
+    assert!(matches!(second, Err(Error::Locked { .. } | Error::WriterElsewhere { .. })), "{second:?}");
     assert_eq!(store.write(&steady(1, 10..20), Seq(2)).unwrap().stored, 10);
     drop(store);
     let store = place.open();

@@ -63,6 +63,12 @@ impl Heads {
         self.index.len()
     }
 
+    /// Instant of the newest reading of all.
+    pub(super) fn newest_at(&self) -> Option<i64> {
+        let latest = |number: &u32| self.series.get(*number as usize)?.latest.map(|row| row.at);
+        self.index.values().filter_map(latest).max()
+    }
+
     /// Numbers of the series of one subject.
     pub(super) fn of_subject(&self, subject: u32) -> Vec<u32> {
         let of = |(key, number): (&Key, &u32)| ((key >> 16) as u32 == subject).then_some(*number);

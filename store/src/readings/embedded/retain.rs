@@ -14,7 +14,7 @@ use super::block::{self, PLACE, Place};
 use super::commit::put_series;
 use super::heads::Heads;
 use super::kept::Kept;
-use super::limits::{Keep, Limits};
+use super::limits::{Keep, Limits, believe};
 use super::row::Key;
 use super::state::{Budget, Which};
 use super::waves;
@@ -31,6 +31,8 @@ pub(super) struct Sweep {
     /// `now` when the last one began.
     began: Option<i64>,
     stage: Stage,
+    /// It was said that the clock is too far ahead.
+    is_clock_doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,7 +61,10 @@ struct Thinned {
 impl Writer {
     /// A piece of everything that waits for a quiet moment.
     pub(super) fn maintain(&mut self, heads: &RwLock<Heads>, now: Time) -> Result<(), Error> {
-        self.state.limits.advance(now.0);
+        let newest = heads.read().unwrap_or_else(PoisonError::into_inner).newest_at();
+        if let Some(now) = believe(now.0, newest, &mut self.state.sweep.is_clock_doubted) {
+            self.state.limits.advance(now);
+        }
         self.seal_some(heads)?;
         let until = Instant::now() + Duration::from_millis(self.state.config.seal_budget_ms);
         self.state.sweep.stage = match self.state.sweep.stage {

@@ -126,6 +126,11 @@ impl Memory {
         }
     }
 
+    /// Instant of the newest reading of all.
+    pub(super) fn newest_at(&self) -> Option<i64> {
+        self.newest.values().map(|known| known.row.at).max()
+    }
+
     pub(super) fn newest(&self, key: Key) -> Option<Row> {
         self.newest.get(&key).map(|known| known.row)
     }

@@ -113,7 +113,7 @@ async fn bring(db: &ClientWrapper, config: &Timescale, server: &Server) -> Resul
     let (kind, format) = match look(db, config, newest()).await? {
         Found::Ours { kind, format } => (usable(kind, server)?, format),
         Found::Empty => {
-            let kind = if server.timescale.is_some() { Kind::Timescale } else { Kind::Plain };
+            let kind = server.kind_of_new()?;
             let exists = "SELECT FROM pg_namespace WHERE nspname = $1";
             if db.query_opt(exists, &[&config.schema]).await?.is_none() {
                 db.batch_execute(&format!("CREATE SCHEMA \"{}\"", config.schema)).await?;

@@ -13,6 +13,7 @@ use super::answer::Forgotten;
 use super::chunk;
 use super::columns::day_of;
 use super::compress::{self, Again};
+use super::limits::believe;
 use super::link::{Contact, Db, Link};
 use super::migrate::Kind;
 use super::partitions::ensure_partitions;
@@ -34,13 +35,25 @@ const DAYS_AHEAD: i32 = 3;
 pub(super) struct Upkeep {
     keep: Retention,
     again: Again,
-    /// One at a time. `now` of the last look at which nothing was left to do.
-    turn: Mutex<i64>,
+    /// One at a time.
+    turn: Mutex<Turn>,
+}
+
+#[derive(Debug)]
+struct Turn {
+    /// `now` of the last look at which nothing was left to do.
+    quiet_since: i64,
+    /// It was said that the clock is too far ahead.
+    is_clock_doubted: bool,
 }
 
 impl Upkeep {
     pub(super) fn new(keep: Retention) -> Self {
-        Self { keep, again: Again::default(), turn: Mutex::new(i64::MIN) }
+        Self {
+            keep,
+            again: Again::default(),
+            turn: Mutex::new(Turn { quiet_since: i64::MIN, is_clock_doubted: false }),
+        }
     }
 
     /// A bounded piece of what is due.
@@ -48,15 +61,18 @@ impl Upkeep {
         let upkeep = Arc::clone(self);
         let gone = Arc::new(Gone::default());
         let (counted, this) = (Arc::clone(&gone), Arc::clone(link));
+        own(link)?;
         let done = link.ask_within(LIMIT, async move |db| {
-            let mut quiet_since = upkeep.turn.lock().await;
+            let mut turn = upkeep.turn.lock().await;
             // The same instant again: somebody wants it done.
-            if (1..QUIET).contains(&now.0.saturating_sub(*quiet_since)) {
+            if (1..QUIET).contains(&now.0.saturating_sub(turn.quiet_since)) {
                 return Ok(());
             }
+            let newest = this.memory().newest_at();
+            let now = (now.0, believe(now.0, newest, &mut turn.is_clock_doubted));
             let contact = contact(&this)?;
-            if patiently(&db, &this, upkeep.pass(&db, &this, &contact, now.0, &counted)).await? {
-                *quiet_since = now.0;
+            if patiently(&db, &this, upkeep.pass(&db, &this, &contact, now, &counted)).await? {
+                turn.quiet_since = now.0;
             }
             Ok(())
         });
@@ -64,26 +80,29 @@ impl Upkeep {
         done
     }
 
-    /// True when nothing is left to do.
+    /// True when nothing is left to do. By what the clock says (`now`) nothing is deleted, only by as much of it as is believed.
     async fn pass(
         &self,
         db: &ClientWrapper,
         link: &Link,
         contact: &Contact,
-        now: i64,
+        (now, believed): (i64, Option<i64>),
         gone: &Gone,
     ) -> Result<bool, Error> {
         let until = Instant::now() + BUDGET;
-        link.advance(db, Time(now)).await?;
         if contact.kind == Kind::Plain {
-            let today = day_of(now);
+            let today = day_of(believed.unwrap_or(now));
             for table in ["reading", "waveform"] {
                 ensure_partitions(db, table, today..=today.saturating_add(DAYS_AHEAD)).await?;
             }
         }
-        let made = rollup::make(db, contact, now, until).await?;
-        let made_late = rollup::make_late(db, contact.kind, until).await?;
-        retention::sweep(db, contact.kind, &self.keep, now, gone).await?;
+        let mut made = true;
+        if let Some(believed) = believed {
+            link.advance(db, Time(believed)).await?;
+            made = rollup::make(db, contact, believed, until).await?;
+            made &= rollup::make_late(db, contact.kind, until).await?;
+            retention::sweep(db, contact.kind, &self.keep, believed, gone).await?;
+        }
         let mut more = contact.kind == Kind::Timescale;
         if more {
             compress::set_policy(db, link.config.compress_after_days).await?;
@@ -91,7 +110,7 @@ impl Upkeep {
         while more && Instant::now() < until {
             more = compress::step(db, contact, link.config.compress_after_days, &self.again, now).await?;
         }
-        Ok(made && made_late && !more)
+        Ok(made && !more)
     }
 
     /// Asks something that may take longer than what somebody waits for.
@@ -127,6 +146,7 @@ impl Upkeep {
         let upkeep = Arc::clone(self);
         let gone = Arc::new(Gone::default());
         let (counted, this) = (Arc::clone(&gone), Arc::clone(link));
+        own(link)?;
         let done = link.ask_within(LIMIT, async move |db| {
             let _turn = upkeep.turn.lock().await;
             let kind = contact(&this)?.kind;
@@ -153,6 +173,13 @@ impl Upkeep {
 /// What is known of the server: there is a connection, so there was first contact.
 pub(super) fn contact(link: &Link) -> Result<Arc<Contact>, Error> {
     link.contact().ok_or_else(|| Error::Unreachable { what: "no contact yet".to_owned() })
+}
+
+/// Takes the lock of the schema's one writer if this process does not have it: nobody else may delete.
+fn own(link: &Arc<Link>) -> Result<(), Error> {
+    let this = Arc::clone(link);
+    // The connection is left to the writer meanwhile; its lock stays.
+    link.wait(async move { this.writer().await.map(drop) })
 }
 
 /// Runs statements that may take longer than those somebody waits for.

@@ -4,6 +4,7 @@ use deadpool_postgres::ClientWrapper;
 
 use super::Error;
 use super::config::{Extension, Timescale};
+use super::migrate::Kind;
 
 /// Oldest PostgreSQL, by its major number.
 const POSTGRES_MIN: u32 = 14;
@@ -23,6 +24,8 @@ pub(super) struct Server {
     pub(super) timescale: Option<(u32, u32)>,
     /// Why TimescaleDB is not used, as half a sentence.
     pub(super) without: Option<String>,
+    /// The server has it, but it is not made in this database and this login could not make it.
+    pub(super) unmade: bool,
     /// A standby: it can only be read.
     pub(super) standby: bool,
 }
@@ -47,53 +50,70 @@ pub(super) async fn probe(db: &ClientWrapper, config: &Timescale, make: bool) ->
     let standby: bool = row.get(2);
     let (timescale, without) = match extension(db, config, make && !standby).await? {
         Ok(version) => (Some(version), None),
-        Err(why) => (None, Some(why)),
+        Err(lack) => (None, Some(lack)),
     };
+    let (without, unmade) = without.map_or((None, false), |Lack { why, unmade }| (Some(why), unmade));
     if config.extension == Extension::Require
         && let Some(what) = without
     {
         return Err(Error::NoExtension { what });
     }
-    Ok(Server { postgres, postgres_full: full, timescale, without, standby })
+    Ok(Server { postgres, postgres_full: full, timescale, without, unmade, standby })
+}
+
+/// Why TimescaleDB cannot be used.
+struct Lack {
+    why: String,
+    /// See [`Server::unmade`].
+    unmade: bool,
+}
+
+fn lack<T>(why: impl Into<String>) -> Result<Result<T, Lack>, Error> {
+    Ok(Err(Lack { why: why.into(), unmade: false }))
+}
+
+fn unmade<T>(why: impl Into<String>) -> Result<Result<T, Lack>, Error> {
+    Ok(Err(Lack { why: why.into(), unmade: true }))
 }
 
 /// TimescaleDB's version when it can be used, or why it cannot.
-async fn extension(db: &ClientWrapper, config: &Timescale, make: bool) -> Result<Result<(u32, u32), String>, Error> {
+async fn extension(db: &ClientWrapper, config: &Timescale, make: bool) -> Result<Result<(u32, u32), Lack>, Error> {
     if config.extension == Extension::Off {
-        return Ok(Err("timescale.extension is off".to_owned()));
+        return lack("timescale.extension is off");
     }
     let sql = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'timescaledb'";
     let Some(found) = db.query_opt(sql, &[]).await? else {
-        return Ok(Err("this server does not have the extension".to_owned()));
+        return lack("this server does not have the extension");
     };
     let mut installed: Option<String> = found.get(1);
     if installed.is_none() {
         if !make {
-            return Ok(Err("it is there but not made in this database".to_owned()));
+            return unmade("it is there but not made in this database");
         }
         // With a server that did not load it at start this ends the connection; the next one comes without `make`.
-        if let Err(error) = db.batch_execute("CREATE EXTENSION IF NOT EXISTS timescaledb").await {
+        // Where it goes is said: our own schema, first in the search path, need not be there yet.
+        if let Err(error) = db.batch_execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public").await {
             let why = error.as_db_error().map_or_else(|| "the connection ended".to_owned(), |e| e.message().to_owned());
             return if db.is_closed() {
                 Err(Error::NoExtension { what: why })
             } else {
-                Ok(Err(format!("CREATE EXTENSION timescaledb failed: {why}")))
+                unmade(format!("CREATE EXTENSION timescaledb failed: {why}"))
             };
         }
         installed = found.get(0);
     }
     let Some(version) = installed.as_deref().and_then(version) else {
-        return Ok(Err("its version is not understood".to_owned()));
+        return lack("its version is not understood");
     };
     if version < TIMESCALE_MIN {
         let (major, minor) = TIMESCALE_MIN;
-        return Ok(Err(format!("it is older than {major}.{minor}")));
+        return lack(format!("it is older than {major}.{minor}"));
     }
     let license = db.query_one("SELECT coalesce(current_setting('timescaledb.license', true), '')", &[]).await?;
     match license.get::<_, String>(0).as_str() {
         "timescale" => Ok(Ok(version)),
         other => {
-            Ok(Err(format!("timescaledb.license is {other:?}, which has no compression and no continuous aggregates")))
+            lack(format!("timescaledb.license is {other:?}, which has no compression and no continuous aggregates"))
         }
     }
 }
@@ -105,14 +125,28 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 impl Server {
+    /// The kind of a schema that is made here. It stays what it is, so a missing right must not decide it.
+    pub(super) fn kind_of_new(&self) -> Result<Kind, Error> {
+        match (&self.timescale, &self.without) {
+            (Some(_), _) => Ok(Kind::Timescale),
+            (None, Some(why)) if self.unmade => Err(Error::NoExtension {
+                what: format!(
+                    "{why}; create it in this database as an administrator (CREATE EXTENSION timescaledb), or set \
+                     timescale.extension = \"off\" to do without it for good"
+                ),
+            }),
+            _ => Ok(Kind::Plain),
+        }
+    }
+
     /// Says once what this server is and what it lacks.
-    pub(super) fn announce(&self, schema: &str, kind: super::migrate::Kind) {
+    pub(super) fn announce(&self, schema: &str, kind: Kind) {
         let (postgres, timescale) = (self.postgres_full.as_str(), self.timescale.map(|(a, b)| format!("{a}.{b}")));
         tracing::info!(postgres, timescale, schema, kind = kind.word(), "readings are in a database");
         if self.postgres > POSTGRES_TRIED {
             tracing::warn!(postgres, "this PostgreSQL is newer than any this program was tried with");
         }
-        if let (super::migrate::Kind::Plain, why) = (kind, &self.without) {
+        if let (Kind::Plain, why) = (kind, &self.without) {
             let why = why.as_deref().unwrap_or("the schema was made without it");
             tracing::warn!(
                 why,
