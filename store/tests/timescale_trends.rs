@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
-use pgtest::{Pglite, Postgres};
+use pgtest::{Pglite, Postgres, Session};
 use vigil_store::readings::{Batch, Config, Dsn, Forgotten, Moved, Readings, Store, TimescaleConfig, Trend};
 
 const SECOND: i64 = 1_000_000;
@@ -184,8 +184,8 @@ fn trends_agree(config: &Config, ask: Ask<'_>) {
         .collect();
     both.write(&more);
     both.compare("late into compressed");
-    both.timescale.maintain(Time(START + 6 * DAY)).unwrap();
-    both.timescale.maintain(Time(START + 6 * DAY)).unwrap();
+    both.timescale.maintain(Time(START + 5 * DAY)).unwrap();
+    both.timescale.maintain(Time(START + 5 * DAY)).unwrap();
     both.compare("late into compressed, made anew");
     // Until it is sealed the embedded store counts a row that changed its subject twice.
     both.embedded.seal_all().unwrap();
@@ -197,7 +197,7 @@ fn trends_agree(config: &Config, ask: Ask<'_>) {
     drop(both.timescale);
     assert_eq!(ask("SELECT count(*) FROM vigil.late"), "0");
     let done: i64 = ask("SELECT (extract(epoch FROM rollup_done) * 1000000)::int8 FROM vigil.state").parse().unwrap();
-    assert_eq!(done, START + 5 * DAY + 23 * HOUR);
+    assert_eq!(done, START + 4 * DAY + 23 * HOUR);
 }
 
 /// A measurement of elder 1 turns out to be elder 3's.
@@ -316,4 +316,37 @@ fn on_timescaledb() {
     trends_agree(&config, &ask);
     rows_go_and_rollups_stay(&config, &ask);
     a_person_is_forgotten(&config, &ask);
+}
+
+/// A partition that somebody else holds stops retention there: what went before it is counted and answered from rollups.
+#[test]
+fn what_is_dropped_is_known_to_be_gone_day_by_day() {
+    let Some(server) = Postgres::start() else { return };
+    let mut config = settings(server.dsn(), 4);
+    "held".clone_into(&mut config.timescale.schema);
+    config.timescale.lock_timeout_ms = 200;
+    config.retention.raw_days = 10;
+    config.retention.raw_days_of = [].into();
+    let store = Readings::open(Path::new("."), &config).unwrap();
+    pgtest::until("the store is not there", || store.progress().ok());
+    let hourly = |i: i64| reading(1, Metric::HeartRate, START + i * HOUR, 60.0 + i as f64, Quality::Ok);
+    let now = START + 30 * DAY;
+    let rows: Vec<Reading> = (0..6 * 24).chain([30 * 24]).map(hourly).collect();
+    store.write(&rows, Seq(1)).unwrap();
+    let holder = Session::open(&server.admin_dsn()).unwrap();
+    holder.query("BEGIN").unwrap();
+    holder.query("SELECT count(*) FROM held.reading_20261125").unwrap();
+    store.maintain(Time(now)).unwrap_err();
+    let until = "SELECT min((extract(epoch FROM until) * 1000000)::int8) FROM held.swept WHERE what = 'reading'";
+    assert_eq!(server.one(until), (START + 3 * DAY).to_string());
+    assert_eq!((store.count(), server.one("SELECT rows FROM held.state")), (3 * 24 + 1, "73".to_owned()));
+    let n = || -> u64 {
+        let trend = store.trend(elder(1), Metric::HeartRate, Time(START), Time(START + 6 * DAY), 144).unwrap();
+        trend.points.iter().map(|point| point.n).sum()
+    };
+    assert_eq!(n(), 144);
+    drop(holder);
+    pgtest::until("retention does not go on", || store.maintain(Time(now)).ok());
+    assert_eq!((store.count(), n()), (1, 144));
+    assert_eq!(store.integrity_check().unwrap(), Vec::<String>::new());
 }

@@ -53,23 +53,16 @@ pub(super) async fn list(db: &ClientWrapper, kind: Kind, table: &str) -> Result<
     rows.iter().map(chunk).collect()
 }
 
-/// Drops the chunks that end at or before `before`. True if there were any.
-pub(super) async fn drop_before(db: &ClientWrapper, kind: Kind, table: &str, before: i64) -> Result<bool, Error> {
-    let old: Vec<Chunk> = list(db, kind, table).await?.into_iter().filter(|chunk| chunk.to <= before).collect();
+/// Drops this chunk, the oldest there is.
+pub(super) async fn drop_one(db: &ClientWrapper, kind: Kind, table: &str, chunk: &Chunk) -> Result<(), Error> {
     match kind {
-        _ if old.is_empty() => return Ok(false),
         Kind::Timescale => {
             let sql = "SELECT drop_chunks(to_regclass($1::text), older_than => $2::timestamptz)";
-            db.query(sql, &[&table, &Micros(before)]).await?;
+            db.query(sql, &[&table, &Micros(chunk.to)]).await?;
         }
-        Kind::Plain => {
-            for chunk in &old {
-                db.batch_execute(&format!("DROP TABLE IF EXISTS {}", chunk.name)).await?;
-            }
-        }
+        Kind::Plain => db.batch_execute(&format!("DROP TABLE IF EXISTS {}", chunk.name)).await?,
     }
-    tracing::info!(table, chunks = old.len(), "retention dropped what is older than it keeps");
-    Ok(true)
+    Ok(())
 }
 
 /// Makes the partitions of a rollup's table that hold `[from, to)`: beside it and then attached, which waits for nobody who reads.

@@ -53,6 +53,7 @@ const MIGRATIONS: &[Migration] = &[
         plain: include_str!("sql/0003_rollup.plain.sql"),
         timescale: include_str!("sql/0003_rollup.timescale.sql"),
     },
+    Migration { number: 4, plain: include_str!("sql/0004_origin.sql"), timescale: include_str!("sql/0004_origin.sql") },
 ];
 
 /// First line of a file whose statements must stand alone.

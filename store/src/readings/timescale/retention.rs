@@ -42,8 +42,7 @@ pub(super) async fn sweep(
         let Some(before) = before else { continue };
         let until = whole(db, kind, table, before).await?;
         if until > swept(db, table, &[0]).await? {
-            chunk::drop_before(db, kind, table, until).await?;
-            set_swept(db, table, &[0], until).await?;
+            drop_chunks(db, kind, (table, &[0]), until, gone).await?;
         }
     }
     Ok(())
@@ -70,8 +69,9 @@ async fn sweep_readings(
     if let Some(before) = longest {
         let until = whole(db, kind, "reading", before).await?;
         if until > swept(db, "reading", &all).await? {
-            drop_readings(db, kind, until, gone).await?;
-            set_swept(db, "reading", &all, until).await?;
+            // Their index leads to them; nobody waits for this.
+            db.execute("DELETE FROM origin WHERE ts < $1", &[&Micros(until)]).await?;
+            drop_chunks(db, kind, ("reading", &all), until, gone).await?;
         }
     }
     let mut shorter: BTreeMap<i64, Vec<i32>> = BTreeMap::new();
@@ -86,15 +86,44 @@ async fn sweep_readings(
     Ok(())
 }
 
-async fn drop_readings(db: &ClientWrapper, kind: Kind, until: i64, gone: &Gone) -> Result<(), Error> {
-    // Nothing comes any more before this instant. Counted first, so that the writer does not wait for it.
-    let count = db.query_one("SELECT count(*) FROM reading WHERE ts < $1", &[&Micros(until)]).await?;
-    db.execute("DELETE FROM origin WHERE ts < $1", &[&Micros(until)]).await?;
-    db.batch_execute("BEGIN").await?;
-    // Before the chunks, in the order in which the writer takes its locks: neither can wait for the other in a circle.
+/// Drops the chunks that end at or before `until`, each in a transaction of its own with how far that has come: whoever reads in between
+/// finds rows or is told that they are gone.
+async fn drop_chunks(
+    db: &ClientWrapper,
+    kind: Kind,
+    (table, metrics): (&str, &[i32]),
+    until: i64,
+    gone: &Gone,
+) -> Result<(), Error> {
+    let old: Vec<_> = chunk::list(db, kind, table).await?.into_iter().filter(|chunk| chunk.to <= until).collect();
+    for chunk in &old {
+        let mut count = 0;
+        if table == "reading" {
+            // Nothing comes any more before this instant. Counted first, so that the writer does not wait for it.
+            let sql = "SELECT count(*) FROM reading WHERE ts >= $1 AND ts < $2";
+            count = db.query_one(sql, &[&Micros(chunk.from), &Micros(chunk.to)]).await?.try_get(0)?;
+        }
+        db.batch_execute("BEGIN").await?;
+        reach(db, table, chunk.to).await?;
+        chunk::drop_one(db, kind, table, chunk).await?;
+        set_swept(db, table, metrics, chunk.to).await?;
+        gone.commit(db, count).await?;
+    }
+    // Between chunks there is nothing.
+    reach(db, table, until).await?;
+    set_swept(db, table, metrics, until).await?;
+    if !old.is_empty() {
+        tracing::info!(table, chunks = old.len(), "retention dropped what is older than it keeps");
+    }
+    Ok(())
+}
+
+/// Takes the lock of the state's row, before the chunks, in the order in which the writer takes its locks: neither can wait for the other in
+/// a circle. Readings before this instant are given up.
+async fn reach(db: &ClientWrapper, table: &str, until: i64) -> Result<(), Error> {
+    let until = if table == "reading" { until } else { i64::MIN };
     db.execute("UPDATE state SET kept_from = greatest(kept_from, $1)", &[&Micros(until)]).await?;
-    chunk::drop_before(db, kind, "reading", until).await?;
-    gone.commit(db, count.try_get::<_, i64>(0)?).await
+    Ok(())
 }
 
 /// Rows of metrics that are kept shorter than others, chunk by chunk.
@@ -108,13 +137,12 @@ async fn delete(db: &ClientWrapper, kind: Kind, metrics: &[i32], before: i64, go
         if from >= to {
             continue;
         }
+        let delete = |table: &str| format!("DELETE FROM {table} WHERE metric = ANY($1) AND ts >= $2 AND ts < $3");
+        db.execute(&delete("origin"), &[&metrics, &Micros(from), &Micros(to)]).await?;
         db.batch_execute("BEGIN; SET LOCAL plan_cache_mode = force_custom_plan").await?;
         unpack_without_limit(db, kind).await?;
-        let mut count = 0;
-        for table in ["origin", "reading"] {
-            let sql = format!("DELETE FROM {table} WHERE metric = ANY($1) AND ts >= $2 AND ts < $3");
-            count = db.execute(&sql, &[&metrics, &Micros(from), &Micros(to)]).await?;
-        }
+        let count = db.execute(&delete("reading"), &[&metrics, &Micros(from), &Micros(to)]).await?;
+        set_swept(db, "reading", metrics, to).await?;
         gone.commit(db, i64::try_from(count).unwrap_or(i64::MAX)).await?;
     }
     set_swept(db, "reading", metrics, before).await
