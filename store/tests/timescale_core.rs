@@ -88,8 +88,7 @@ fn on_timescaledb() {
 /// A schema's kind is for good: what only lacks a right is said, and nothing is made.
 #[test]
 fn the_extension_is_made_where_it_is_there_and_never_silently_done_without() {
-    let Some(server) = Pglite::start() else { return };
-    server.admin("DROP EXTENSION timescaledb CASCADE");
+    let Some(server) = Pglite::bare() else { return };
     server.admin("ALTER SCHEMA public RENAME TO elsewhere");
     let mut config = config(&server.dsn());
     config.timescale.pool_max = 1;
@@ -109,4 +108,19 @@ fn the_extension_is_made_where_it_is_there_and_never_silently_done_without() {
     assert_eq!(counts(store.write(&[reading(1, 0, 70.0)], Seq(1)).unwrap()), (1, 0, 0));
     drop(store);
     assert_eq!(server.one("SELECT kind FROM vigil.state"), "timescale");
+}
+
+/// Runs too short to move it by themselves do not make each start read more than the one before.
+#[test]
+fn short_runs_move_the_instant_from_which_a_start_reads() {
+    let Some(server) = Postgres::start() else { return };
+    let config = config(&server.dsn());
+    for run in 0..4 {
+        let store = Readings::open(Path::new("."), &config).unwrap();
+        let rows: Vec<Reading> = (run * 40_000..(run + 1) * 40_000).map(|i| reading(1, i, 70.0)).collect();
+        for rows in rows.chunks(10_000) {
+            pgtest::until("the rows are not written", || store.write(rows, Seq(1)).ok());
+        }
+    }
+    assert_eq!(server.one("SELECT latest_from = '-infinity' FROM vigil.state"), "f");
 }

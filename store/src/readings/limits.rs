@@ -54,13 +54,16 @@ pub(super) struct Limits {
     now: i64,
     raw: i64,
     raw_of: HashMap<u16, i64>,
+    /// Rows of a metric before it are gone already, whatever the settings say by now: rollups answer there.
+    gone: HashMap<u16, i64>,
     /// The latest of the limits of rows: a row at or after it needs no second look.
     latest: i64,
 }
 
 impl Limits {
     pub(super) fn new(retention: Retention, now: i64) -> Self {
-        let mut limits = Self { retention, now: i64::MIN, raw: i64::MIN, raw_of: HashMap::new(), latest: i64::MIN };
+        let (raw_of, gone) = (HashMap::new(), HashMap::new());
+        let mut limits = Self { retention, now: i64::MIN, raw: i64::MIN, raw_of, gone, latest: i64::MIN };
         limits.advance(now);
         limits
     }
@@ -76,7 +79,14 @@ impl Limits {
         let days = &self.retention.raw_days_of;
         let of = days.iter().filter_map(|(word, days)| Some((Metric::from_slug(word)?.id(), self.before(*days))));
         self.raw_of = of.collect();
-        self.latest = self.raw_of.values().copied().fold(self.raw, i64::max);
+        self.latest = self.raw_of.values().chain(self.gone.values()).copied().fold(self.raw, i64::max);
+    }
+
+    /// Rows of this metric were deleted up to this instant: none before it is taken any more.
+    pub(super) fn set_gone(&mut self, metric: u16, until: i64) {
+        let gone = self.gone.entry(metric).or_insert(i64::MIN);
+        *gone = until.max(*gone);
+        self.latest = self.latest.max(until);
     }
 
     /// 0 days is for ever.
@@ -86,7 +96,8 @@ impl Limits {
 
     /// Rows of this series before it are not kept.
     pub(super) fn rows(&self, key: Key) -> i64 {
-        self.raw_of.get(&(key as u16)).copied().unwrap_or(self.raw)
+        let (metric, gone) = (key as u16, |metric| self.gone.get(&metric).copied().unwrap_or(i64::MIN));
+        self.raw_of.get(&metric).copied().unwrap_or(self.raw).max(gone(metric))
     }
 
     pub(super) fn waveforms(&self) -> i64 {

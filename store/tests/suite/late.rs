@@ -187,3 +187,23 @@ pub(crate) fn a_clock_that_jumps_forward_ends_nothing(place: &Place) {
     store = place.settle_at(store, Time(BASE + 100 * DAY));
     assert_eq!((all_of(&store, OF.0), all_of(&store, 2).len()), (vec![], 1));
 }
+
+pub(crate) fn what_retention_ended_is_counted_as_such_when_days_are_raised(place: &Place) {
+    let store = place.open_with(&ends(place));
+    store.write(&hundred_days(), Seq(1)).unwrap();
+    drop(place.settle_at(store, Time(BASE)));
+    // Rows are kept for ever from now on; those of this time are gone, and rollups answer for it.
+    let mut store = place.open();
+    let n = |store: &Readings| -> u64 {
+        let hour = |at: i64| Time(at.div_euclid(60 * MINUTE) * 60 * MINUTE);
+        let trend = store.trend(elder(OF.0), OF.1, hour(BASE - 100 * DAY), hour(BASE), 100).unwrap();
+        trend.points.iter().map(|point| point.n).sum()
+    };
+    let before = n(&store);
+    let late: Vec<Reading> = (0..50).map(|i| reading(OF.0, BASE - 80 * DAY + i * 60 * MINUTE + 7, 99.0)).collect();
+    let written = store.write(&late, Seq(2)).unwrap();
+    assert_eq!(written.stored + written.expired, 50);
+    assert!(place.kind == crate::place::Kind::Embedded || written.expired == 50, "{written:?}");
+    store = place.settle(store);
+    assert_eq!(n(&store), before + written.stored, "what was taken is in no answer");
+}

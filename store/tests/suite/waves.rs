@@ -2,7 +2,7 @@
 
 use model::extra::Rate;
 use model::{DeviceId, Metric, Origin, Quality, Reading, Sample, Seq, Subject, Time, Waveform};
-use vigil_store::readings::{Batch, Original, Readings, Stretch, Wave};
+use vigil_store::readings::{Batch, Moved, Original, Readings, Stretch, Wave};
 
 use crate::place::Place;
 use crate::world::{BASE, SECOND, elder};
@@ -121,6 +121,25 @@ pub(crate) fn an_origin_belongs_to_the_reading_that_was_stored(place: &Place) {
     let origin = |i| store.origin(elder(7), Metric::Glucose, Time(BASE + i)).unwrap();
     assert_eq!(origin(1), Some(original(1, "99").origin));
     assert_eq!((origin(2), origin(3)), (None, None));
+}
+
+pub(crate) fn an_origin_goes_where_its_reading_goes(place: &Place) {
+    let mut store = place.open();
+    let other = Reading { subject: elder(8), ..reading(2, 9.0) };
+    let rows = vec![reading(1, 5.5), reading(2, 6.0), reading(3, 6.5), other];
+    let originals = (1..=3).map(|i| original(i, "99")).collect();
+    store.write_batch(&Batch { rows, originals, ..Batch::default() }, Seq(1)).unwrap();
+    let samples = vec![reading(1, 5.5).sample, reading(2, 6.0).sample];
+    let moved = Moved { from: elder(7), to: elder(8), device: reading(1, 5.5).device, samples, waveforms: vec![] };
+    // Told again in the same write: it is not the former subject's any more.
+    let originals = vec![original(1, "99")];
+    store.write_batch(&Batch { moves: vec![moved], originals, ..Batch::default() }, Seq(2)).unwrap();
+    store = place.settle(store);
+    let origin = |of, i| store.origin(elder(of), Metric::Glucose, Time(BASE + i)).unwrap();
+    assert_eq!([origin(7, 1), origin(7, 2)], [None, None]);
+    assert_eq!(origin(7, 3), Some(original(3, "99").origin));
+    // Where another measurement stands the one that came found no place.
+    assert_eq!([origin(8, 1), origin(8, 2)], [Some(original(1, "99").origin), None]);
 }
 
 pub(crate) fn blocks_of_waveforms_come_once_each_page_by_page(place: &Place) {

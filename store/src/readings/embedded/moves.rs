@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::admit::{Admitted, Found, sealed};
 use super::heads::Heads;
+use super::origins;
 use super::row::{Key, MOVED, Row, key_of};
 use super::state::State;
 use super::{Error, Moved, Placed};
@@ -28,16 +29,19 @@ pub(super) fn admit_moves(
             let (from, to) = (key_of(moved.from, sample.metric), key_of(moved.to, sample.metric));
             // Told again, a row this old would not come back: it needs no mark. What stands there goes all the same.
             let is_old = state.limits.is_expired(from, row.at);
+            let mut has_left = false;
             match stored(db, state, heads, from, row.at, admitted)? {
                 (number, Found::Nothing) if !is_old => put(state, admitted, number, Row { quality: MOVED, ..row }),
                 (number, Found::Row(known)) if row.repeats(&known) => {
                     put(state, admitted, number, Row { quality: MOVED, ..known });
+                    has_left = true;
                 }
                 (_, Found::Row(known)) if known.quality == MOVED => {}
                 // Another measurement of that very instant: it stays where it is.
                 (_, Found::Row(_)) => admitted.written.conflict += 1,
                 (_, Found::Nothing | Found::Gone) => {}
             }
+            let before = admitted.rows.len();
             match stored(db, state, heads, to, row.at, admitted)? {
                 (_, Found::Gone) => admitted.written.expired += 1,
                 _ if is_old => admitted.written.expired += 1,
@@ -45,6 +49,9 @@ pub(super) fn admit_moves(
                 (number, Found::Row(known)) if known.quality == MOVED => put(state, admitted, number, row),
                 (_, Found::Row(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
                 (_, Found::Row(_)) => admitted.written.conflict += 1,
+            }
+            if has_left {
+                origins::give(db, from, row.at, (admitted.rows.len() > before).then_some(to))?;
             }
         }
         admitted.written.moved += 1;
@@ -75,6 +82,9 @@ pub(super) fn admit_placed(
             (number, Found::Row(known)) if gives_way(&known, &row) => {
                 put(state, admitted, number, row);
                 admitted.written.moved += 1;
+                if *moved {
+                    origins::give(db, key, row.at, None)?;
+                }
             }
             (_, Found::Row(_)) => admitted.written.conflict += 1,
         }

@@ -46,3 +46,13 @@ pub(super) fn get(db: &Connection, key: Key, at: i64) -> Result<Option<Origin>, 
     });
     Ok(found.optional()?)
 }
+
+/// A reading left its series: its origin goes along to the series `to`, or for good.
+pub(super) fn give(db: &Connection, from: Key, at: i64, to: Option<Key>) -> Result<(), Error> {
+    if let Some(to) = to {
+        let mut update = db.prepare_cached("UPDATE OR IGNORE origin SET series = ?3 WHERE series = ?1 AND at = ?2")?;
+        update.execute(params![from as i64, at, to as i64])?;
+    }
+    db.prepare_cached("DELETE FROM origin WHERE series = ?1 AND at = ?2")?.execute(params![from as i64, at])?;
+    Ok(())
+}

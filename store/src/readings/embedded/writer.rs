@@ -1,7 +1,7 @@
 //! The one writer: a write is duplicate check, sealing of what is due, one log row and the trim of old log rows, all in
 //! one transaction with one sync; memory follows only after the commit.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use model::Seq;
@@ -16,6 +16,7 @@ use super::heads::Heads;
 use super::limits::Limits;
 use super::moves::{admit_moves, admit_placed};
 use super::origins;
+use super::row::{MOVED, Row};
 use super::schema::{self, LOG_ROW, encode_row};
 use super::seal::Change;
 use super::state::{Budget, State, Totals, Which};
@@ -147,11 +148,14 @@ fn put_beside(
     if bring.originals.is_empty() {
         return Ok(());
     }
-    let new: HashSet<(u64, i64)> = {
+    // As it is after the whole write: the last of one place.
+    let new: HashMap<(u64, i64), u8> = {
         let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
-        admitted.rows.iter().map(|(number, row)| (heads.series[*number as usize].key, row.at)).collect()
+        let place = |(number, row): &(u32, Row)| ((heads.series[*number as usize].key, row.at), row.quality);
+        admitted.rows.iter().map(place).collect()
     };
-    admitted.written.origins = origins::put(tx, bring.originals, |key, at| new.contains(&(key, at)))?;
+    let is_new = |key, at| new.get(&(key, at)).is_some_and(|quality| *quality != MOVED);
+    admitted.written.origins = origins::put(tx, bring.originals, is_new)?;
     Ok(())
 }
 

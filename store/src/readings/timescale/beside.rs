@@ -22,6 +22,20 @@ const ORIGINS: &str = "INSERT INTO origin (subject, metric, ts, raw, unit, devic
   SELECT * FROM unnest($1::int8[], $2::int4[], $3::timestamptz[], $4::text[], $5::text[], $6::int8[], $7::int8[])
   ON CONFLICT DO NOTHING";
 
+/// The origin of a reading goes to another subject, or for good when there is none.
+const GIVE_ORIGIN: &str = "WITH gone AS (DELETE FROM origin WHERE subject = $1 AND metric = $2 AND ts = $3
+    RETURNING metric, ts, raw, unit, device_ms, uncertainty_ms)
+  INSERT INTO origin (subject, metric, ts, raw, unit, device_ms, uncertainty_ms)
+  SELECT $4::int8, metric, ts, raw, unit, device_ms, uncertainty_ms FROM gone WHERE $4::int8 IS NOT NULL ON CONFLICT DO NOTHING";
+
+/// A reading left its subject: its origin goes along to the series `to`, or for good.
+pub(super) async fn give_origin(db: &ClientWrapper, (from, at): (Key, i64), to: Option<Key>) -> Result<(), Error> {
+    let statement = db.prepare_cached(GIVE_ORIGIN).await?;
+    let (subject, metric) = ((from >> 16) as i64, (from & 0xffff) as i32);
+    db.execute(&statement, &[&subject, &metric, &Micros(at), &to.map(|to| (to >> 16) as i64)]).await?;
+    Ok(())
+}
+
 /// Stores the blocks of a parcel, and carries those that were moved. A block that ends before `limit` is too old to come.
 pub(super) async fn put_waves(db: &ClientWrapper, parcel: &Parcel, limit: i64) -> Result<WavesWritten, Error> {
     let mut written = insert(db, &parcel.waves).await?;

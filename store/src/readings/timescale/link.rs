@@ -290,7 +290,10 @@ impl Link {
 
     async fn load(&self, db: &ClientWrapper) -> Result<(), Error> {
         let memory = within(LOAD_LIMIT, Memory::load(db, &self.config)).await?;
-        self.limits.write().unwrap_or_else(PoisonError::into_inner).advance(memory.upkeep_at);
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        limits.advance(memory.upkeep_at);
+        memory.gone.iter().for_each(|(metric, until)| limits.set_gone(*metric, *until));
+        drop(limits);
         *self.memory() = memory;
         Ok(())
     }

@@ -47,6 +47,8 @@ pub(super) struct Memory {
     /// `rollup_claimed` as it was last seen.
     pub(super) claimed: i64,
     pub(super) upkeep_at: i64,
+    /// Per metric, the instant before which retention deleted the rows.
+    pub(super) gone: Vec<(u16, i64)>,
     newest: HashMap<Key, Newest>,
     /// As in `state`.
     from: i64,
@@ -82,6 +84,10 @@ impl Memory {
             upkeep_at: state.get::<_, Micros>(5).0,
             ..Self::default()
         };
+        for row in db.query("SELECT metric, until FROM swept WHERE what = 'reading'", &[]).await? {
+            let metric = u16::try_from(row.get::<_, i32>(0)).map_err(|_| narrow())?;
+            memory.gone.push((metric, row.get::<_, Micros>(1).0));
+        }
         for row in db.query("SELECT subject, metric, ts, value, device, quality FROM latest", &[]).await? {
             let (key, row) = series_row(&row)?;
             memory.newest.insert(key, Newest { row, unsaved: false });
@@ -96,6 +102,12 @@ impl Memory {
                 memory.newest.insert(key, Newest { row, unsaved: true });
             }
         }
+        // What this start had to read counts, or many short runs would make each start longer than the one before.
+        let enough = ROWS_BETWEEN.max(ROWS_PER_SERIES * memory.newest.len() as u64);
+        let count = "SELECT count(*) FROM (SELECT FROM reading WHERE ts >= $1 AND quality <> 255 LIMIT $2) AS recent";
+        let read = db.query_one(count, &[&Micros(memory.from), &(enough as i64)]).await?.get::<_, i64>(0);
+        memory.rows_since = read.max(0) as u64;
+        memory.advance();
         db.batch_execute(&format!("SET statement_timeout = {}", config.statement_timeout_ms)).await?;
         memory.loaded = true;
         Ok(memory)

@@ -11,7 +11,7 @@ use super::link::Link;
 use super::memory::Change;
 use super::row::{Key, MOVED, Row, key_of};
 use super::types::Micros;
-use super::{Error, Moved, Placed, Reading, Written};
+use super::{Error, Moved, Placed, Reading, Written, beside};
 
 const STORED: &str = "SELECT r.subject, r.metric, r.ts, r.value, r.device, r.quality
   FROM unnest($1::int8[], $2::int4[], $3::timestamptz[]) AS s(subject, metric, ts)
@@ -33,6 +33,13 @@ pub(super) struct Carried {
     pub(super) added: usize,
 }
 
+/// A row left its subject: what its device wrote goes along, or goes for good where the row found no place.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    from: Place,
+    to: Option<Place>,
+}
+
 /// Carries out the moves, then places rows as another store has them; counts both.
 pub(super) async fn apply(
     db: &ClientWrapper,
@@ -44,9 +51,13 @@ pub(super) async fn apply(
     let mut known = stored(db, &places(moves, placed)).await?;
     let before: BTreeSet<Place> = known.keys().copied().collect();
     let mut changed = BTreeSet::new();
-    let mut scene = Scene { limits, known: &mut known, changed: &mut changed, written };
+    let mut left = Vec::new();
+    let mut scene = Scene { limits, known: &mut known, changed: &mut changed, left: &mut left, written };
     scene.carry(moves);
     scene.put_placed(placed);
+    for Left { from, to } in left {
+        beside::give_origin(db, from, to.map(|(key, _)| key)).await?;
+    }
     let mut carried = Carried { rows: Columns::default(), added: changed.difference(&before).count() };
     for place in &changed {
         if let Some(row) = known.get(place) {
@@ -62,6 +73,8 @@ struct Scene<'a> {
     limits: &'a Limits,
     known: &'a mut BTreeMap<Place, Row>,
     changed: &'a mut BTreeSet<Place>,
+    /// In the order in which it happened.
+    left: &'a mut Vec<Left>,
     written: &'a mut Written,
 }
 
@@ -77,33 +90,45 @@ impl Scene<'_> {
                 let row = Row::of(&Reading { subject: moved.to, device: moved.device, sample: *sample });
                 let at = |subject| (key_of(subject, sample.metric), row.at);
                 let is_old = self.limits.is_expired(at(moved.from).0, row.at);
-                self.leave(at(moved.from), row, is_old);
-                self.arrive(at(moved.to), row, is_old);
+                let has_left = self.leave(at(moved.from), row, is_old);
+                let has_arrived = self.arrive(at(moved.to), row, is_old);
+                if has_left {
+                    self.left.push(Left { from: at(moved.from), to: has_arrived.then(|| at(moved.to)) });
+                }
             }
             self.written.moved += 1;
         }
     }
 
     /// Told again, a row that is too old would not come back: it needs no mark. What stands there goes all the same.
-    fn leave(&mut self, place: Place, row: Row, is_old: bool) {
+    /// True when it stood there.
+    fn leave(&mut self, place: Place, row: Row, is_old: bool) -> bool {
         match self.known.get(&place).copied() {
             None if is_old => {}
             None => self.put(place, Row { quality: MOVED, ..row }),
-            Some(there) if row.repeats(&there) => self.put(place, Row { quality: MOVED, ..there }),
+            Some(there) if row.repeats(&there) => {
+                self.put(place, Row { quality: MOVED, ..there });
+                return true;
+            }
             Some(there) if there.quality == MOVED => {}
             // Another measurement of that very instant: it stays where it is.
             Some(_) => self.written.conflict += 1,
         }
+        false
     }
 
-    fn arrive(&mut self, place: Place, row: Row, is_old: bool) {
+    /// True when it stands there now and did not before.
+    fn arrive(&mut self, place: Place, row: Row, is_old: bool) -> bool {
         match self.known.get(&place).copied() {
             _ if is_old => self.written.expired += 1,
-            None => self.put(place, row),
-            Some(there) if there.quality == MOVED => self.put(place, row),
-            Some(there) if row.repeats(&there) => self.written.duplicate += 1,
-            Some(_) => self.written.conflict += 1,
+            Some(there) if there.quality != MOVED && row.repeats(&there) => self.written.duplicate += 1,
+            Some(there) if there.quality != MOVED => self.written.conflict += 1,
+            _ => {
+                self.put(place, row);
+                return true;
+            }
         }
+        false
     }
 
     fn put_placed(&mut self, placed: &[Placed]) {
@@ -119,6 +144,9 @@ impl Scene<'_> {
                 }
                 Some(there) if row.repeats(there) => self.written.duplicate += 1,
                 Some(there) if gives_way(there, &row) => {
+                    if *moved {
+                        self.left.push(Left { from: place, to: None });
+                    }
                     self.put(place, row);
                     self.written.moved += 1;
                 }

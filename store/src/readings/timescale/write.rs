@@ -15,7 +15,7 @@ use super::columns::{Columns, Parcel, day_of};
 use super::link::Link;
 use super::memory::Change;
 use super::migrate::Kind;
-use super::row::{Key, Row};
+use super::row::{Key, MOVED, Row};
 use super::types::Micros;
 use super::{Error, Progress, Written, beside, moves, partitions};
 
@@ -169,7 +169,12 @@ async fn transaction(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress:
     if !parcel.moves.is_empty() || !parcel.placed.is_empty() {
         let moved = moves::apply(db, parcel, &link.limits(), &mut written).await?;
         late.extend(late_days(&moved.rows, first.claimed));
-        new.extend((0..moved.rows.len()).map(|i| moved.rows.get(i)).map(|(key, row)| (key, row.at)));
+        for (key, row) in (0..moved.rows.len()).map(|i| moved.rows.get(i)) {
+            match row.quality {
+                MOVED => drop(new.remove(&(key, row.at))),
+                _ => drop(new.insert((key, row.at))),
+            }
+        }
         change.rows += moved.added as i64;
         moves::newest(link, db, &moved, &mut change).await?;
     }

@@ -19,13 +19,27 @@ pub struct Pglite {
 impl Pglite {
     /// A database with nothing but the extension. About 2 s and 0.5 GB. `None`, after saying why, where it is not installed.
     pub fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// As [`start`](Self::start), but nobody made the extension in the database.
+    pub fn bare() -> Option<Self> {
+        Self::with(&["bare"])
+    }
+
+    fn with(words: &[&str]) -> Option<Self> {
         let folder = Path::new(FOLDER);
         if !folder.join("node_modules").exists() || Command::new("node").arg("--version").output().is_err() {
             skipped("PGlite with TimescaleDB is not installed");
             return None;
         }
         let mut bridge = Command::new("node");
-        bridge.arg(folder.join("bridge.mjs")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        bridge
+            .arg(folder.join("bridge.mjs"))
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut bridge = bridge.spawn().unwrap();
         let mut lines = BufReader::new(bridge.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = lines.find_map(|line| line.strip_prefix("ready ")?.parse().ok());
