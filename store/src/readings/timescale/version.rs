@@ -68,27 +68,27 @@ struct Lack {
     unmade: bool,
 }
 
-fn lack<T>(why: impl Into<String>) -> Result<Result<T, Lack>, Error> {
-    Ok(Err(Lack { why: why.into(), unmade: false }))
+fn lack<T>(why: impl Into<String>) -> Result<T, Lack> {
+    Err(Lack { why: why.into(), unmade: false })
 }
 
-fn unmade<T>(why: impl Into<String>) -> Result<Result<T, Lack>, Error> {
-    Ok(Err(Lack { why: why.into(), unmade: true }))
+fn unmade<T>(why: impl Into<String>) -> Result<T, Lack> {
+    Err(Lack { why: why.into(), unmade: true })
 }
 
 /// TimescaleDB's version when it can be used, or why it cannot.
 async fn extension(db: &ClientWrapper, config: &Timescale, make: bool) -> Result<Result<(u32, u32), Lack>, Error> {
     if config.extension == Extension::Off {
-        return lack("timescale.extension is off");
+        return Ok(lack("timescale.extension is off"));
     }
     let sql = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'timescaledb'";
     let Some(found) = db.query_opt(sql, &[]).await? else {
-        return lack("this server does not have the extension");
+        return Ok(lack("this server does not have the extension"));
     };
     let mut installed: Option<String> = found.get(1);
     if installed.is_none() {
         if !make {
-            return unmade("it is there but not made in this database");
+            return Ok(unmade("it is there but not made in this database"));
         }
         // With a server that did not load it at start this ends the connection; the next one comes without `make`.
         // Where it goes is said: our own schema, first in the search path, need not be there yet.
@@ -97,23 +97,23 @@ async fn extension(db: &ClientWrapper, config: &Timescale, make: bool) -> Result
             return if db.is_closed() {
                 Err(Error::NoExtension { what: why })
             } else {
-                unmade(format!("CREATE EXTENSION timescaledb failed: {why}"))
+                Ok(unmade(format!("CREATE EXTENSION timescaledb failed: {why}")))
             };
         }
         installed = found.get(0);
     }
     let Some(version) = installed.as_deref().and_then(version) else {
-        return lack("its version is not understood");
+        return Ok(lack("its version is not understood"));
     };
     if version < TIMESCALE_MIN {
         let (major, minor) = TIMESCALE_MIN;
-        return lack(format!("it is older than {major}.{minor}"));
+        return Ok(lack(format!("it is older than {major}.{minor}")));
     }
     let license = db.query_one("SELECT coalesce(current_setting('timescaledb.license', true), '')", &[]).await?;
     match license.get::<_, String>(0).as_str() {
         "timescale" => Ok(Ok(version)),
         other => {
-            lack(format!("timescaledb.license is {other:?}, which has no compression and no continuous aggregates"))
+            Ok(lack(format!("timescaledb.license is {other:?}, which has no compression and no continuous aggregates")))
         }
     }
 }
