@@ -1,7 +1,8 @@
-//! `vigil forget-elder`: deletes the readings, waveforms and origins of one person for good, and shows that nothing is left of them
+//! `vigil forget-elder`: deletes the readings, waveforms and origins of one person for good, also those that the store refused, and shows that nothing is left of them
 //! in the store's files.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use ingest::writer::{REFUSED_FILE, count_refused, forget_refused};
 use journal::Journal;
 use model::{ElderId, Subject};
 use runtime::Clock;
@@ -28,11 +29,12 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         );
     }
     let (series, rows, waves) = stored(&readings, subject)?;
+    let aside = count_refused(&config.data_dir, subject).context(REFUSED_FILE)?;
     if !args.yes {
         say(&format!(
-            "elder {}: {rows} readings in {series} series and {waves} blocks of waveforms would be deleted for good. Nothing was \
-             deleted: say --yes",
-            args.elder
+            "elder {}: {rows} readings in {series} series, {waves} blocks of waveforms and {} lines of {REFUSED_FILE} would be \
+             deleted for good. Nothing was deleted: say --yes",
+            args.elder, aside.of_subject
         ));
         return Ok(false);
     }
@@ -41,7 +43,11 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         // A server's files are its own.
         Store::Timescale => (readings.forget(subject)?, None),
     };
-    let counts = format!("series {} rows {} waves {} origins {}", gone.series, gone.rows, gone.waves, gone.origins);
+    let aside = forget_refused(&config.data_dir, subject).context(REFUSED_FILE)?;
+    let counts = format!(
+        "series {} rows {} waves {} origins {} refused {}",
+        gone.series, gone.rows, gone.waves, gone.origins, aside.of_subject
+    );
     let found = proof.map_or(0, |proof| proof.found_after);
     let records = Records::open(&config.data_dir, Clock::system())?;
     records.audit(None, "forget_readings", &format!("elder/{}", args.elder), &format!("{counts} found {found}"))?;
@@ -54,6 +60,9 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         ));
     }
     say("not touched: records.db (the person, alarms, what was done), the journal, backups, logs of other programs");
+    if aside.unreadable > 0 {
+        say(&format!("not touched: {} lines of {REFUSED_FILE} that nobody can read: look at them", aside.unreadable));
+    }
     if found > 0 {
         say("something is left: say `vigil doctor`, then this command again");
     }

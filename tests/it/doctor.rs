@@ -62,8 +62,16 @@ fn an_elder_is_forgotten_only_when_asked_twice_and_it_is_shown_and_written_down(
     let config = config.to_str().unwrap();
     let (done, said) = run(&["forget-elder", "7"], config);
     assert!(!done && said.contains("1000 readings in 1 series") && said.contains("--yes"), "{said}");
+    let held = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
     let (done, said) = run(&["forget-elder", "7", "--yes"], config);
-    assert!(done && said.contains("rows 1000") && said.contains("places before, 0 after"), "{said}");
+    assert!(!done && said.contains("in use by another process"), "{said}");
+    assert_eq!(held.latest(Subject::Elder(ElderId(7))).len(), 1);
+    drop(held);
+    let (done, said) = run(&["forget-elder", "7", "--yes"], config);
+    assert!(
+        done && said.contains("refused 0") && said.contains("rows 1000") && said.contains("places before, 0 after"),
+        "{said}"
+    );
     let line = &world.records().audit_list(None, 1).unwrap()[0];
     assert_eq!((line.action.as_str(), line.subject.as_str()), ("forget_readings", "elder/7"));
     let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();

@@ -12,6 +12,7 @@ mod batch;
 mod figures;
 mod pace;
 mod plan;
+mod purge;
 mod sink;
 mod tape;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use store::readings::{Progress, Written};
 
 pub use aside::REFUSED_FILE;
 pub use figures::{Backlog, COMMIT_BOUNDS_S, Histogram, Live, Trouble, Writing};
+pub use purge::{Refused, count_refused, forget_refused};
 
 pub(crate) use aside::Aside;
 pub(crate) use figures::Figures;

@@ -1,0 +1,174 @@
+//! Deleting one person's lines from the file of refused readings ([`REFUSED_FILE`](super::REFUSED_FILE)): each line is one entry of
+//! the journal, and an entry is of one subject (a moved one of two).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Result, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::Subject;
+use model::entry::Entry;
+use serde::Deserialize;
+
+use super::REFUSED_FILE;
+
+/// What the file becomes before it takes its place.
+const NEXT_FILE: &str = "readings-refused.ndjson.next";
+/// Bytes overwritten at a time.
+const ZEROS: usize = 64 << 10;
+
+/// Lines of the file, by what they say of one subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub of_subject: u64,
+    /// Nobody can say whose these are: they stay.
+    pub unreadable: u64,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    entry: String,
+}
+
+/// Counts the lines of a subject. Without a file there are none.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn count_refused(dir: &Path, subject: Subject) -> Result<Refused> {
+    sift(dir, subject, |_| Ok(()))
+}
+
+/// Deletes the lines of a subject and overwrites the old file; the others stay as they are. Durable when it returns; after a crash
+/// the old file or the new one is there, whole. No writer may be running.
+///
+/// # Errors
+/// The directory cannot be read or written; the old file is then still there.
+pub fn forget_refused(dir: &Path, subject: Subject) -> Result<Refused> {
+    let path = dir.join(REFUSED_FILE);
+    if count_refused(dir, subject)?.of_subject == 0 {
+        return count_refused(dir, subject);
+    }
+    let next = dir.join(NEXT_FILE);
+    if let Err(error) = std::fs::remove_file(&next)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut kept = BufWriter::new(File::options().create_new(true).write(true).mode(0o600).open(&next)?);
+    let found = sift(dir, subject, |line| kept.write_all(line))?;
+    kept.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    let mut old = File::options().read(true).write(true).open(&path)?;
+    std::fs::rename(&next, &path)?;
+    File::open(dir)?.sync_all()?;
+    overwrite(&mut old)?;
+    Ok(found)
+}
+
+/// Reads the file line by line; lines that are not the subject's go to `keep`.
+fn sift(dir: &Path, subject: Subject, mut keep: impl FnMut(&[u8]) -> Result<()>) -> Result<Refused> {
+    let mut found = Refused::default();
+    let file = match File::open(dir.join(REFUSED_FILE)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error),
+    };
+    let mut file = BufReader::new(file);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 {
+        match is_of(&line, subject) {
+            Some(true) => found.of_subject += 1,
+            known => {
+                found.unreadable += u64::from(known.is_none());
+                keep(&line)?;
+            }
+        }
+        line.clear();
+    }
+    Ok(found)
+}
+
+/// `None`: the line cannot be read.
+fn is_of(line: &[u8], subject: Subject) -> Option<bool> {
+    let line: Line = serde_json::from_slice(line).ok()?;
+    match Entry::decode(&STANDARD.decode(line.entry).ok()?).ok()? {
+        Entry::Frame(frame) => Some(frame.subject == subject),
+        Entry::Moved { from, frame } => Some(from == subject || frame.subject == subject),
+        _ => Some(false),
+    }
+}
+
+/// What is deleted is not left on the disk, as far as the file system writes in place.
+fn overwrite(old: &mut File) -> Result<()> {
+    let bytes = old.metadata()?.len();
+    old.seek(SeekFrom::Start(0))?;
+    std::io::copy(&mut BufReader::with_capacity(ZEROS, std::io::repeat(0)).take(bytes), old)?;
+    old.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use model::entry::{Flags, Frame};
+    use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Metric, Quality, Sample, Seq, Time};
+
+    use super::super::Aside;
+    use super::*;
+
+    fn subject(elder: u32) -> Subject {
+        Subject::Elder(ElderId(elder))
+    }
+
+    fn frame(elder: u32) -> Frame {
+        Frame {
+            gateway: GatewayId(1),
+            device: DeviceId(1),
+            subject: subject(elder),
+            lane: Lane::Vit,
+            flags: Flags::default(),
+            epoch: 1,
+            seq: 1,
+            received_at: Time(1),
+            events: vec![],
+            samples: vec![Sample::new(Metric::HeartRate, Time(1), 70.0, Quality::Ok)],
+            extras: Extras::default(),
+        }
+    }
+
+    #[test]
+    fn one_persons_lines_go_and_the_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(forget_refused(dir.path(), subject(7)).unwrap(), Refused::default(), "without a file");
+        let aside = Aside::in_dir(dir.path());
+        let put = |seq: u64, entry: &Entry| {
+            let mut bytes = Vec::new();
+            entry.encode(&mut bytes);
+            aside.put(Seq(seq), &bytes, "test", Time(seq as i64)).unwrap();
+        };
+        put(1, &Entry::Frame(frame(7)));
+        put(2, &Entry::Frame(frame(8)));
+        put(3, &Entry::Moved { from: subject(7), frame: frame(9) });
+        put(4, &Entry::Moved { from: subject(9), frame: frame(7) });
+        aside.put(Seq(5), b"nothing that decodes", "test", Time(5)).unwrap();
+        put(6, &Entry::Frame(frame(9)));
+        let path = dir.path().join(REFUSED_FILE);
+        let before = std::fs::read_to_string(&path).unwrap();
+        let linked = dir.path().join("same");
+        std::fs::hard_link(&path, &linked).unwrap();
+        let expected = Refused { of_subject: 3, unreadable: 1 };
+        assert_eq!(count_refused(dir.path(), subject(7)).unwrap(), expected);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before, "counting changes nothing");
+        // Left by a crash in the middle.
+        std::fs::write(dir.path().join(NEXT_FILE), "half").unwrap();
+        assert_eq!(forget_refused(dir.path(), subject(7)).unwrap(), expected);
+        let kept: Vec<&str> = [1, 4, 5].iter().filter_map(|place| before.lines().nth(*place)).collect();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().collect::<Vec<_>>(), kept);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let old = std::fs::read(&linked).unwrap();
+        assert!(old.len() == before.len() && old.iter().all(|byte| *byte == 0), "overwritten");
+        assert_eq!(forget_refused(dir.path(), subject(7)).unwrap(), Refused { of_subject: 0, unreadable: 1 });
+        assert!(!dir.path().join(NEXT_FILE).exists());
+    }
+}
