@@ -92,7 +92,8 @@ impl Meters {
     /// The writer for administrators.
     pub fn writer(&self) -> serde_json::Value {
         let (readings, sizes) = (&self.parts.readings, self.sizes());
-        writing::json(&self.parts.ingest.writing(), readings.store(), readings.count(), sizes.as_ref())
+        let journal = self.parts.journal.stats();
+        writing::json(&self.parts.ingest.writing(), &journal, readings.store(), readings.count(), sizes.as_ref())
     }
 
     fn alerting(&self, out: &mut String) {

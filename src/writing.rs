@@ -5,7 +5,7 @@ use std::fmt::Write;
 use console::Check;
 use ingest::Writing;
 use ingest::writer::COMMIT_BOUNDS_S;
-use model::Time;
+use model::{Seq, Time};
 use store::readings::{Stats, Store};
 
 /// Seconds that readings may wait, or a store may fail, before the server calls itself degraded.
@@ -24,6 +24,7 @@ pub(crate) fn text(out: &mut String, writing: &Writing) {
     }
     for (name, value) in [
         ("vigil_writer_live_lag_worst_seconds", writing.live.worst_lag_s),
+        ("vigil_writer_backlog_peak_entries", writing.backlog.peak_entries as f64),
         ("vigil_writer_backlog_ranges", writing.backlog.ranges as f64),
         ("vigil_writer_oldest_unstored_seconds", writing.oldest_unstored_s),
         ("vigil_writer_failing", f64::from(u8::from(writing.trouble.is_some()))),
@@ -73,8 +74,20 @@ pub(crate) fn check(writing: &Writing, now: Time) -> Check {
     Check { name: "readings".into(), ok, detail }
 }
 
+/// How far each reader of the journal is behind its end, entries.
+fn lags(journal: &journal::Stats) -> Vec<serde_json::Value> {
+    let lag = |(name, at): &(String, Seq)| serde_json::json!({ "name": name, "entries": journal.head.0.saturating_sub(at.0) });
+    journal.cursors.iter().map(lag).collect()
+}
+
 /// What administrators get.
-pub(crate) fn json(writing: &Writing, store: Store, rows: u64, stats: Option<&Stats>) -> serde_json::Value {
+pub(crate) fn json(
+    writing: &Writing,
+    journal: &journal::Stats,
+    store: Store,
+    rows: u64,
+    stats: Option<&Stats>,
+) -> serde_json::Value {
     let sizes = stats.map(|stats| {
         serde_json::json!({
             "bytes": stats.file_bytes,
@@ -82,5 +95,65 @@ pub(crate) fn json(writing: &Writing, store: Store, rows: u64, stats: Option<&St
             "bytes_per_sealed_reading": stats.bytes_per_sealed_reading,
         })
     });
-    serde_json::json!({ "store": store, "rows": rows, "sizes": sizes, "bounds_s": COMMIT_BOUNDS_S, "writer": writing })
+    serde_json::json!({
+        "store": store,
+        "rows": rows,
+        "sizes": sizes,
+        "cursors": lags(journal),
+        "bounds_s": COMMIT_BOUNDS_S,
+        "writer": writing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// The plain numbers for operators are in both places, under the names that docs/api.md and docs/operations.md give them.
+    #[tokio::test]
+    async fn every_plain_number_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal::Journal::open(dir.path(), "journal", &journal::Config::default()).unwrap();
+        journal.append_wait(vec![vec![0], vec![0]]).await.unwrap();
+        let records = store::records::Records::open(dir.path(), runtime::Clock::system()).unwrap();
+        let readings = store::readings::Readings::open(dir.path(), &store::readings::Config::default()).unwrap();
+        let (tasks, clock) = (runtime::Tasks::new(), runtime::Clock::system());
+        let config = ingest::Config::default();
+        let ingest = ingest::Ingest::start(config, dir.path(), &journal, &records, &readings, clock, &tasks).unwrap();
+        let writing = ingest.writing();
+        let stats = readings.stats().unwrap();
+        let json = json(&writing, &journal.stats(), readings.store(), readings.count(), Some(&stats));
+        for pointer in [
+            "/writer/rows_per_s",
+            "/writer/live/rows_per_s",
+            "/writer/live/batch_rows",
+            "/writer/backlog/batch_rows",
+            "/writer/live/lag_s",
+            "/writer/backlog/lag_s",
+            "/writer/backlog/peak_entries",
+            "/writer/oldest_unstored_s",
+            "/sizes/bytes_per_reading",
+            "/sizes/bytes_per_sealed_reading",
+            "/cursors/0/entries",
+        ] {
+            assert!(json.pointer(pointer).is_some_and(serde_json::Value::is_number), "{pointer}: {json}");
+        }
+        let cursors = json["cursors"].as_array().unwrap();
+        assert!(cursors.iter().any(|one| one["name"] == ingest::writer::CURSOR), "{cursors:?}");
+        let mut lines = String::new();
+        text(&mut lines, &writing);
+        for name in [
+            "rows_per_second",
+            "batch_rows",
+            "lag_seconds",
+            "lag_entries",
+            "oldest_unstored_seconds",
+            "backlog_peak_entries",
+        ] {
+            assert!(lines.contains(&format!("\nvigil_writer_{name}")), "{name}");
+        }
+        assert!(tasks.stop(std::time::Duration::from_secs(30)).await.is_empty());
+    }
 }

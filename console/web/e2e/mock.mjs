@@ -415,8 +415,41 @@ async function admin() {
     await axe(page, "desk in English");
     await shot(page, "desk-en");
   });
+  await storing(page);
   troubles.push(...page.troubles);
   await page.context().close();
+}
+
+/** The writer of readings in each of its states, in English as the administrator left it. */
+async function storing(page) {
+  await step("storing readings: empty, away, draining with its bar, live, and an error with a way to try again", async () => {
+    const as = async (state, text) => {
+      await steer(`writer?as=${state}`);
+      await page.goto("/admin");
+      await page.getByTestId("writer").getByText(text).first().waitFor();
+      await axe(page, `writer ${state}`, "[data-testid=writer]");
+      await page.getByTestId("writer").scrollIntoViewIfNeeded();
+      await shot(page, `writer-${state}`);
+    };
+    await as("empty", "No readings yet");
+    await as("failing", "Not reachable, since");
+    check((await page.getByTestId("writer-progress").count()) === 0, "nothing drains while the store is away");
+    await as("draining", "62 % stored, 900,000 entries left · about 7 min to go");
+    const bar = await page.getByTestId("writer-progress").locator("progress").evaluate((one) => [one.value, one.getBoundingClientRect().width]);
+    check(bar[0] > 62 && bar[0] < 63 && bar[1] > 200, `the bar must show 62.5: ${bar}`);
+    await page.getByTestId("writer-figures").getByText("3.5 bytes").waitFor();
+    await page.getByTestId("writer-store").getByText("TimescaleDB").waitFor();
+    await page.getByTestId("writer-cursors").getByText("900,014").waitFor();
+    await as("refused", "Internal error");
+    await steer("writer?as=embedded");
+    await page.getByTestId("writer").getByRole("button").click();
+    await page.getByTestId("writer-state").getByText("Live").waitFor();
+    await page.getByTestId("writer-store").getByText("Embedded").waitFor();
+    await page.getByTestId("language").click();
+    await page.getByTestId("writer").getByText("全部已入库").waitFor();
+    await axe(page, "writer", "[data-testid=writer]");
+    await shot(page, "writer-live");
+  });
 }
 
 try {

@@ -3,6 +3,7 @@ import { judgement, numbers } from "./figures.mjs";
 import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
 import { population, profile, team } from "./trends.mjs";
 import { board, channels, helpers, incident, incidents, policies, quiet } from "./work.mjs";
+import { writer } from "./writer.mjs";
 import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
 const say = (response, status, value, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(value === undefined ? "" : JSON.stringify(value));
@@ -40,6 +41,7 @@ export async function api(world, request, response, url, body) {
   if (parts[0] === "elders") return elders(world, request, response, url, parts, me, body);
   if (parts[0] === "pages") return pages(world, request, response, parts, me, body);
   if (path === "/api/unattributed") return say(response, 200, { devices: [{ device: "bp-9", gateway: "cabin-07", last_seen: iso(), latest: latest().slice(3, 5) }] });
+  if (path === "/api/writer") return state.writer === "refused" ? refuse(response, 500, "internal", "服务器内部错误", "Internal error") : say(response, 200, writer(state.writer));
   if (path === "/api/custody") return say(response, 200, { gaps: state.gaps, losses: state.losses, lost_frames: 120, thinned_readings: 5400 });
   if (parts[0] === "custody" && parts[2] === "ask") { const gap = state.gaps.find((one) => one.id === Number(parts[1])); gap.asks += 1; gap.state = "asked"; return say(response, 200, { id: gap.id }); }
   if (path === "/api/gateways") return say(response, 200, { gateways: state.gateways, all: state.gateways.length });
@@ -67,6 +69,7 @@ function steer(world, response, [verb], url) {
   const { state } = world;
   const number = (name, otherwise) => Number(url.searchParams.get(name) ?? otherwise);
   if (verb === "raise") return say(response, 200, state.raise(url.searchParams.get("kind"), number("elder", 1)));
+  if (verb === "writer") { state.writer = url.searchParams.get("as"); return say(response, 204); }
   if (verb === "outage") { state.outage = true; return say(response, 204); }
   if (verb === "drop") { for (const socket of world.sockets) socket.destroy(); world.refuse = url.searchParams.get("refuse") === "1"; return say(response, 204); }
   if (verb === "accept_connections") { world.refuse = false; return say(response, 204); }

@@ -65,6 +65,8 @@ pub struct Live {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Backlog {
     pub entries: u64,
+    /// The most that it held since it was last empty, as far as this process knows: `entries` of these are left.
+    pub peak_entries: u64,
     pub ranges: usize,
     /// Age of the oldest entry in it, seconds; 0 when there is none.
     pub lag_s: f64,
@@ -124,6 +126,8 @@ struct Inner {
     live_since: Option<Time>,
     backlog_since: Option<Time>,
     sizes: (usize, usize),
+    /// The most entries of the backlog since it was last empty.
+    peak: u64,
     seconds: VecDeque<Second>,
     commits: Histogram,
     trouble: Option<Trouble>,
@@ -170,7 +174,7 @@ impl Figures {
     /// The store answered where it stands.
     pub(super) fn known(&self, progress: &Progress) {
         let mut inner = self.lock();
-        inner.progress = Some(progress.clone());
+        inner.stands(progress);
         inner.trouble = None;
     }
 
@@ -195,7 +199,7 @@ impl Figures {
         let mut inner = self.lock();
         let since = inner.live_since.take();
         inner.backlog_since = inner.backlog_since.or(since);
-        inner.progress = Some(progress.clone());
+        inner.stands(progress);
     }
 
     pub(super) fn stored(&self, batch: &Stored, progress: &Progress, now: Time) {
@@ -220,7 +224,7 @@ impl Figures {
         if progress.pending.is_empty() {
             inner.backlog_since = None;
         }
-        inner.progress = Some(progress.clone());
+        inner.stands(progress);
     }
 
     pub(super) fn failed(&self, refusal: &Refusal, now: Time) {
@@ -252,8 +256,7 @@ impl Figures {
             drained += second.backlog.1;
         }
         let worst = inner.seconds.iter().filter(|second| second.at + WORST_S >= at).map(|second| second.worst_lag_us);
-        let waits = |(after, upto): &(Seq, Seq)| upto.0.min(head.0).saturating_sub(after.0);
-        let behind: u64 = progress.pending.iter().map(waits).sum();
+        let behind = behind(&progress, head);
         let live = Live {
             entries: head.0.saturating_sub(progress.live.0),
             lag_s: age(inner.live_since),
@@ -263,6 +266,7 @@ impl Figures {
         };
         let backlog = Backlog {
             entries: behind,
+            peak_entries: if behind == 0 { 0 } else { inner.peak.max(behind) },
             ranges: progress.pending.len(),
             lag_s: if behind == 0 { 0.0 } else { age(inner.backlog_since) },
             rows_per_s: rows.1 as f64 / span,
@@ -290,7 +294,18 @@ impl Figures {
     }
 }
 
+/// Entries of the journal, which ends at `head`, in pending ranges.
+fn behind(progress: &Progress, head: Seq) -> u64 {
+    progress.pending.iter().map(|(after, upto)| upto.0.min(head.0).saturating_sub(after.0)).sum()
+}
+
 impl Inner {
+    fn stands(&mut self, progress: &Progress) {
+        let behind = behind(progress, progress.live);
+        self.peak = if behind == 0 { 0 } else { self.peak.max(behind) };
+        self.progress = Some(progress.clone());
+    }
+
     /// The running second's counts.
     fn second(&mut self, at: u64) -> &mut Second {
         if self.seconds.back().is_none_or(|last| last.at != at) {

@@ -2,6 +2,7 @@
 import { handlingEn } from "./handling";
 import { numbersEn } from "./numbers";
 import { trendsEn } from "./trends";
+import { writerEn } from "./writer";
 import { rotaEn } from "./rota";
 import { rulesEn } from "./rules";
 import type { Strings } from "./zh";
@@ -65,6 +66,7 @@ export const en: Strings = {
   cabin_give: (n) => (n === 1 ? "Give 1 measurement" : `Give ${n} measurements`), cabin_find: "Find the elder by name or number", cabin_elder_needed: "Choose an elder", cabin_reasons: ["Confirmed in person", "Forgot to sign in", "Another's card was used"], cabin_remember: "From now on this card or code means this elder", cabin_go: "Give", cabin_moved: (n) => (n === 1 ? "1 measurement given" : `${n} measurements given`),
   numbers: numbersEn,
   trend: trendsEn,
+  writer: writerEn,
   handling_more: handlingEn,
   rules_more: rulesEn,
   rota: rotaEn,

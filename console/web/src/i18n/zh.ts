@@ -2,6 +2,7 @@
 import { handlingZh } from "./handling";
 import { numbersZh } from "./numbers";
 import { trendsZh } from "./trends";
+import { writerZh } from "./writer";
 import { rotaZh } from "./rota";
 import { rulesZh } from "./rules";
 
@@ -65,6 +66,7 @@ export const zh = {
   cabin_give: (n: number) => `归属 ${n} 条测量`, cabin_find: "按姓名或编号查找老人", cabin_elder_needed: "请选择老人", cabin_reasons: ["本人在场确认", "登记遗漏", "误用他人证件"], cabin_remember: "以后此证件或二维码即为该老人", cabin_go: "确认归属", cabin_moved: (n: number) => `已归属 ${n} 条测量`,
   numbers: numbersZh,
   trend: trendsZh,
+  writer: writerZh,
   handling_more: handlingZh,
   rules_more: rulesZh,
   rota: rotaZh,
