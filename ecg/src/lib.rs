@@ -1,7 +1,8 @@
-//! ECG: where the heart beats in a strip, how fast, and whether the strip is good enough to say so. Pure: no I/O, no clock.
+//! ECG and PPG: where the heart beats in a strip, how fast, and whether the strip is good enough to say so. Pure: no I/O, no clock.
 //!
 //! - [`Detector`]: R peaks of a running stream, sample by sample, in bounded memory (Pan and Tompkins 1985, `detector.rs`).
 //! - [`read`]: a strip as a whole: peaks, RR intervals, heart rate, signal quality (`quality.rs`) with the reason.
+//! - [`pulse::read`]: the same of a strip of a pulse wave (PPG).
 //!
 //! What this is not: a certified arrhythmia detector. It counts beats. Ventricular fibrillation, a paced rhythm or beats below
 //! 0.15 mV are not recognised as what they are: they look like noise, like beats, or like none (docs/devices.md, "Heart rate
@@ -11,6 +12,7 @@ mod detector;
 mod filter;
 #[cfg(feature = "made")]
 pub mod made;
+pub mod pulse;
 mod quality;
 mod rhythm;
 mod second;

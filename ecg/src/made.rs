@@ -9,6 +9,9 @@ use std::f64::consts::TAU;
 const WAVES: [(f64, f64, f64); 5] =
     [(-0.17, 0.12, 0.025), (-0.026, -0.12, 0.009), (0.0, 1.1, 0.011), (0.028, -0.25, 0.010), (0.28, 0.28, 0.045)];
 
+/// The same of a pulse wave, after its foot: systolic and diastolic wave; heights of one.
+const PULSE: [(f64, f64, f64); 2] = [(0.16, 1.0, 0.055), (0.42, 0.35, 0.09)];
+
 /// Kinds of noise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noise {
@@ -70,6 +73,22 @@ pub fn heart(beats: &[f64], seconds: f64, hz: f64, dice: &mut Dice) -> Vec<f64> 
             let from = ((middle - 5.0 * width) * hz).max(0.0) as usize;
             let to = ((middle + 5.0 * width) * hz).max(0.0) as usize;
             for (i, value) in values.iter_mut().enumerate().take(to).skip(from) {
+                *value += height * (-((i as f64 / hz - middle) / width).powi(2) / 2.0).exp();
+            }
+        }
+    }
+    values
+}
+
+/// The pulse wave of these beats, height 1, upright, with a little noise of the sensor.
+pub fn pulse(beats: &[f64], seconds: f64, hz: f64, dice: &mut Dice) -> Vec<f64> {
+    let mut values: Vec<f64> = (0..(seconds * hz) as usize).map(|_| 0.005 * dice.bell()).collect();
+    for (index, beat) in beats.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| beats.get(before)).map_or(1.0, |before| beat - before);
+        let near = before.min(1.0).sqrt();
+        for (place, height, width) in PULSE {
+            let (middle, width) = (beat + place * near, width * near);
+            for (i, value) in values.iter_mut().enumerate() {
                 *value += height * (-((i as f64 / hz - middle) / width).powi(2) / 2.0).exp();
             }
         }

@@ -54,6 +54,8 @@ pub enum Reason {
     Baseline,
     /// A quiet, living line, and no beat in it.
     NoBeats,
+    /// Of a pulse wave: next to no blood moves under the sensor.
+    Weak,
 }
 
 impl Reason {
@@ -67,6 +69,7 @@ impl Reason {
             Self::Noise => "noise",
             Self::Baseline => "baseline",
             Self::NoBeats => "no_beats",
+            Self::Weak => "weak",
         }
     }
 }
@@ -200,7 +203,7 @@ fn likeness(values: &[f64], rate: f64, peaks: &[usize]) -> f64 {
     beats.iter().map(|beat| correlation(beat, &mean)).sum::<f64>() / beats.len().max(1) as f64
 }
 
-fn correlation(one: &[f64], other: &[f64]) -> f64 {
+pub(crate) fn correlation(one: &[f64], other: &[f64]) -> f64 {
     let n = one.len().max(1) as f64;
     let (a, b) = (one.iter().sum::<f64>() / n, other.iter().sum::<f64>() / n);
     let both = one.iter().zip(other).map(|(x, y)| (x - a) * (y - b)).sum::<f64>() / n;

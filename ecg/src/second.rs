@@ -41,7 +41,7 @@ pub(crate) fn peaks(values: &[f64], rate: f64) -> Vec<usize> {
 }
 
 /// Moving average, centred; at the ends over what there is.
-fn mean(values: &[f64], width: usize) -> Vec<f64> {
+pub(crate) fn mean(values: &[f64], width: usize) -> Vec<f64> {
     let mut sums = Vec::with_capacity(values.len() + 1);
     let mut sum = 0.0;
     sums.push(sum);

@@ -47,10 +47,10 @@ pub struct Quiet {
 }
 
 /// A piece without gaps, in mV.
-struct Piece {
+pub(crate) struct Piece {
     /// Index of its first value, after averaging.
-    from: usize,
-    values: Vec<f64>,
+    pub(crate) from: usize,
+    pub(crate) values: Vec<f64>,
 }
 
 /// Reads counts of a lead; `scale` is mV of one count.
@@ -123,7 +123,7 @@ fn nothing(reason: Reason, figures: Figures) -> Finding {
 }
 
 /// Values in mV, `fold` counts a value; NaN where a count is missing.
-fn averaged(counts: &[i16], fold: usize, scale: f64) -> Vec<f64> {
+pub(crate) fn averaged(counts: &[i16], fold: usize, scale: f64) -> Vec<f64> {
     let average = |counts: &[i16]| {
         if counts.contains(&NO_SAMPLE) {
             return f64::NAN;
@@ -134,7 +134,7 @@ fn averaged(counts: &[i16], fold: usize, scale: f64) -> Vec<f64> {
 }
 
 /// Cuts at gaps; short ones are bridged with the last value.
-fn pieces(values: &[f64], hz: f64) -> Vec<Piece> {
+pub(crate) fn pieces(values: &[f64], hz: f64) -> Vec<Piece> {
     let bridge = (BRIDGE_S * hz) as usize;
     let mut pieces: Vec<Piece> = Vec::new();
     let mut at = 0;

@@ -7,10 +7,10 @@ use vigil_ecg as ecg;
 use vigil_ecg::{Detector, Finding, SAME_BEAT_S, Verdict};
 
 /// A file of the shared recordings.
-fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(kind: &str, name: &str) -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));
     let folder = std::env::var_os("VIGIL_SHARED_DATA").map_or(beside, PathBuf::from);
-    let path = folder.join("ecg").join(name);
+    let path = folder.join(kind).join(name);
     if path.is_file() {
         return Some(path);
     }
@@ -35,10 +35,10 @@ fn percent(part: usize, of: usize) -> f64 {
 
 /// The first lead of a WFDB record of format 212 with two signals, and its annotated beats in seconds.
 fn mit_bih() -> Option<(Vec<i16>, Vec<f64>)> {
-    let bytes = std::fs::read(shared("100.dat")?).unwrap();
+    let bytes = std::fs::read(shared("ecg", "100.dat")?).unwrap();
     let signed = |raw: u16| if raw >= 2_048 { raw as i16 - 4_096 } else { raw as i16 };
     let lead = bytes.chunks_exact(3).map(|three| signed(u16::from(three[0]) + 256 * u16::from(three[1] % 16)) - 1_024);
-    let text = std::fs::read_to_string(shared("100_beats.csv")?).unwrap();
+    let text = std::fs::read_to_string(shared("ecg", "100_beats.csv")?).unwrap();
     let beats = text.lines().skip(1).filter_map(|line| {
         let mut cells = line.split(',');
         let (sample, symbol) = (cells.next()?.parse::<f64>().ok()?, cells.nth(1)?);
@@ -97,7 +97,7 @@ fn mit_bih_100_as_a_stream_and_in_strips() {
 
 /// One column of numbers.
 fn column(name: &str) -> Option<Vec<f64>> {
-    let text = std::fs::read_to_string(shared(name)?).unwrap();
+    let text = std::fs::read_to_string(shared("ecg", name)?).unwrap();
     Some(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
 }
 
