@@ -1,6 +1,10 @@
-//! `vigil doctor` and `vigil forget-elder` as an operator uses them, on the data directory of a stopped server.
+//! `vigil doctor`, `vigil forget-elder` and `vigil readings` as an operator uses them, on the data directory of a stopped server.
 
-use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ingest::writer::REFUSED_FILE;
+use model::entry::{Entry, Flags, Frame};
+use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use store::readings::{Config, FILE, Readings};
 
 use crate::world::{World, vigil};
@@ -77,4 +81,43 @@ fn an_elder_is_forgotten_only_when_asked_twice_and_it_is_shown_and_written_down(
     let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
     let of = |elder| readings.latest(Subject::Elder(ElderId(elder))).len();
     assert_eq!((of(7), of(8), readings.count()), (0, 1, 1_000));
+}
+
+#[test]
+fn refused_readings_are_listed_and_put_through_the_store_again() {
+    let world = World::new(1, 1);
+    let config = world.config_file();
+    let config = config.to_str().unwrap();
+    let (none, said) = run(&["readings", "refused"], config);
+    assert!(none && said.contains("no readings are set aside"), "{said}");
+    let frame = Frame {
+        gateway: GatewayId(1),
+        device: DeviceId(1),
+        subject: Subject::Elder(ElderId(7)),
+        lane: Lane::Vit,
+        flags: Flags::default(),
+        epoch: 1,
+        seq: 1,
+        received_at: Time(START),
+        events: vec![],
+        samples: vec![Sample::new(Metric::HeartRate, Time(START), 70.0, Quality::Ok)],
+        extras: Extras::default(),
+    };
+    let entry = STANDARD.encode(Entry::Frame(frame).to_bytes());
+    let line = serde_json::json!({ "journal_seq": 1, "at_us": START, "cause": "refused", "entry": entry });
+    let file = world.config().data_dir.join(REFUSED_FILE);
+    std::fs::write(&file, format!("{line}\n")).unwrap();
+    let (none, said) = run(&["readings", "refused"], config);
+    assert!(!none && said.contains("1 entries") && said.contains("refused 1") && said.contains("2023-11-14"), "{said}");
+    // Not while somebody else has the directory.
+    let lock = vigil::server::lock(&world.config().data_dir).unwrap();
+    let (done, said) = run(&["readings", "refused", "--retry"], config);
+    assert!(!done && said.contains("in use by another vigil server") && file.exists(), "{said}");
+    drop(lock);
+    let (done, said) = run(&["readings", "refused", "--retry"], config);
+    assert!(done && said.contains("1 new readings") && !file.exists(), "{said}");
+    let line = &world.records().audit_list(None, 1).unwrap()[0];
+    assert_eq!((line.action.as_str(), line.subject.as_str()), ("retry_refused_readings", REFUSED_FILE));
+    let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
+    assert_eq!(readings.latest(Subject::Elder(ElderId(7))).len(), 1);
 }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -40,9 +40,18 @@ impl Aside {
         let line = Line { journal_seq: seq.0, at_us: now.0, cause, entry: STANDARD.encode(entry) };
         let mut line = serde_json::to_vec(&line)?;
         line.push(b'\n');
-        let mut file = File::options().create(true).append(true).mode(0o600).open(&self.0)?;
-        if file.metadata()?.len() + line.len() as u64 > BYTES_MAX {
+        let mut file = File::options().create(true).read(true).append(true).mode(0o600).open(&self.0)?;
+        let len = file.metadata()?.len();
+        if len + line.len() as u64 > BYTES_MAX {
             return Err(Error::new(ErrorKind::StorageFull, "the file of refused readings is full"));
+        }
+        // A crash in the middle of a line must not cost the next one.
+        let mut last = [b'\n'];
+        if len > 0 {
+            file.read_exact_at(&mut last, len - 1)?;
+        }
+        if last != [b'\n'] {
+            line.insert(0, b'\n');
         }
         file.write_all(&line)?;
         file.sync_all()

@@ -7,12 +7,14 @@
 //! after a long time, what is new goes first and what waited follows behind it (`plan.rs`). An error is tried again for as long as
 //! it takes; readings that a store refuses for good are found by halving and set aside (`aside.rs`).
 
+mod again;
 mod aside;
 mod batch;
 mod figures;
 mod pace;
 mod plan;
 mod purge;
+mod refused;
 mod sink;
 mod tape;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use model::Seq;
 use runtime::{Clock, Stop};
 use store::readings::{Progress, Written};
 
+pub use again::{AgainError, PutAgain, SetAside, list_refused, retry_refused};
 pub use aside::REFUSED_FILE;
 pub use figures::{Backlog, COMMIT_BOUNDS_S, Histogram, Live, Trouble, Writing};
 pub use purge::{Refused, count_refused, forget_refused};

@@ -1,23 +1,13 @@
 //! Deleting one person's lines from the file of refused readings ([`REFUSED_FILE`](super::REFUSED_FILE)): each line is one entry of
 //! the journal, and an entry is of one subject (a moved one of two).
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Result, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Result;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use model::Subject;
 use model::entry::Entry;
-use serde::Deserialize;
 
-use super::REFUSED_FILE;
-
-/// What the file becomes before it takes its place.
-const NEXT_FILE: &str = "readings-refused.ndjson.next";
-/// Bytes overwritten at a time.
-const ZEROS: usize = 64 << 10;
+use super::refused::{Line, Next, each_line};
 
 /// Lines of the file, by what they say of one subject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,11 +15,6 @@ pub struct Refused {
     pub of_subject: u64,
     /// Nobody can say whose these are: they stay.
     pub unreadable: u64,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    entry: String,
 }
 
 /// Counts the lines of a subject. Without a file there are none.
@@ -46,65 +31,39 @@ pub fn count_refused(dir: &Path, subject: Subject) -> Result<Refused> {
 /// # Errors
 /// The directory cannot be read or written; the old file is then still there.
 pub fn forget_refused(dir: &Path, subject: Subject) -> Result<Refused> {
-    let path = dir.join(REFUSED_FILE);
-    if count_refused(dir, subject)?.of_subject == 0 {
-        return count_refused(dir, subject);
+    let found = count_refused(dir, subject)?;
+    if found.of_subject == 0 {
+        return Ok(found);
     }
-    let next = dir.join(NEXT_FILE);
-    if let Err(error) = std::fs::remove_file(&next)
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut kept = BufWriter::new(File::options().create_new(true).write(true).mode(0o600).open(&next)?);
-    let found = sift(dir, subject, |line| kept.write_all(line))?;
-    kept.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-    let mut old = File::options().read(true).write(true).open(&path)?;
-    std::fs::rename(&next, &path)?;
-    File::open(dir)?.sync_all()?;
-    overwrite(&mut old)?;
+    let mut next = Next::create(dir)?;
+    let found = sift(dir, subject, |line| next.keep(line))?;
+    next.take_place()?;
     Ok(found)
 }
 
 /// Reads the file line by line; lines that are not the subject's go to `keep`.
 fn sift(dir: &Path, subject: Subject, mut keep: impl FnMut(&[u8]) -> Result<()>) -> Result<Refused> {
     let mut found = Refused::default();
-    let file = match File::open(dir.join(REFUSED_FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(error),
-    };
-    let mut file = BufReader::new(file);
-    let mut line = Vec::new();
-    while file.read_until(b'\n', &mut line)? > 0 {
-        match is_of(&line, subject) {
-            Some(true) => found.of_subject += 1,
-            known => {
-                found.unreadable += u64::from(known.is_none());
-                keep(&line)?;
-            }
+    each_line(dir, |line| match is_of(line, subject) {
+        Some(true) => {
+            found.of_subject += 1;
+            Ok(())
         }
-        line.clear();
-    }
+        known => {
+            found.unreadable += u64::from(known.is_none());
+            keep(line)
+        }
+    })?;
     Ok(found)
 }
 
 /// `None`: the line cannot be read.
 fn is_of(line: &[u8], subject: Subject) -> Option<bool> {
-    let line: Line = serde_json::from_slice(line).ok()?;
-    match Entry::decode(&STANDARD.decode(line.entry).ok()?).ok()? {
+    match Line::of(line)?.entry()?.1 {
         Entry::Frame(frame) => Some(frame.subject == subject),
         Entry::Moved { from, frame } => Some(from == subject || frame.subject == subject),
         _ => Some(false),
     }
-}
-
-/// What is deleted is not left on the disk, as far as the file system writes in place.
-fn overwrite(old: &mut File) -> Result<()> {
-    let bytes = old.metadata()?.len();
-    old.seek(SeekFrom::Start(0))?;
-    std::io::copy(&mut BufReader::with_capacity(ZEROS, std::io::repeat(0)).take(bytes), old)?;
-    old.sync_all()
 }
 
 #[cfg(test)]
@@ -114,7 +73,8 @@ mod tests {
     use model::entry::{Flags, Frame};
     use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Metric, Quality, Sample, Seq, Time};
 
-    use super::super::Aside;
+    use super::super::refused::NEXT_FILE;
+    use super::super::{Aside, REFUSED_FILE};
     use super::*;
 
     fn subject(elder: u32) -> Subject {

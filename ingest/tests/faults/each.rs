@@ -164,3 +164,19 @@ fn restarted_in_the_middle_of_a_write() {
 fn killed_in_the_middle_of_a_write() {
     ends_in_the_middle(|it| it.postgres.kill());
 }
+
+/// A rule of the server that no reading of one elder passes: its entries are set aside, everything else goes on, and when the rule is
+/// gone they are put through the store again.
+#[test]
+fn refused_for_good_and_put_again() {
+    let Some((server, world)) = begin() else { return };
+    server.postgres.admin("ALTER TABLE vigil.reading ADD CONSTRAINT nobody CHECK (subject <> 13) NOT VALID");
+    world.append(500);
+    stored_so_far(&world);
+    // One elder of fifty.
+    assert_eq!(world.writing().refused_entries, 10);
+    server.postgres.admin("ALTER TABLE vigil.reading DROP CONSTRAINT nobody");
+    world.puts_refused_again(10);
+    world.nothing_lost_nothing_twice(&server);
+    world.end();
+}
