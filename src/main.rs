@@ -56,6 +56,9 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Replay(args) => run_async(commands::replay(&args))?,
         Command::Simulate(args) => run_async(commands::simulate(&args))?,
         Command::Bench(args) => {
+            if let Some(problem) = args.problem() {
+                anyhow::bail!(problem);
+            }
             let json = args.json;
             let report = if args.profile.is_of_store() {
                 run_async(async move { tokio::task::block_in_place(|| bench::stores::run(&args)) })?

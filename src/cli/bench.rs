@@ -20,12 +20,14 @@ pub enum Profile {
     Outage,
     /// 30 days of three metrics of one elder.
     Trend,
+    /// Strips of ten seconds out of months of one ECG lead.
+    Strips,
 }
 
 impl Profile {
     /// It is about a store alone.
     pub const fn is_of_store(self) -> bool {
-        matches!(self, Self::Fill | Self::Elders | Self::Outage | Self::Trend)
+        matches!(self, Self::Fill | Self::Elders | Self::Outage | Self::Trend | Self::Strips)
     }
 }
 
@@ -71,9 +73,33 @@ pub struct Bench {
     /// Seconds that the store is away in `outage`.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=7_200))]
     pub outage_s: u64,
-    /// Where the server's data go; default: a temporary folder.
+    /// Days of ECG of `strips`.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub days: u32,
+    /// Where the server's data go; of the profiles of a store: where their temporary folder is made. Default: a temporary folder.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Why this cannot be measured as it is asked for: nothing that was said is passed over in silence.
+    pub fn problem(&self) -> Option<&'static str> {
+        let of_server = self.store == store::readings::Store::Timescale;
+        if !self.profile.is_of_store() {
+            let is_said = of_server || self.dsn.is_some();
+            return is_said.then_some(
+                "--store and --dsn are of fill, elders, outage, trend and strips; this profile keeps its readings in the embedded store",
+            );
+        }
+        match (of_server, &self.dsn) {
+            (true, None) => Some("--store timescale needs --dsn"),
+            (false, Some(_)) => Some("--dsn is of --store timescale"),
+            _ if !self.load_cpus.is_empty() => {
+                Some("--load-cpus: a profile of a store has no load generator; --server-cpus pins it")
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -30,7 +30,8 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(super) fn new(args: &Bench) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let dir = args.data_dir.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+        let dir = dir.context("no temporary folder")?;
         let mut settings = readings::Config::default();
         if args.store == Store::Timescale {
             let Some(dsn) = &args.dsn else { bail!("--store timescale needs --dsn") };

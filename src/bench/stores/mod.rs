@@ -3,6 +3,7 @@
 mod bed;
 mod fill;
 mod outage;
+mod strips;
 mod trend;
 
 use anyhow::bail;
@@ -20,6 +21,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Value> {
         Profile::Elders => Ok(serde_json::to_value(fill::growth(args)?)?),
         Profile::Outage => Ok(serde_json::to_value(outage::run(args)?)?),
         Profile::Trend => Ok(serde_json::to_value(trend::run(args)?)?),
+        Profile::Strips => Ok(serde_json::to_value(strips::run(args)?)?),
         Profile::Frames30 | Profile::Single | Profile::Mixed => bail!("this profile is not one of a store"),
     }
 }

@@ -15,19 +15,32 @@ const DAYS: i64 = 30;
 const DAY_S: i64 = 86_400;
 const METRICS: [Metric; 3] = [Metric::HeartRate, Metric::Spo2, Metric::RespiratoryRate];
 const BATCH: i64 = 20_000;
-/// Points that a chart has.
-const BUCKETS: u32 = 720;
+/// Points that a chart may have.
+const BUCKETS: [u32; 5] = [300, 720, 1_000, 1_440, 2_000];
+/// Those of the figures in short.
+const USUAL: u32 = 720;
 /// Times each trend is asked for.
 const TRIES: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Trends {
     store: Store,
-    /// All three metrics together.
+    /// All three metrics together, in 720 buckets.
     each_second_ms: Quantiles,
     each_minute_ms: Quantiles,
+    /// The same for other numbers of buckets.
+    by_buckets: Vec<ByBuckets>,
     rows: u64,
     bytes_per_reading: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ByBuckets {
+    buckets: u32,
+    /// Of one metric.
+    points: usize,
+    each_second_ms: Quantiles,
+    each_minute_ms: Quantiles,
 }
 
 pub(super) fn run(args: &Bench) -> anyhow::Result<Trends> {
@@ -45,10 +58,17 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Trends> {
     if args.store == Store::Embedded {
         bed.readings.seal_all()?;
     }
+    let mut by_buckets = Vec::new();
+    for buckets in BUCKETS {
+        let (points, each_second_ms) = ask(&bed, 1, (from, to), buckets)?;
+        let (_, each_minute_ms) = ask(&bed, 2, (from, to), buckets)?;
+        by_buckets.push(ByBuckets { buckets, points, each_second_ms, each_minute_ms });
+    }
     let trends = Trends {
         store: args.store,
-        each_second_ms: ask(&bed, 1, (from, to))?,
-        each_minute_ms: ask(&bed, 2, (from, to))?,
+        each_second_ms: ask(&bed, 1, (from, to), USUAL)?.1,
+        each_minute_ms: ask(&bed, 2, (from, to), USUAL)?.1,
+        by_buckets,
         rows: bed.readings.count(),
         bytes_per_reading: bed.readings.stats()?.bytes_per_reading,
     };
@@ -72,15 +92,17 @@ fn fill(bed: &Bed, elder: u32, metric: Metric, from: Time, step: i64) -> anyhow:
     Ok(())
 }
 
-fn ask(bed: &Bed, elder: u32, (from, to): (Time, Time)) -> anyhow::Result<Quantiles> {
-    let mut took = Vec::new();
+/// Points of one metric, and how long all three took.
+fn ask(bed: &Bed, elder: u32, (from, to): (Time, Time), buckets: u32) -> anyhow::Result<(usize, Quantiles)> {
+    let (mut took, mut points) = (Vec::new(), 0);
     for _ in 0..TRIES {
         let begun = Instant::now();
         for metric in METRICS {
-            let trend = bed.readings.trend(Subject::Elder(ElderId(elder)), metric, from, to, BUCKETS)?;
-            anyhow::ensure!(trend.points.len() as u32 >= BUCKETS / 2, "only {} points", trend.points.len());
+            let trend = bed.readings.trend(Subject::Elder(ElderId(elder)), metric, from, to, buckets)?;
+            points = trend.points.len();
+            anyhow::ensure!(points as u32 >= buckets / 2, "only {points} points");
         }
         took.push(begun.elapsed().as_micros() as u64);
     }
-    Ok(Quantiles::of(&mut took))
+    Ok((points, Quantiles::of(&mut took)))
 }

@@ -15,8 +15,10 @@ use super::schema::LOG_ROW;
 use super::seal::{self, Change};
 use super::state::{Budget, State, Track};
 
-/// Log rows deleted by one write at most, so that the trim after a long pin is spread. Rows of the log.
+/// Log rows deleted by one write at most, and bytes of them, so that the trim after a long pin is spread: what is deleted is
+/// overwritten, so it costs as much as writing it. It is more than a usual write brings, and never less than twice as much.
 const TRIM_ROWS_MAX: u64 = 512;
+const TRIM_BYTES_MAX: u64 = 1 << 20;
 
 /// What the transaction did beside the blocks.
 #[derive(Debug)]
@@ -69,20 +71,36 @@ impl State {
         Ok(done)
     }
 
-    /// Deletes log rows that no unsealed series needs; returns the new first one and the bytes freed.
-    pub(super) fn trim(&self, tx: &Transaction<'_>, sealed: &[(u32, Change)]) -> Result<(u64, u64), Error> {
+    /// Deletes log rows that no unsealed series needs; returns the new first one and the bytes freed. `brings`: the bytes that this
+    /// write adds.
+    pub(super) fn trim(
+        &self,
+        tx: &Transaction<'_>,
+        sealed: &[(u32, Change)],
+        brings: usize,
+    ) -> Result<(u64, u64), Error> {
         let sealed: HashSet<u32> = sealed.iter().map(|(number, _)| *number).collect();
         let mut needed = self.oldest.iter().filter(|w| self.is_waiting(w) && !sealed.contains(&w.number));
-        let keep_from = needed.next().map_or(self.seq + 1, |waiting| waiting.seq);
-        let keep_from = keep_from.min(self.first_log + TRIM_ROWS_MAX);
-        if keep_from <= self.first_log {
+        let needed_from = needed.next().map_or(self.seq + 1, |waiting| waiting.seq);
+        if needed_from <= self.first_log {
             return Ok((self.first_log, 0));
         }
-        let mut delete = tx.prepare_cached("DELETE FROM log WHERE seq < ?1 RETURNING length(rows)")?;
-        let mut freed = 0;
-        for bytes in delete.query_map([keep_from as i64], |row| row.get::<_, i64>(0))? {
-            freed += bytes? as u64;
+        let (mut keep_from, mut freed) = (needed_from, 0);
+        let mut lengths =
+            tx.prepare_cached("SELECT seq, length(rows) FROM log WHERE seq < ?1 ORDER BY seq LIMIT ?2")?;
+        let mut found = lengths.query([needed_from as i64, TRIM_ROWS_MAX as i64 + 1])?;
+        let mut rows = 0;
+        while let Some(row) = found.next()? {
+            let (seq, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let is_enough = rows == TRIM_ROWS_MAX || freed + bytes as u64 > TRIM_BYTES_MAX.max(2 * brings as u64);
+            if rows > 0 && is_enough {
+                keep_from = seq as u64;
+                break;
+            }
+            (rows, freed) = (rows + 1, freed + bytes as u64);
         }
+        drop(found);
+        tx.prepare_cached("DELETE FROM log WHERE seq < ?1")?.execute([keep_from as i64])?;
         Ok((keep_from, freed))
     }
 
@@ -127,7 +145,9 @@ impl State {
         self.tidy_queues();
         self.first_log = put.first_log;
         self.cursor = put.cursor;
-        self.log_bytes = (self.log_bytes + (admitted.rows.len() * LOG_ROW) as u64).saturating_sub(put.freed_bytes);
+        let brought = (admitted.rows.len() * LOG_ROW) as u64;
+        self.logged += brought;
+        self.log_bytes = (self.log_bytes + brought).saturating_sub(put.freed_bytes);
         let Written { duplicate, conflict, .. } = admitted.written;
         let stored = (admitted.rows.len() - corrected.len()) as u64;
         // Damaged blocks take rows away; everything else only adds.

@@ -1,5 +1,7 @@
-//! Start-up: memory is made from the file, the series from their table and the heads from the log.
+//! Start-up: memory is made from the file, the series from their table and the heads from the log. One thread reads the log, checks
+//! and decodes it, while this one puts the rows into memory.
 
+use std::sync::mpsc;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -9,9 +11,12 @@ use super::config::Config;
 use super::heads::Heads;
 use super::limits::Limits;
 use super::row::Row;
-use super::schema;
+use super::schema::{self, Logged};
 use super::state::State;
 use super::writer::Writer;
+
+/// Writes read from the log before they are taken.
+const READ_AHEAD: usize = 16;
 
 impl Writer {
     /// Rebuilds memory: series from their table, then the log rows each series has not sealed yet.
@@ -26,27 +31,10 @@ impl Writer {
         let limits = Limits::new(config.retention.clone(), now.unwrap_or(i64::MIN));
         let mut state = State::new(config, (cursor as u64, seq as u64), next_block, limits);
         load_series(&db, &mut state, heads)?;
-        let mut first = None;
-        let since = Instant::now();
-        schema::each_logged(&db, |logged| {
+        let (mut first, since) = (None, Instant::now());
+        let db = read_ahead(db, |logged| {
             first.get_or_insert(logged.seq);
-            state.seq = state.seq.max(logged.seq);
-            state.cursor = state.cursor.max(logged.cursor);
-            state.log_bytes += logged.bytes as u64;
-            for (key, row) in logged.rows {
-                let number = heads.find_or_add(key);
-                let head = &mut heads.series[number as usize];
-                if logged.seq > head.sealed_seq {
-                    let is_new = head.take(row);
-                    state.tracks_for(number as usize + 1);
-                    let track = &mut state.tracks[number as usize];
-                    track.newest = track.newest.max(row.at);
-                    if is_new {
-                        state.totals.rows += 1;
-                        state.follow(number, 1, logged.seq, since);
-                    }
-                }
-            }
+            take(&mut state, heads, logged, since);
         })?;
         state.tracks_for(heads.series.len());
         state.first_log = first.unwrap_or(state.seq + 1);
@@ -54,6 +42,43 @@ impl Writer {
         state.totals.log_bytes = state.log_bytes;
         Ok(Self { db, state })
     }
+}
+
+/// Reads the log in order, a little ahead of whoever takes it. Gives the connection back.
+fn read_ahead(db: Connection, take: impl FnMut(Logged)) -> Result<Connection, Error> {
+    let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            // Nobody takes them any more only when this thread's owner has panicked.
+            schema::each_logged(&db, |logged| drop(sender.send(logged)))?;
+            Ok(db)
+        });
+        receiver.into_iter().for_each(take);
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Puts the rows of one write that are not sealed yet into the heads.
+fn take(state: &mut State, heads: &mut Heads, logged: Logged, since: Instant) {
+    state.seq = state.seq.max(logged.seq);
+    state.cursor = state.cursor.max(logged.cursor);
+    state.log_bytes += logged.bytes as u64;
+    for (key, row) in logged.rows {
+        let number = heads.find_or_add(key);
+        let head = &mut heads.series[number as usize];
+        if logged.seq <= head.sealed_seq {
+            continue;
+        }
+        let is_new = head.take(row);
+        state.tracks_for(number as usize + 1);
+        let track = &mut state.tracks[number as usize];
+        track.newest = track.newest.max(row.at);
+        if is_new {
+            state.totals.rows += 1;
+            state.follow(number, 1, logged.seq, since);
+        }
+    }
+    state.logged += logged.bytes as u64;
 }
 
 fn load_series(db: &Connection, state: &mut State, heads: &mut Heads) -> Result<(), Error> {

@@ -3,7 +3,10 @@
 use model::Quality;
 
 use super::Error;
-use super::column::{put_floats, put_ints, put_varint, take_byte, take_count, take_floats, take_ints, take_varint};
+use super::column::{
+    QUICK, put_floats_from, put_ints, put_ints_from, put_varint, take_byte, take_count, take_floats, take_ints,
+    take_varint,
+};
 use super::config::Config;
 use super::digest::{CLASSES, Cell, Digest, HOUR, MINUTE, Run, cells};
 use super::row::Rows;
@@ -34,8 +37,7 @@ pub(super) fn encode(rows: &Rows, digest: &Digest) -> Result<Vec<u8>, Error> {
         put_varint(&mut out, if worth { cells.len() as u64 } else { 0 });
         if worth {
             put_cells(&mut out, &cells, width)?;
-            put_floats(&mut out, &cells.iter().map(|cell| cell.min).collect::<Vec<_>>())?;
-            put_floats(&mut out, &cells.iter().map(|cell| cell.max).collect::<Vec<_>>())?;
+            put_range(&mut out, &cells)?;
         }
     }
     Ok(out)
@@ -52,8 +54,7 @@ pub(super) fn encode_kept(digest: &Digest, cells: &[Cell], width: i64) -> Result
         let single = cells.iter().all(same);
         out.push(u8::from(single));
         if !single {
-            put_floats(&mut out, &cells.iter().map(|cell| cell.min).collect::<Vec<_>>())?;
-            put_floats(&mut out, &cells.iter().map(|cell| cell.max).collect::<Vec<_>>())?;
+            put_range(&mut out, cells)?;
         }
     }
     Ok(out)
@@ -100,9 +101,15 @@ fn put_digest(out: &mut Vec<u8>, digest: &Digest) -> Result<(), Error> {
 
 /// Start, count and sum of each cell.
 fn put_cells(out: &mut Vec<u8>, cells: &[Cell], width: i64) -> Result<(), Error> {
-    put_ints(out, &cells.iter().map(|cell| cell.start / width).collect::<Vec<_>>())?;
-    put_ints(out, &cells.iter().map(|cell| cell.n as i64).collect::<Vec<_>>())?;
-    put_floats(out, &cells.iter().map(|cell| cell.sum).collect::<Vec<_>>())
+    put_ints_from(out, &cells.iter().map(|cell| cell.start / width).collect::<Vec<_>>(), QUICK)?;
+    put_ints_from(out, &cells.iter().map(|cell| cell.n as i64).collect::<Vec<_>>(), QUICK)?;
+    put_floats_from(out, &cells.iter().map(|cell| cell.sum).collect::<Vec<_>>(), QUICK)
+}
+
+/// Least and greatest value of each cell.
+fn put_range(out: &mut Vec<u8>, cells: &[Cell]) -> Result<(), Error> {
+    put_floats_from(out, &cells.iter().map(|cell| cell.min).collect::<Vec<_>>(), QUICK)?;
+    put_floats_from(out, &cells.iter().map(|cell| cell.max).collect::<Vec<_>>(), QUICK)
 }
 
 /// Reads a `side` column: runs, pauses and distances (the summary is in columns of its own), and the rollup of

@@ -36,6 +36,8 @@ pub(super) struct Waiting {
     pub(super) seq: u64,
     pub(super) number: u32,
     since: Instant,
+    /// [`State::logged`] before its log row.
+    logged: u64,
 }
 
 /// The writer's memory.
@@ -51,6 +53,8 @@ pub(super) struct State {
     pub(super) seq: u64,
     pub(super) first_log: u64,
     pub(super) log_bytes: u64,
+    /// Bytes of all log rows since start, those read at start included: how far apart two are.
+    pub(super) logged: u64,
     pub(super) head_rows: usize,
     pub(super) cursor: u64,
     pub(super) next_block: i64,
@@ -103,6 +107,7 @@ impl State {
             seq,
             first_log: seq + 1,
             log_bytes: 0,
+            logged: 0,
             head_rows: 0,
             cursor,
             next_block,
@@ -162,7 +167,7 @@ impl State {
         self.head_rows += rows;
         if track.first_seq == 0 && rows > 0 {
             track.first_seq = seq;
-            self.oldest.push_back(Waiting { seq, number, since });
+            self.oldest.push_back(Waiting { seq, number, since, logged: self.logged });
         }
         if before < self.config.seal_rows && track.rows >= self.config.seal_rows {
             self.full.push_back(number);
@@ -183,14 +188,20 @@ impl State {
         }
     }
 
+    /// Bytes of the log from the first row on that is needed. What is before it goes a little with each write and needs no sealing.
+    fn pinned(&self) -> u64 {
+        let first = self.oldest.iter().find(|waiting| self.is_waiting(waiting));
+        first.map_or(0, |waiting| (self.logged - waiting.logged).min(self.log_bytes))
+    }
+
     /// How much a write may seal: always a limited time, which grows with how far memory or log are beyond their limits. It is
     /// enough to seal more rows than a write brings, so that neither grows without end.
     pub(super) fn budget(&self) -> Budget<'static> {
-        let config = &self.config;
+        let (config, pinned) = (&self.config, self.pinned());
         let time = Duration::from_millis(config.seal_budget_ms);
         let over = |factor: f64| {
             self.head_rows as f64 > config.head_rows_max as f64 * factor
-                || self.log_bytes as f64 > config.log_bytes_max as f64 * factor
+                || pinned as f64 > config.log_bytes_max as f64 * factor
         };
         let (series, time) = match (over(2.0), over(1.5)) {
             (true, _) => (config.seal_series_max * 16, time * 5),
@@ -207,7 +218,7 @@ impl State {
         }
         let all = matches!(which, Which::All);
         let age = Duration::from_secs(self.config.seal_age_s);
-        let log_over = self.log_bytes > self.config.log_bytes_max;
+        let log_over = self.pinned() > self.config.log_bytes_max;
         let full = self.full.iter().copied().filter(|n| self.tracks[*n as usize].rows >= self.config.seal_rows);
         let oldest = self.oldest.iter().filter(|waiting| self.is_waiting(waiting));
         let oldest = oldest.map(move |waiting| (waiting.number, all || log_over || waiting.since.elapsed() >= age));

@@ -113,11 +113,11 @@ impl Writer {
         let beside = admitted.written.waves.stored > 0;
         let logged = !admitted.rows.is_empty() || beside || cursor > state.cursor;
         let cursor = cursor.max(state.cursor);
+        let bytes = encode_log(heads, &admitted);
         if logged {
-            let bytes = encode_log(heads, &admitted);
             schema::put_log(&tx, state.seq + 1, cursor, &bytes)?;
         }
-        let (first_log, freed_bytes) = state.trim(&tx, &sealed)?;
+        let (first_log, freed_bytes) = state.trim(&tx, &sealed, bytes.len())?;
         let trimmed = first_log != state.first_log;
         if !logged && sealed.is_empty() && !trimmed {
             return Ok((admitted, sealed, None));
