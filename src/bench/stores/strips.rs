@@ -37,7 +37,7 @@ pub(super) struct Strips {
     bytes: u64,
     bytes_per_sample: f64,
     fill_s: f64,
-    strips: u64,
+    asked: u64,
     /// The first time that a strip is asked for, and again.
     strip_ms: Quantiles,
     again_ms: Quantiles,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Strips> {
         bytes,
         bytes_per_sample: bytes as f64 / samples.max(1) as f64,
         fill_s,
-        strips: STRIPS,
+        asked: STRIPS,
         strip_ms: ask(&bed, (from, to))?,
         again_ms: ask(&bed, (from, to))?,
     };

@@ -163,6 +163,13 @@ impl Rows {
         self.at.binary_search(&at).ok().map(|i| self.get(i))
     }
 
+    /// The instants before and after this one, when there are both.
+    pub(super) fn around(&self, at: i64) -> Option<(i64, i64)> {
+        let after = self.at.partition_point(|known| *known <= at);
+        let before = self.at.partition_point(|known| *known < at).checked_sub(1)?;
+        Some((self.at[before], *self.at.get(after)?))
+    }
+
     /// Adds a row in its place. A row with a known instant takes the place of the one that is there: the duplicate check lets
     /// only corrections through. False then.
     pub(super) fn insert(&mut self, row: Row) -> bool {

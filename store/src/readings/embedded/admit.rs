@@ -205,17 +205,21 @@ pub(super) fn sealed(
         }
     };
     let found = Found::of(rows.find(at));
+    if let (Found::Nothing, Some((after, until))) = (found, rows.around(at)) {
+        // What waited through an outage comes into the hole that it left, and the block need not be read for each write.
+        state.remember_clear(number, after, until);
+    }
     *window = Some(Window { number, t0: place.t0, t1: place.t1, rows });
     Ok(found)
 }
 
 /// The block whose range holds this instant, asked of the file only when the last answer does not do.
 fn place_of(db: &Connection, state: &mut State, number: u32, key: Key, at: i64) -> Result<Option<Place>, Error> {
-    if let Some(near) = state.near(number, at) {
-        return Ok(Some(near));
-    }
     if state.is_clear(number, at) {
         return Ok(None);
+    }
+    if let Some(near) = state.near(number, at) {
+        return Ok(Some(near));
     }
     let before = block::before(db, key, at, 1)?.first().copied();
     if let Some(place) = before.filter(|place| place.t1 >= at) {
