@@ -31,3 +31,29 @@ fn the_benchmark_prints_its_object_and_loses_nothing() {
     assert_eq!(told["sos_seen"], told["sos_sent"], "{told}");
     assert_eq!(told["sos_paged"], told["sos_sent"], "{told}");
 }
+
+/// What cannot be measured as it was asked for is refused at once, in words.
+#[test]
+fn no_profile_passes_over_what_it_was_told() {
+    let asked: [(&[&str], &str); 4] = [
+        (&["--profile", "frames30", "--store", "timescale", "--dsn", "host=localhost"], "--store and --dsn are of"),
+        (&["--profile", "mixed", "--dsn", "host=localhost"], "--store and --dsn are of"),
+        (&["--profile", "fill", "--dsn", "host=localhost"], "--dsn is of --store timescale"),
+        (&["--profile", "fill", "--load-cpus", "0"], "no load generator"),
+    ];
+    for (words, refusal) in asked {
+        let output = vigil(&[&["bench"], words].concat()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(refusal), "{words:?}: {said}");
+    }
+}
+
+/// A profile of a store says what it measured.
+#[test]
+fn strips_come_out_of_days_of_ecg() {
+    let output = vigil(&["bench", "--json", "--profile", "strips", "--days", "1"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report["blocks"].as_u64(), report["samples"].as_u64()), (Some(17_280), Some(21_600_000)));
+    assert!(report["strip_ms"]["p50"].as_f64().unwrap() > 0.0, "{report}");
+}
