@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use model::{DeviceId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use vigil_store::readings::{Batch, Moved, Readings};
+use vigil_store::readings::{Batch, Moved, Readings, Series};
 
 use crate::place::{self, Kind, Place};
 use crate::world::{ALL, BASE, SECOND, assert_same_trend, elder};
@@ -82,6 +82,13 @@ fn total(store: &Readings) -> u64 {
     store.series(None, 100).unwrap().iter().map(|series| series.rows).sum()
 }
 
+/// The same, counted row by row.
+fn paged(store: &Readings) -> u64 {
+    let series = store.series(None, 100).unwrap();
+    let rows = |one: &Series| store.page(one.subject, one.metric, Time(i64::MIN), 100_000).unwrap().rows.len() as u64;
+    series.iter().map(rows).sum()
+}
+
 fn run(place: &Place, steps: &[Step]) {
     let mut store = place.open();
     // The first owner told stays, until it is moved.
@@ -117,8 +124,10 @@ fn run(place: &Place, steps: &[Step]) {
         }
     }
     assert_answers(&store, &owners);
+    assert_eq!(total(&store), paged(&store), "a row that stands in the log and in a block is one row");
     store = place.settle(store);
     let rows = total(&store);
+    assert_eq!(rows, paged(&store));
     assert_answers(&store, &owners);
     drop(store);
     store = place.open();

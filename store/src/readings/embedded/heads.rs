@@ -89,12 +89,16 @@ impl Heads {
         }
     }
 
-    /// Series after this key, in the order of keys.
-    pub(super) fn list(&self, after: Option<Key>, limit: usize) -> Vec<Series> {
+    /// Series after this key, in the order of keys, each with the range of its unsealed rows (the end is not part of it).
+    pub(super) fn list(&self, after: Option<Key>, limit: usize) -> Vec<(Series, Option<(i64, i64)>)> {
         let mut keys: Vec<&Head> =
             self.series.iter().filter(|head| after.is_none_or(|after| head.key > after)).collect();
         keys.sort_unstable_by_key(|head| head.key);
-        keys.into_iter().filter_map(Head::told).take(limit).collect()
+        let told = |head: &Head| {
+            let unsealed = head.rows.first_at().zip(head.rows.last_at());
+            Some((head.told()?, unsealed.map(|(first, last)| (first, last.saturating_add(1)))))
+        };
+        keys.into_iter().filter_map(told).take(limit).collect()
     }
 
     /// The series' number, given anew when it is not known yet.
@@ -119,7 +123,8 @@ impl Head {
         Self { key, rows: Rows::default(), sealed_seq: 0, sealed_rows: 0, block_bytes: 0, latest: None }
     }
 
-    /// `None` for a metric that this program does not know, and while nothing was ever stored.
+    /// `None` for a metric that this program does not know, and while nothing was ever stored. Rows that are sealed and unsealed
+    /// count twice.
     fn told(&self) -> Option<Series> {
         self.latest?;
         let (subject, metric) = series_of(self.key)?;

@@ -51,7 +51,7 @@ use super::{answer, config, digest, limits, row, stretch, trend, wave};
 
 use forget::Forgetting;
 use heads::Heads;
-use read::Pool;
+use read::{Pool, View};
 use state::Totals;
 use traces::Traces;
 use writer::Writer;
@@ -100,6 +100,17 @@ impl Embedded {
             tracing::error!(%error, "the newest reading of a series cannot be found");
             None
         })?
+    }
+
+    /// Rows of a series, when unsealed ones lie where sealed ones are: one that changed its state stands in both.
+    fn rows_of(&self, key: row::Key, unsealed: (i64, i64)) -> Result<Option<u64>, Error> {
+        let view = |range, work: fn(View<'_>) -> u64| {
+            read::view(&self.pool, &self.heads, &self.writer, key, range, |view| Ok(work(view)))
+        };
+        match view(unsealed, |view| view.places.len() as u64)? {
+            None | Some(0) => Ok(None),
+            Some(_) => view((i64::MIN, i64::MAX), |view| read::count(&view)),
+        }
     }
 
     fn totals(&self) -> Totals {
@@ -213,8 +224,16 @@ impl Backend for Embedded {
 
     fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
         let after = after.map(|(subject, metric)| key_of(subject, metric));
-        let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(heads.list(after, limit))
+        let mut listed = {
+            let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
+            heads.list(after, limit)
+        };
+        for (one, unsealed) in &mut listed {
+            if let Some(range) = unsealed {
+                one.rows = self.rows_of(key_of(one.subject, one.metric), *range)?.unwrap_or(one.rows);
+            }
+        }
+        Ok(listed.into_iter().map(|(one, _)| one).collect())
     }
 
     fn page(&self, of: (Subject, Metric), after: Time, limit: usize) -> Result<Page, Error> {

@@ -163,6 +163,19 @@ fn stored(view: &View<'_>, row: Row) -> Result<Stored, Error> {
     Ok(Stored { device, sample, moved, origin: origins::get(view.tx, view.key, row.at)? })
 }
 
+/// Rows of a view, each instant once. A block that cannot be read counts with what is written about it.
+pub(super) fn count(view: &View<'_>) -> u64 {
+    let mut rows = view.head.len();
+    for place in &view.places {
+        rows += place.n;
+        let inside = view.head.slice(view.head.within(place.t0, place.t1.saturating_add(1)));
+        if let Some(sealed) = (!inside.is_empty()).then(|| block::load(view.tx, place).ok()).flatten() {
+            rows -= inside.times().iter().filter(|at| sealed.find(**at).is_some()).count();
+        }
+    }
+    rows as u64
+}
+
 /// The newest row of a view that was not moved away.
 pub(super) fn newest(view: &View<'_>) -> Result<Option<Row>, Error> {
     let mut left = view.head.len();
