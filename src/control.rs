@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use journal::Journal;
 use runtime::Stop;
+use store::readings::{FILE, Readings, Store};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -163,11 +164,23 @@ fn copy_held(parts: &Parts, dir: &Path, target: &Path, told: &Told) -> anyhow::R
     }
     parts.records.backup_to(&target.join("records.db"))?;
     say("records.db copied");
-    parts.readings.backup_to(&target.join("readings.db"))?;
-    say("readings.db copied");
+    say(copy_readings(&parts.readings, target)?);
     parts.journal.backup_to(&target.join("journal.db"))?;
     say("journal.db copied");
     Ok(())
+}
+
+/// Copies the readings where they are a file of ours; what was done, in words.
+pub fn copy_readings(readings: &Readings, target: &Path) -> anyhow::Result<&'static str> {
+    match readings.store() {
+        Store::Embedded => {
+            readings.backup_to(&target.join(FILE))?;
+            Ok("readings.db copied")
+        }
+        Store::Timescale => {
+            Ok("readings not copied: they are on a server, which is backed up with its own means (docs/storage.md)")
+        }
+    }
 }
 
 /// Asks a running server, handing each line of progress to `each`. `None` when no server runs there.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use journal::Journal;
 use runtime::Clock;
-use store::readings::Readings;
+use store::readings::{FILE, Readings};
 use store::records::Records;
 
 use crate::server::{lock, say};
@@ -31,7 +31,7 @@ fn offline(config: &config::Server, target: &Path) -> anyhow::Result<()> {
     let _lock = lock(&config.data_dir)?;
     alerting::copy_state(&config.data_dir, target).context("cannot copy the engine's state")?;
     Records::open(&config.data_dir, Clock::system())?.backup_to(&target.join("records.db"))?;
-    Readings::open(&config.data_dir, &config.readings)?.backup_to(&target.join("readings.db"))?;
+    say(control::copy_readings(&Readings::open(&config.data_dir, &config.readings)?, target)?);
     let journal = Journal::open(&config.data_dir, "journal", &config.journal)?;
     journal.backup_to(&target.join("journal.db"))?;
     journal.close();
@@ -42,12 +42,17 @@ fn offline(config: &config::Server, target: &Path) -> anyhow::Result<()> {
 /// A backup that was never opened is a hope: open each copy, look for damage, and see that the cursors lie inside the journal.
 fn check(target: &Path) -> anyhow::Result<()> {
     let records = Records::open(target, Clock::system())?;
-    let readings = Readings::open(target, &store::readings::Config::default())?;
+    // Readings on a server are not in the copy.
+    let is_there = target.join(FILE).exists();
+    let readings = is_there.then(|| Readings::open(target, &store::readings::Config::default())).transpose()?;
     let journal = Journal::open(target, "journal", &journal::Config::default())?;
     let mut defects = records.integrity_check()?;
-    defects.extend(readings.integrity_check()?);
+    if let Some(readings) = &readings {
+        defects.extend(readings.integrity_check()?);
+    }
     let kept = journal.first().0.saturating_sub(1)..=journal.head().0;
-    for (name, seq) in [("readings", readings.cursor()), ("records", records.alerting_cursor()?)] {
+    let stored = readings.map(|readings| ("readings", readings.cursor()));
+    for (name, seq) in stored.into_iter().chain([("records", records.alerting_cursor()?)]) {
         if !kept.contains(&seq.0) {
             defects.push(format!("{name} stand at entry {seq}, the journal holds {} to {}", kept.start(), kept.end()));
         }
