@@ -6,12 +6,14 @@ use clap::{Args, Parser, Subcommand};
 
 mod bench;
 mod edge;
+mod migrate;
 mod people;
 mod readings;
 mod trial;
 
 pub use bench::{Bench, BenchLoad, Profile};
 pub use edge::{Gateway, GatewayCommand, GatewayStatus, PushTo, PushWhat};
+pub use migrate::MigrateStore;
 pub use people::{Add, Roster, Stretch};
 pub use readings::{OfReadings, Refused};
 pub use trial::{County, Decode, Demo, DeviceClock, GlucoseUnit, Judge, Replay, Score, Simulate};
@@ -63,6 +65,9 @@ pub enum Command {
     Doctor(Doctor),
     /// Deletes readings, waveforms and origins of one elder for good and searches the files for what may be left. The server must be stopped.
     ForgetElder(ForgetElder),
+    /// Copies all readings to the other store while the server runs, counts and compares; the configuration is changed afterwards.
+    /// Killed at any point, the same words go on.
+    MigrateStore(MigrateStore),
     /// What was set aside of readings.
     #[command(subcommand)]
     Readings(OfReadings),

@@ -10,6 +10,7 @@ pub mod export;
 pub mod import;
 pub mod limits;
 pub mod metrics;
+pub mod moving;
 pub mod seed;
 pub mod server;
 pub mod stores;

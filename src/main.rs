@@ -40,6 +40,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Doctor(args) => return commands::doctor(&args),
         Command::ForgetElder(args) => return commands::forget_elder(&args),
         Command::Readings(what) => return commands::readings(&what),
+        Command::MigrateStore(args) => commands::migrate_store(&args)?,
         Command::Export(args) => commands::export(&args)?,
         Command::Import(args) => commands::import(&args)?,
         Command::Backup(args) => commands::backup(&args)?,

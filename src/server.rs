@@ -19,8 +19,8 @@ use store::readings::Readings;
 use store::records::Records;
 
 use crate::control::{self, Control};
-use crate::limits;
 use crate::metrics::Meters;
+use crate::{limits, moving};
 
 /// Held as long as a server uses a data directory.
 const LOCK_FILE: &str = "vigil.lock";
@@ -93,6 +93,7 @@ impl Server {
         let cannot_use = |name| format!("cannot use {}", dir.join(name).display());
         let records = Records::open_with(&dir, clock.clone(), config.alerting.timers())
             .with_context(|| cannot_use("records.db"))?;
+        moving::check_start(&dir, &config.readings, &journal, &records)?;
         let readings = Readings::open(&dir, &config.readings).with_context(|| cannot_use("readings.db"))?;
         let (outer, inner) = (Tasks::new(), Tasks::new());
         // Alerting first: the rules stand in a new journal before anything that they judge.
@@ -134,6 +135,8 @@ impl Server {
                 tracing::warn!(error = format!("{error:#}"), "no control socket: a backup needs the server stopped");
             }
         }
+        let (held, stored) = (server.parts.journal.clone(), server.parts.readings.clone());
+        server.outer.spawn("moving", move |stop| moving::mind(held, stored, dir, stop));
         server.outer.spawn("mqtt.door", move |stop| door.run(stop));
         let deps = server.console_deps(clock, demo);
         server.outer.spawn("console", move |stop| console.run(deps, stop));

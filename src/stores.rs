@@ -18,7 +18,7 @@ use store::readings::Readings;
 use store::records::Records;
 
 use crate::server::{Parts, lock, say};
-use crate::{control, export, import};
+use crate::{control, export, import, moving};
 
 /// First letter of a line that only says how far the work is; the next one takes its place.
 const PASSING: char = '~';
@@ -46,6 +46,13 @@ impl Stores {
         Self { dir: dir.to_owned(), records, readings, journal, live: true, uid, _lock: None }
     }
 
+    /// Opened by the caller: for tests.
+    #[doc(hidden)]
+    pub fn opened(dir: &Path, records: Records, readings: Readings, journal: Journal, live: bool) -> Self {
+        let uid = rustix::process::getuid().as_raw();
+        Self { dir: dir.to_owned(), records, readings, journal, live, uid, _lock: None }
+    }
+
     /// Those of a server that does not run, kept from starting meanwhile.
     fn stopped(config: &config::Server) -> anyhow::Result<Self> {
         let dir = config.data_dir.clone();
@@ -63,6 +70,7 @@ impl Stores {
 pub enum Request {
     Export(export::Spec),
     Import(import::Spec),
+    MigrateStore(moving::Spec),
 }
 
 impl Request {
@@ -71,6 +79,7 @@ impl Request {
         match self {
             Self::Export(spec) => export::run(spec, stores, told),
             Self::Import(spec) => import::run(spec, stores, told),
+            Self::MigrateStore(spec) => moving::run(spec, stores, told),
         }
     }
 
@@ -181,6 +190,10 @@ impl Meter {
         }
         self.said = Some(Instant::now());
         told.pass(&self.text())
+    }
+
+    pub(crate) fn done(&self) -> u64 {
+        self.done
     }
 
     /// `[####......] 40 %  400 of 1000 rows, 120 rows/s, 5 s left`.

@@ -6,10 +6,11 @@ use ingest::writer::{REFUSED_FILE, count_refused, forget_refused};
 use journal::Journal;
 use model::{ElderId, Subject};
 use runtime::Clock;
-use store::readings::{Readings, Store};
+use store::readings::{Config, Forgotten, Proof, Readings, Store};
 use store::records::Records;
 
 use crate::cli;
+use crate::moving::{Elsewhere, before_forgetting};
 use crate::server::{lock, say};
 
 /// Series asked for at once.
@@ -19,6 +20,7 @@ const PAGE: usize = 1_000;
 pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
     let config = config::server(&args.at.config)?;
     let _lock = lock(&config.data_dir)?;
+    let elsewhere = before_forgetting(&config.data_dir, config.readings.store)?;
     let subject = Subject::Elder(ElderId(args.elder));
     let readings = Readings::open(&config.data_dir, &config.readings)?;
     let unread = unread(&config, &readings)?;
@@ -28,7 +30,12 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
              it has caught up, stop it, and say this again"
         );
     }
-    let (series, rows, waves) = stored(&readings, subject)?;
+    let left = left_behind(&config)?;
+    let (mut series, mut rows, mut waves) = stored(&readings, subject)?;
+    if let Some(left) = &left {
+        let more = stored(left, subject)?;
+        (series, rows, waves) = (series + more.0, rows + more.1, waves + more.2);
+    }
     let aside = count_refused(&config.data_dir, subject).context(REFUSED_FILE)?;
     if !args.yes {
         say(&format!(
@@ -38,11 +45,7 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         ));
         return Ok(false);
     }
-    let (gone, proof) = match config.readings.store {
-        Store::Embedded => readings.forget_with_proof(subject).map(|(gone, proof)| (gone, Some(proof)))?,
-        // A server's files are its own.
-        Store::Timescale => (readings.forget(subject)?, None),
-    };
+    let (gone, proof) = delete(subject, std::iter::once(&readings).chain(&left))?;
     let aside = forget_refused(&config.data_dir, subject).context(REFUSED_FILE)?;
     let counts = format!(
         "series {} rows {} waves {} origins {} refused {}",
@@ -60,6 +63,11 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         ));
     }
     say("not touched: records.db (the person, alarms, what was done), the journal, backups, logs of other programs");
+    if let Elsewhere::Server(server) = &elsewhere {
+        say(&format!(
+            "not touched: {server}: what was moved to or from there is still there, this person's too; drop the schema"
+        ));
+    }
     if aside.unreadable > 0 {
         say(&format!("not touched: {} lines of {REFUSED_FILE} that nobody can read: look at them", aside.unreadable));
     }
@@ -67,6 +75,38 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         say("something is left: say `vigil doctor`, then this command again");
     }
     Ok(found == 0)
+}
+
+/// Deletes in all stores, and searches the file of the embedded one.
+fn delete<'a>(
+    subject: Subject,
+    stores: impl Iterator<Item = &'a Readings>,
+) -> anyhow::Result<(Forgotten, Option<Proof>)> {
+    let mut gone = Forgotten::default();
+    let mut proof = None;
+    for store in stores {
+        let (less, shown) = match store.store() {
+            Store::Embedded => store.forget_with_proof(subject).map(|(gone, proof)| (gone, Some(proof)))?,
+            // A server's files are its own.
+            Store::Timescale => (store.forget(subject)?, None),
+        };
+        gone = Forgotten {
+            series: gone.series + less.series,
+            rows: gone.rows + less.rows,
+            waves: gone.waves + less.waves,
+            origins: gone.origins + less.origins,
+        };
+        proof = proof.or(shown);
+    }
+    Ok((gone, proof))
+}
+
+/// The file that a move to a server left in the data directory.
+fn left_behind(config: &config::Server) -> anyhow::Result<Option<Readings>> {
+    let is_left = config.readings.store == Store::Timescale && config.data_dir.join(store::readings::FILE).exists();
+    let left = Config { store: Store::Embedded, ..config.readings.clone() };
+    let open = || Readings::open(&config.data_dir, &left).context("cannot use the readings.db that a move left behind");
+    is_left.then(open).transpose()
 }
 
 /// Entries of the journal that the readings store has not taken.

@@ -22,6 +22,7 @@ mod judge;
 mod kill;
 mod links;
 mod load;
+mod migrate;
 mod moving;
 mod outage;
 mod power_cut;

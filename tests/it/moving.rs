@@ -10,7 +10,7 @@ use store::readings::{Batch, Original, Readings};
 use crate::world::{World, vigil};
 
 /// Runs a command beside the runtime. Status, standard output, standard error.
-async fn run(words: Vec<String>) -> (bool, String, String) {
+pub(crate) async fn run(words: Vec<String>) -> (bool, String, String) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut command = vigil(&words);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
@@ -18,7 +18,7 @@ async fn run(words: Vec<String>) -> (bool, String, String) {
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
 
-fn words(fixed: &[&str], config: &Path) -> Vec<String> {
+pub(crate) fn words(fixed: &[&str], config: &Path) -> Vec<String> {
     let config = ["--config", config.to_str().unwrap()];
     fixed.iter().chain(&config).map(|word| (*word).to_owned()).collect()
 }

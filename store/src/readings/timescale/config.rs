@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::Error;
 use super::dsn::Target;
 
 /// Where the database is, with its password. Nothing prints the password.
@@ -122,6 +123,11 @@ impl Default for Timescale {
 const SCHEMA_LEN_MAX: usize = 40;
 
 impl Timescale {
+    /// Where the readings are, for people and the audit: hosts, port and schema, neither user nor password. Reads `dsn_file`.
+    pub fn place(&self) -> Result<String, Error> {
+        Ok(format!("{}, schema {}", Target::of(self)?.shown(), self.schema))
+    }
+
     /// The first setting that makes no sense, as a sentence. Reads no file.
     pub fn problem(&self) -> Option<String> {
         match (&self.dsn, &self.dsn_file) {
@@ -203,6 +209,7 @@ mod tests {
         let config = good();
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!serde_json::to_string(&config).unwrap().contains("s3cret"));
+        assert_eq!(config.place().unwrap(), "localhost port 5432, schema vigil");
         let bad = Dsn::new("host=x password='s3cret");
         assert!(!Target::parse(&bad).unwrap_err().contains("s3cret"));
     }

@@ -151,7 +151,7 @@ impl Server {
             tracing::warn!(
                 why,
                 "readings are kept without TimescaleDB: nothing is compressed, so they take about 40 times the disk \
-                 (150 bytes a reading instead of 4), and rollups are made by this program; `vigil migrate-store` moves to a server with it"
+                 (150 bytes a reading instead of 4), and rollups are made by this program; `vigil migrate-store` moves to the embedded store, and from there to a server with it"
             );
         }
     }
