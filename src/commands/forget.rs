@@ -10,7 +10,7 @@ use store::readings::{Config, Forgotten, Proof, Readings, Store};
 use store::records::Records;
 
 use crate::cli;
-use crate::moving::{Elsewhere, before_forgetting};
+use crate::moving::{Elsewhere, before_changing};
 use crate::server::{lock, say};
 
 /// Series asked for at once.
@@ -20,7 +20,7 @@ const PAGE: usize = 1_000;
 pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
     let config = config::server(&args.at.config)?;
     let _lock = lock(&config.data_dir)?;
-    let elsewhere = before_forgetting(&config.data_dir, config.readings.store)?;
+    let elsewhere = before_changing(&config.data_dir, config.readings.store)?;
     let subject = Subject::Elder(ElderId(args.elder));
     let readings = Readings::open(&config.data_dir, &config.readings)?;
     let unread = unread(&config, &readings)?;

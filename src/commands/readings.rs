@@ -10,6 +10,7 @@ use store::readings::Readings;
 use store::records::Records;
 
 use crate::cli::OfReadings;
+use crate::moving::before_changing;
 use crate::server::{lock, say};
 
 /// False when something is set aside still.
@@ -38,6 +39,7 @@ fn list(config: &config::Server) -> anyhow::Result<bool> {
 
 fn retry(config: &config::Server) -> anyhow::Result<bool> {
     let _lock = lock(&config.data_dir)?;
+    before_changing(&config.data_dir, config.readings.store)?;
     let readings = Readings::open(&config.data_dir, &config.readings)?;
     let records = Records::open(&config.data_dir, Clock::system())?;
     let done = retry_refused(&config.data_dir, &readings)?;

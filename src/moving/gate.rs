@@ -111,23 +111,22 @@ pub(crate) enum Elsewhere {
     Server(String),
 }
 
-/// For whoever deletes a person: refused while a move is under way, which would bring the person back.
-pub(crate) fn before_forgetting(dir: &Path, in_use: Store) -> anyhow::Result<Elsewhere> {
+/// For whoever changes the store in use beside the journal, which the other store of a move would not learn of: refused while one is
+/// under way, and for a store that is behind. Where the last move leaves readings besides.
+pub(crate) fn before_changing(dir: &Path, in_use: Store) -> anyhow::Result<Elsewhere> {
     let Some(note) = Note::read(dir) else { return Ok(Elsewhere::Nowhere) };
-    if !matches!(note.state(), State::Copying) {
-        check_in_use(dir, in_use)?;
-    }
     let Way { from, to, server } = note.way();
     match note.state() {
         State::Copying | State::Complete => bail!(
-            "a move of the readings from {} to {} is under way: it would bring this person back. Finish it (start the server with \
-             the new store, and stop it when it has caught up), or end it with `vigil migrate-store --give-up`; then say this again",
+            "a move of the readings from {} to {} is under way and would not carry this over. Finish it (start the server with the \
+             new store, and stop it when it has caught up), or end it with `vigil migrate-store --give-up`; then say this again",
             word(*from),
             word(*to)
         ),
-        State::GivenUp | State::TakenOver if in_use == Store::Embedded => Ok(Elsewhere::Server(server.clone())),
-        State::GivenUp | State::TakenOver => Ok(Elsewhere::Nowhere),
-    }
+        State::GivenUp | State::TakenOver => check_in_use(dir, in_use)?,
+    };
+    let elsewhere = || Elsewhere::Server(server.clone());
+    Ok(if in_use == Store::Embedded { elsewhere() } else { Elsewhere::Nowhere })
 }
 
 /// Ends a move that no server has taken over yet.

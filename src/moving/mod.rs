@@ -28,7 +28,7 @@ use model::{Seq, Time};
 use serde::{Deserialize, Serialize};
 use store::readings::{Batch, Config, Progress, Readings, Store};
 
-pub(crate) use gate::{Elsewhere, before_forgetting, check_start};
+pub(crate) use gate::{Elsewhere, before_changing, check_start};
 pub use hold::mind;
 pub use note::Way;
 

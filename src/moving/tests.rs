@@ -211,7 +211,7 @@ fn a_server_starts_only_with_a_store_that_lacks_nothing() {
     assert!(world.starts_with(Store::Timescale).unwrap_err().contains("is not finished"));
     assert_eq!(world.starts_with(Store::Embedded), Ok(()), "where it stores now");
     let data = world.dir.path().to_owned();
-    let forget = |store| before_forgetting(&data, store).map_err(|error| error.to_string());
+    let forget = |store| before_changing(&data, store).map_err(|error| error.to_string());
     assert!(forget(Store::Embedded).unwrap_err().contains("--give-up"));
 
     // The journal's room runs out, or somebody does not want it any more.
@@ -227,7 +227,7 @@ fn a_server_starts_only_with_a_store_that_lacks_nothing() {
     (0..10).for_each(|_| world.write());
     world.run(&target, usize::MAX).unwrap();
     assert_eq!((target.cursor(), world.held()), (Seq(40), Some(Seq(40))));
-    assert!(before_forgetting(world.dir.path(), Store::Embedded).is_err());
+    assert!(before_changing(world.dir.path(), Store::Embedded).is_err());
     let elsewhere = Config {
         timescale: TimescaleConfig { schema: "other".into(), ..in_use(Store::Timescale).timescale },
         ..in_use(Store::Timescale)
