@@ -62,16 +62,18 @@ pub struct DeviceFigures {
     pub reports: u64,
     /// Frames that had to wait because the device floods.
     pub slowed: u64,
-    /// Stretches of its ECG that were read for heart beats.
+    /// Stretches of its ECG or pulse wave that were read for heart beats.
     pub strips: u64,
     /// Of these: from which nothing may be concluded (noise, clipping, lead off).
     pub unreadable_strips: u64,
     /// Heart rates counted here, because the device tells none.
     pub derived_rates: u64,
-    /// Its own heart rates that were marked `noisy`, because their ECG was.
+    /// Its own heart rates that were marked `noisy`, because their waveform was.
     pub noisy_rates: u64,
-    /// Reports whose ECG was not read, because more devices have one than are followed.
+    /// Reports whose ECG or pulse wave was not read, because more devices have one than are followed.
     pub unheard_ecg: u64,
+    /// Blocks of its waveforms that no alarm could take along, for want of memory.
+    pub unkept_blocks: u64,
 }
 
 /// A device that was refused because it is not on the list.

@@ -1,5 +1,5 @@
-//! The step that listens to hearts: reads the ECG that passes, so that a noisy strip raises no alarm and a device that sends
-//! nothing but ECG can raise one.
+//! The step that listens to hearts: reads the ECG and PPG that pass, so that a noisy strip raises no alarm and a device that sends
+//! nothing but a waveform can raise one.
 //!
 //! - Every ten seconds of a device's ECG are read as a strip (crate `ecg`), the leads in their order until one is usable.
 //! - A heart rate that the device tells itself, with or near a strip that cannot be read, is kept and marked `noisy`: rules do
@@ -10,6 +10,9 @@
 //! - An electrode off for half a minute is the event `device_removed`, once; an ECG that cannot be read for as long is
 //!   `measurement_failed`, once. A pause of three seconds or more in strips that can be read, and a line without beats right
 //!   after such a strip, are the event `heart_pause`; its strip follows it.
+//! - PPG is read in the same way where the device sends no ECG (`ecg::pulse`): pulse rates beside a strip that cannot be read are
+//!   marked, and `pulse_rate` is derived (raw value `ppg`), `noisy` from a doubtful strip. It raises no event: that a pulse wave
+//!   stands says more of the finger than of the heart.
 //! - What was derived is kept until it is delivered: a device that repeats a refused report gets it out.
 //!
 //! Limits: a heart that stands and an electrode that fell off in silence draw the same flat line; from one lead both are
@@ -18,6 +21,7 @@
 mod heart;
 mod lead;
 mod signs;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -29,6 +33,7 @@ use model::{Lane, Metric, Name, Origin, Priority, Sample, Time, lead as leads};
 use crate::figures::Figures;
 use crate::report::Report;
 use heart::{Heart, Strip};
+use source::Source;
 
 /// A heart rate so far from a strip is not of it.
 const NEAR_US: i64 = 30_000_000;
@@ -36,16 +41,38 @@ const NEAR_US: i64 = 30_000_000;
 const LIVE_US: i64 = 60_000_000;
 /// Blocks join when they are not farther apart, microseconds: a gateway's clock counts milliseconds.
 const JOIN_US: i64 = 50_000;
-/// Devices followed.
+/// A pulse wave beside an ECG of this age is not read: the ECG says more.
+const BESIDE_US: i64 = 60_000_000;
+/// Devices followed, of each kind of waveform.
 const DEVICES_MAX: usize = 32;
 /// A device makes room for another one when it has been silent for longer.
 const SILENT_US: i64 = 60_000_000;
 
-/// The hearts of all devices with an ECG.
+/// The hearts of all devices with an ECG or a pulse wave.
 #[derive(Debug)]
 pub(crate) struct Hearts {
-    inner: Mutex<BTreeMap<Name, Heart>>,
+    inner: Mutex<Inner>,
     figures: Arc<Figures>,
+}
+
+/// By kind of waveform.
+#[derive(Debug, Default)]
+struct Inner {
+    ecg: BTreeMap<Name, Heart>,
+    ppg: BTreeMap<Name, Heart>,
+}
+
+impl Inner {
+    const fn of(&mut self, source: Source) -> &mut BTreeMap<Name, Heart> {
+        match source {
+            Source::Ecg => &mut self.ecg,
+            Source::Ppg => &mut self.ppg,
+        }
+    }
+
+    fn is_beside_ecg(&self, device: &Name, now: Time) -> bool {
+        self.ecg.get(device).is_some_and(|heart| now.since_us(heart.heard_at) <= BESIDE_US)
+    }
 }
 
 impl Hearts {
@@ -53,45 +80,58 @@ impl Hearts {
         Self { inner: Mutex::default(), figures }
     }
 
-    /// Looks at a report on its way: marks its heart rates, and returns what its ECG says beside it, with what was said
+    /// Looks at a report on its way: marks its heart rates, and returns what its waveforms say beside it, with what was said
     /// before and is not delivered yet ([`Hearts::delivered`]).
     pub(crate) fn pass(&self, mut report: Report, now: Time) -> (Report, Vec<Report>) {
-        let has_ecg = report.waveforms.iter().any(|block| block.metric == Metric::Ecg);
-        let has_rate = report.samples.iter().any(is_rate);
-        if !has_ecg && !has_rate {
-            return (report, Vec::new());
+        let mut owed = Vec::new();
+        for source in Source::ALL {
+            let wave = report.waveforms.iter().any(|block| block.metric == source.metric());
+            let rate = report.samples.iter().any(|sample| source.is_of(sample.metric));
+            if wave || rate {
+                owed.extend(self.listen(source, &mut report, wave, now));
+            }
         }
+        (report, owed)
+    }
+
+    fn listen(&self, source: Source, report: &mut Report, has_wave: bool, now: Time) -> Vec<Report> {
         let mut hearts = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if has_ecg && !hearts.contains_key(&report.device) {
-            if has_room(&mut hearts, now) {
-                hearts.insert(report.device.clone(), Heart::default());
+        let beside = source == Source::Ppg && hearts.is_beside_ecg(&report.device, now);
+        let hearts = hearts.of(source);
+        if has_wave && !beside && !hearts.contains_key(&report.device) {
+            if has_room(hearts, now) {
+                hearts.insert(report.device.clone(), Heart::of(source));
             } else {
                 self.unheard(&report.device);
             }
         }
-        let Some(heart) = hearts.get_mut(&report.device) else { return (report, Vec::new()) };
-        let strips = heart.hear(&report, now);
-        if has_rate {
+        let Some(heart) = hearts.get_mut(&report.device) else { return Vec::new() };
+        if !beside {
+            let strips = heart.hear(report, now);
             let marked = heart.mark(&mut report.samples);
-            self.figures.device(&report.device, |figures| figures.noisy_rates += marked);
+            if marked > 0 {
+                self.figures.device(&report.device, |figures| figures.noisy_rates += marked);
+            }
+            if let Some(derived) = self.derive(heart, report, strips, now) {
+                heart.owe(derived);
+            }
         }
-        if let Some(derived) = self.derive(heart, &report, strips, now) {
-            heart.owe(derived);
-        }
-        let owed = heart.owed.iter().cloned().collect();
-        (report, owed)
+        heart.owed.iter().cloned().collect()
     }
 
     /// What [`Hearts::pass`] returned beside a report is on its way for good.
     pub(crate) fn delivered(&self, report: &Report) {
         let mut hearts = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(heart) = hearts.get_mut(&report.device) else { return };
-        if let Some(at) = heart.owed.iter().position(|owed| owed == report) {
-            heart.owed.remove(at);
+        for source in Source::ALL {
+            let Some(heart) = hearts.of(source).get_mut(&report.device) else { continue };
+            if let Some(at) = heart.owed.iter().position(|owed| owed == report) {
+                heart.owed.remove(at);
+                return;
+            }
         }
     }
 
-    /// Counts a report whose ECG is not read, and says so once.
+    /// Counts a report whose waveform is not read, and says so once.
     fn unheard(&self, device: &Name) {
         let mut first = false;
         self.figures.device(device, |figures| {
@@ -99,7 +139,7 @@ impl Hearts {
             figures.unheard_ecg += 1;
         });
         if first {
-            tracing::warn!(%device, at_most = DEVICES_MAX, "more devices with an ECG than are read: this one is not");
+            tracing::warn!(%device, at_most = DEVICES_MAX, "more devices with an ECG or a pulse wave than are read: this one is not");
         }
     }
 
@@ -116,12 +156,13 @@ impl Hearts {
             let sample = heart.rate(&strip);
             if let Some(sample) = sample {
                 let index = derived.samples.len() as u16;
-                let word = leads::label(strip.lead).unwrap_or("?");
-                let raw = Some((format!("ecg:{word}"), "mV".to_owned()));
+                let raw = Some(heart.source.origin(leads::label(strip.lead)));
                 derived.origins.push(Origin { index, raw, ..Origin::default() });
                 derived.samples.push(sample);
             }
-            derived.events.extend(heart.signs.of(&strip));
+            if heart.source == Source::Ecg {
+                derived.events.extend(heart.signs.of(&strip));
+            }
             self.figures.device(&report.device, |figures| {
                 figures.strips += 1;
                 figures.unreadable_strips += unreadable;
@@ -146,32 +187,28 @@ fn has_room(hearts: &mut BTreeMap<Name, Heart>, now: Time) -> bool {
     silent.and_then(|name| hearts.remove(&name)).is_some()
 }
 
-/// A reading that an ECG would be the source of.
-fn is_rate(sample: &Sample) -> bool {
-    matches!(sample.metric, Metric::HeartRate | Metric::RrInterval)
-}
-
 /// A heart rate that the device does not doubt, beyond a P1 limit of the default rules (40 and 131 /min, the red scores of
 /// NEWS2). Fibrillation looks like noise: the device's own number may be the only sign of it.
 fn is_critical(sample: &Sample) -> bool {
-    static LIMITS: LazyLock<Vec<(Side, f64)>> = LazyLock::new(|| {
+    static LIMITS: LazyLock<Vec<(Metric, Side, f64)>> = LazyLock::new(|| {
         let tests = engine::default_rules().rules.into_iter().filter_map(|rule| match rule.test {
-            Test::Threshold(test) if test.metric == Metric::HeartRate => Some(test),
+            Test::Threshold(test) if matches!(test.metric, Metric::HeartRate | Metric::PulseRate) => Some(test),
             _ => None,
         });
-        let levels = tests.flat_map(|test| test.levels.into_iter().map(move |level| (test.side, level)));
-        levels.filter(|(_, level)| level.priority == Priority::P1).map(|(side, level)| (side, level.limit)).collect()
+        let levels = tests.flat_map(|test| test.levels.into_iter().map(move |level| (test.metric, test.side, level)));
+        let critical = levels.filter(|(.., level)| level.priority == Priority::P1);
+        critical.map(|(metric, side, level)| (metric, side, level.limit)).collect()
     });
-    let Some(value) = sample.value().filter(|_| sample.metric == Metric::HeartRate && sample.quality.is_judged())
-    else {
-        return false;
-    };
-    LIMITS.iter().any(|(side, limit)| match side {
+    let Some(value) = sample.value().filter(|_| sample.quality.is_judged()) else { return false };
+    LIMITS.iter().filter(|(metric, ..)| *metric == sample.metric).any(|(_, side, limit)| match side {
         Side::High => value >= *limit,
         Side::Low => value <= *limit,
     })
 }
 
+#[cfg(test)]
+#[path = "hearts_ppg_tests.rs"]
+mod ppg_tests;
 #[cfg(test)]
 #[path = "hearts_tests.rs"]
 mod tests;

@@ -6,15 +6,15 @@ use ecg::made::{self, Dice, Noise};
 use model::{EventKind, Quality, Rate, Waveform, lead};
 
 const HZ: f64 = 250.0;
-const SECOND: i64 = 1_000_000;
+pub(super) const SECOND: i64 = 1_000_000;
 const SCALE: f64 = 0.005;
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
 /// A device's signal as blocks of so many seconds.
-fn blocks(values: &[f64], from_s: i64, block_s: usize) -> Vec<Report> {
+pub(super) fn blocks(values: &[f64], from_s: i64, block_s: usize) -> Vec<Report> {
     let counts = made::counts(values, SCALE);
     let of = |(index, counts): (usize, &[i16])| {
         let block = Waveform {
@@ -31,7 +31,7 @@ fn blocks(values: &[f64], from_s: i64, block_s: usize) -> Vec<Report> {
     counts.chunks(block_s * HZ as usize).enumerate().map(of).collect()
 }
 
-fn heart(seconds: f64, per_minute: f64, seed: u64) -> Vec<f64> {
+pub(super) fn heart(seconds: f64, per_minute: f64, seed: u64) -> Vec<f64> {
     let mut dice = Dice::new(seed);
     made::heart(&made::beats(seconds, per_minute, &mut dice), seconds, HZ, &mut dice)
 }
@@ -47,7 +47,7 @@ fn deliver(hearts: &Hearts, made: &[Report]) {
 }
 
 /// Lets reports pass, each when its last sample was taken; what is derived.
-fn derived(hearts: &Hearts, reports: Vec<Report>) -> Vec<Report> {
+pub(super) fn derived(hearts: &Hearts, reports: Vec<Report>) -> Vec<Report> {
     let pass = |report: Report| {
         let now = report.waveforms.iter().map(Waveform::end).max().unwrap_or_default();
         let made = hearts.pass(report, now).1;
@@ -57,14 +57,14 @@ fn derived(hearts: &Hearts, reports: Vec<Report>) -> Vec<Report> {
     reports.into_iter().flat_map(pass).collect()
 }
 
-fn told(reports: &[Report]) -> Vec<(i64, Quality, Option<i64>)> {
+pub(super) fn told(reports: &[Report]) -> Vec<(i64, Quality, Option<i64>)> {
     let samples = reports.iter().flat_map(|report| &report.samples);
     samples
         .map(|sample| (sample.taken_at.0 / SECOND, sample.quality, sample.value().map(|v| v.round() as i64)))
         .collect()
 }
 
-fn events(reports: &[Report]) -> Vec<(EventKind, i64)> {
+pub(super) fn events(reports: &[Report]) -> Vec<(EventKind, i64)> {
     reports.iter().flat_map(|report| &report.events).map(|event| (event.kind, event.at.0 / SECOND)).collect()
 }
 
@@ -178,8 +178,8 @@ fn memory_is_bounded_whatever_comes() {
         }
     }
     let inner = hearts.inner.lock().unwrap();
-    assert_eq!(inner.len(), DEVICES_MAX);
-    assert!(inner.values().flat_map(|heart| &heart.leads).all(|lead| lead.counts.len() <= COUNTS_MAX + 20_000));
+    assert_eq!(inner.ecg.len(), DEVICES_MAX);
+    assert!(inner.ecg.values().flat_map(|heart| &heart.leads).all(|lead| lead.counts.len() <= COUNTS_MAX + 20_000));
 }
 
 /// Beats at 75 a minute without those in the spans.
@@ -334,7 +334,7 @@ fn a_device_too_many_is_counted_and_drives_out_only_a_silent_one() {
     };
     (0..DEVICES_MAX).for_each(|device| speak(device, 1_000));
     speak(99, 1_060);
-    let follows = |device: &str| hearts.inner.lock().unwrap().contains_key(&name(device));
+    let follows = |device: &str| hearts.inner.lock().unwrap().ecg.contains_key(&name(device));
     assert!(!follows("d99"));
     assert_eq!(figures.snapshot().devices[&name("d99")].unheard_ecg, 1);
     (1..DEVICES_MAX).for_each(|device| speak(device, 1_061));

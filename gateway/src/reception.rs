@@ -53,7 +53,7 @@ impl Reception {
             sessions: Sessions::open(config)?,
             hearts: Hearts::new(Arc::clone(&stats.figures)),
             edge,
-            strips: Strips::default(),
+            strips: Strips::new(Arc::clone(&stats.figures)),
             inlet,
             figures: Arc::clone(&stats.figures),
             clock,
@@ -109,7 +109,7 @@ impl Reception {
 
     async fn pass_on(&self, report: Report) -> bool {
         let mark = self.edge.judge(&report).await;
-        let (report, behind) = self.strips.pass(report);
+        let (report, behind) = self.strips.pass(report, self.clock.now());
         let sent = match mark {
             None => self.inlet.send(report).await,
             Some(mark) => self.owed(mark, report).await.is_ok(),
@@ -142,7 +142,7 @@ impl Reception {
     /// As [`Reception::pass_on`], and waits until the report is durable.
     async fn deliver_on(&self, report: Report) -> Result<(), Refused> {
         let mark = self.edge.judge(&report).await;
-        let (report, behind) = self.strips.pass(report);
+        let (report, behind) = self.strips.pass(report, self.clock.now());
         match mark {
             None => self.inlet.deliver(report).await?,
             Some(mark) => self.owed(mark, report).await?,

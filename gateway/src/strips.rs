@@ -4,29 +4,43 @@
 //! the next seconds, instead of waiting in lane `wav` behind everything else. They keep their cut: what the lane `wav`
 //! brings later is the same block and is stored once (subject, device, lead, start). A block goes through lane `evt` once,
 //! however often somebody presses.
+//!
+//! Memory is bounded by samples of all devices together, not by devices: when there are too many, the device that has most
+//! gives its oldest block, so that no device loses its strip for another's. What is given up is counted and said once.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{EventKind, Name, Note, Time, Waveform};
 
+use crate::figures::Figures;
 use crate::report::Report;
 
 /// Kept before an alarm, microseconds.
 const BEFORE_US: i64 = 30_000_000;
 /// Sent at once after an alarm, microseconds: the block in which it happened is still open when it happens.
 const AFTER_US: i64 = 10_000_000;
-/// Samples kept of one device (12 leads of 1 kHz for 30 s; 720 kB), and devices kept. The oldest go first.
+/// Samples kept of one device: 12 leads of 1 kHz for 30 s; 720 kB. The oldest go first.
 const COUNTS_MAX: usize = 360_000;
-const DEVICES_MAX: usize = 32;
+/// Samples kept of all devices: 32 such, or 1,536 patches of one lead of 250 Hz; 23 MB.
+const ALL_COUNTS_MAX: usize = 32 * COUNTS_MAX;
+/// Devices kept. One more takes the place of a device whose waveform is older than any strip, else it has none.
+const DEVICES_MAX: usize = 1_024;
+/// Alarms whose seconds after may still come; the oldest go first.
+const ALARMS_MAX: usize = 32;
 
 /// The blocks kept.
-#[derive(Debug, Default)]
-pub(crate) struct Strips(Mutex<Inner>);
+#[derive(Debug)]
+pub(crate) struct Strips {
+    inner: Mutex<Inner>,
+    figures: Arc<Figures>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
     kept: BTreeMap<Name, Kept>,
+    /// Samples of all of them.
+    counts: usize,
     /// Alarms whose seconds after may still come.
     alarms: VecDeque<Alarm>,
 }
@@ -36,6 +50,8 @@ struct Kept {
     blocks: VecDeque<Waveform>,
     counts: usize,
     newest: Time,
+    /// By our clock.
+    heard_at: Time,
     /// Beginning of the last block that went through lane `evt`.
     told: Option<Time>,
     person: Option<String>,
@@ -61,17 +77,35 @@ impl Alarm {
 }
 
 impl Strips {
+    pub(crate) fn new(figures: Arc<Figures>) -> Self {
+        Self { inner: Mutex::default(), figures }
+    }
+
     /// Looks at a report on its way: keeps its blocks, and returns what goes right behind it.
-    pub(crate) fn pass(&self, report: Report) -> (Report, Vec<Report>) {
+    pub(crate) fn pass(&self, report: Report, now: Time) -> (Report, Vec<Report>) {
         let alarm = alarm(&report);
         if alarm.is_none() && report.waveforms.is_empty() {
             return (report, Vec::new());
         }
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let strip = inner.is_awaited(&report);
-        inner.keep(&report, strip);
+        for loser in inner.keep(&report, strip, now) {
+            self.lost(&loser);
+        }
         let behind = alarm.map(|alarm| inner.behind(alarm)).unwrap_or_default();
         (Report { strip, ..report }, behind)
+    }
+
+    /// Counts a block that no alarm will take along, and says so once a device.
+    fn lost(&self, device: &Name) {
+        let mut first = false;
+        self.figures.device(device, |figures| {
+            first = figures.unkept_blocks == 0;
+            figures.unkept_blocks += 1;
+        });
+        if first {
+            tracing::warn!(%device, "too much waveform for the memory: an alarm takes less than 30 s of this device along");
+        }
     }
 }
 
@@ -104,32 +138,40 @@ impl Inner {
         found
     }
 
-    fn keep(&mut self, report: &Report, told: bool) {
+    /// Keeps the blocks of a report. Gives the devices that lost one for it, a name for each block.
+    fn keep(&mut self, report: &Report, told: bool, now: Time) -> Vec<Name> {
         if report.waveforms.is_empty() {
-            return;
+            return Vec::new();
         }
-        if !self.kept.contains_key(&report.device) && self.kept.len() == DEVICES_MAX {
-            let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.newest).map(|(device, _)| device.clone());
-            oldest.and_then(|device| self.kept.remove(&device));
+        if !self.kept.contains_key(&report.device) && !self.has_room(now) {
+            return vec![report.device.clone(); report.waveforms.len()];
         }
         let kept = self.kept.entry(report.device.clone()).or_default();
-        if kept.person != report.person {
-            // Another person at a shared device: what was kept is not theirs.
-            *kept = Kept::default();
+        let before = kept.counts;
+        let mut lost = kept.take(report, told, now);
+        self.counts = self.counts - before + kept.counts;
+        while self.counts > ALL_COUNTS_MAX {
+            // Silent ones first: what they have is of no alarm any more.
+            let key = |kept: &Kept| (kept.is_silent(now), kept.counts);
+            let Some((device, most)) = self.kept.iter_mut().max_by_key(|(_, kept)| key(kept)) else { break };
+            if !most.is_silent(now) {
+                lost.push(device.clone());
+            }
+            self.counts -= most.give();
         }
-        (kept.person, kept.shared) = (report.person.clone(), report.shared);
-        if told {
-            kept.told = kept.told.max(report.waveforms.iter().map(|block| block.start).max());
+        lost
+    }
+
+    /// One more device can be kept; for it the one that has been silent longest is forgotten, if its blocks are old.
+    fn has_room(&mut self, now: Time) -> bool {
+        if self.kept.len() < DEVICES_MAX {
+            return true;
         }
-        for block in &report.waveforms {
-            kept.newest = kept.newest.max(block.end());
-            kept.counts += block.counts.len();
-            kept.blocks.push_back(block.clone());
-        }
-        let from = kept.newest.plus_us(-BEFORE_US);
-        while kept.blocks.front().is_some_and(|block| block.end() <= from || kept.counts > COUNTS_MAX) {
-            kept.counts -= kept.blocks.pop_front().map_or(0, |block| block.counts.len());
-        }
+        let silent = self.kept.iter().filter(|(_, kept)| kept.is_silent(now)).min_by_key(|(_, kept)| kept.heard_at);
+        let silent = silent.map(|(device, _)| device.clone());
+        let gone = silent.and_then(|device| self.kept.remove(&device));
+        self.counts -= gone.as_ref().map_or(0, |gone| gone.counts);
+        gone.is_some()
     }
 
     /// The strips that led to an alarm, one report a device.
@@ -150,7 +192,7 @@ impl Inner {
             })
         });
         let strips = strips.collect();
-        if self.alarms.len() == DEVICES_MAX {
+        if self.alarms.len() == ALARMS_MAX {
             self.alarms.pop_front();
         }
         self.alarms.push_back(alarm);
@@ -158,93 +200,51 @@ impl Inner {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use model::{Event, Lane, Metric, Rate};
-
-    const SECOND: i64 = 1_000_000;
-
-    fn name(text: &str) -> Name {
-        Name::new(text).unwrap()
+impl Kept {
+    /// Nothing has come for so long that an alarm of now would want nothing of it.
+    fn is_silent(&self, now: Time) -> bool {
+        now.since_us(self.heard_at) > BEFORE_US
     }
 
-    /// Five seconds of a device's waveform.
-    fn wave(device: &str, second: i64) -> Report {
-        let block = Waveform {
-            metric: Metric::Ecg,
-            lead: 1,
-            start: Time(second * SECOND),
-            rate: Rate { samples: 10, seconds: 1 },
-            scale: 1.0,
-            offset: 0.0,
-            counts: vec![second as i16; 50],
-        };
-        Report { device: name(device), waveforms: vec![block], ..Report::default() }
-    }
-
-    fn event(device: &str, kind: EventKind, second: i64) -> Report {
-        Report { device: name(device), events: vec![Event { kind, at: Time(second * SECOND) }], ..Report::default() }
-    }
-
-    fn seconds(reports: &[Report]) -> Vec<(String, Vec<i64>)> {
-        let starts = |report: &Report| report.waveforms.iter().map(|block| block.start.0 / SECOND).collect();
-        reports.iter().map(|report| (report.device.to_string(), starts(report))).collect()
-    }
-
-    #[test]
-    fn an_sos_takes_the_half_minute_before_it_and_the_seconds_after() {
-        let strips = Strips::default();
-        for second in (0..100).step_by(5) {
-            let (report, behind) = strips.pass(wave("patch", second));
-            assert!(!report.strip && behind.is_empty());
+    /// Takes the blocks in and lets go what is older than a strip. Gives the device's name for each block that is not.
+    fn take(&mut self, report: &Report, told: bool, now: Time) -> Vec<Name> {
+        if self.person != report.person {
+            // Another person at a shared device: what was kept is not theirs.
+            *self = Self::default();
         }
-        let (sos, behind) = strips.pass(event("pendant", EventKind::Sos, 103));
-        assert_eq!(sos.parts()[0].0, Lane::Sos);
-        assert_eq!(seconds(&behind), [("patch".to_owned(), vec![70, 75, 80, 85, 90, 95])]);
-        assert!(behind.into_iter().all(|strip| strip.parts()[0].0 == Lane::Evt), "right behind the SOS");
-        // The block in which it was pressed, and the ones after it for ten seconds, do not wait in lane wav.
-        let lanes = [100, 105, 110, 115].map(|second| strips.pass(wave("patch", second)).0.parts()[0].0);
-        assert_eq!(lanes, [Lane::Evt, Lane::Evt, Lane::Evt, Lane::Wav]);
-        // Pressed again: only what was not told yet.
-        let (_, behind) = strips.pass(event("pendant", EventKind::Sos, 119));
-        assert_eq!(seconds(&behind), [("patch".to_owned(), vec![115])]);
-        assert!(strips.pass(event("pendant", EventKind::Sos, 119)).1.is_empty());
+        (self.person, self.shared) = (report.person.clone(), report.shared);
+        self.heard_at = self.heard_at.max(now);
+        if told {
+            self.told = self.told.max(report.waveforms.iter().map(|block| block.start).max());
+        }
+        for block in &report.waveforms {
+            self.newest = self.newest.max(block.end());
+            self.counts += block.counts.len();
+            self.blocks.push_back(block.clone());
+        }
+        let from = self.newest.plus_us(-BEFORE_US);
+        let mut lost = Vec::new();
+        while let Some(block) = self.blocks.front() {
+            let old = block.end() <= from;
+            if !old && self.counts <= COUNTS_MAX {
+                break;
+            }
+            if !old {
+                lost.push(report.device.clone());
+            }
+            self.give();
+        }
+        lost
     }
 
-    #[test]
-    fn what_is_old_or_of_somebody_else_stays() {
-        let strips = Strips::default();
-        strips.pass(wave("patch", 0));
-        let shared = |report: Report, person: &str| Report { shared: true, person: Some(person.to_owned()), ..report };
-        strips.pass(shared(wave("cabin-ecg", 95), "card:a"));
-        // Nobody calls: a battery that runs low, and a cancelled call.
-        for kind in [EventKind::LowBattery, EventKind::Cancelled] {
-            assert!(strips.pass(event("pendant", kind, 100)).1.is_empty());
-        }
-        // The patch was taken off long ago, and the cabin's ECG is not the pendant's wearer's.
-        assert!(strips.pass(event("pendant", EventKind::Fall, 100)).1.is_empty());
-        let (_, behind) = strips.pass(shared(event("cabin-ecg", EventKind::UnspecifiedAlarm, 100), "card:a"));
-        assert_eq!(seconds(&behind), [("cabin-ecg".to_owned(), vec![95])]);
-        // The next person's strip has nothing of the first one's.
-        strips.pass(shared(wave("cabin-ecg", 115), "card:b"));
-        let (_, behind) = strips.pass(shared(event("cabin-ecg", EventKind::Sos, 121), "card:b"));
-        assert_eq!(seconds(&behind), [("cabin-ecg".to_owned(), vec![115])]);
-        assert_eq!(behind[0].person.as_deref(), Some("card:b"));
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let strips = Strips::default();
-        for device in 0..100 {
-            let mut report = wave(&format!("d{device}"), 0);
-            let block = report.waveforms[0].clone();
-            let long = Waveform { rate: Rate { samples: 20_000, seconds: 1 }, counts: vec![0; 20_000], ..block };
-            report.waveforms = (0..40).map(|i| Waveform { start: Time(i * SECOND / 2), ..long.clone() }).collect();
-            strips.pass(report);
-        }
-        let inner = strips.0.lock().unwrap();
-        assert_eq!(inner.kept.len(), DEVICES_MAX);
-        assert!(inner.kept.values().all(|kept| kept.counts <= COUNTS_MAX && kept.counts > 0));
+    /// Lets the oldest block go. Samples of it.
+    fn give(&mut self) -> usize {
+        let gone = self.blocks.pop_front().map_or(0, |block| block.counts.len());
+        self.counts -= gone;
+        gone
     }
 }
+
+#[cfg(test)]
+#[path = "strips_tests.rs"]
+mod tests;

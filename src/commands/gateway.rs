@@ -99,12 +99,15 @@ fn running(told: &Value) -> anyhow::Result<String> {
         if device["strips"].as_u64().is_some_and(|strips| strips > 0) {
             writeln!(
                 out,
-                "    ECG: strips {}, of these unreadable {}; heart rates derived {}, marked noisy {}",
+                "    ECG or PPG: strips {}, of these unreadable {}; heart rates derived {}, marked noisy {}",
                 device["strips"], device["unreadable_strips"], device["derived_rates"], device["noisy_rates"]
             )?;
         }
         if let Some(unheard) = device["unheard_ecg"].as_u64().filter(|unheard| *unheard > 0) {
-            writeln!(out, "    ECG not read in {unheard} reports: more devices have one than are followed")?;
+            writeln!(out, "    ECG or PPG not read in {unheard} reports: more devices have one than are followed")?;
+        }
+        if let Some(unkept) = device["unkept_blocks"].as_u64().filter(|unkept| *unkept > 0) {
+            writeln!(out, "    blocks of waveforms that no alarm could take along, for want of memory: {unkept}")?;
         }
     }
     writeln!(out, "outbox: {} of {} bytes", told["outbox"]["bytes"], told["bytes_max"])?;

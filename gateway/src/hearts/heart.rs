@@ -1,14 +1,15 @@
-//! One device's ECG: blocks in, strips out, and what a strip says about a heart rate.
+//! One device's ECG or PPG: blocks in, strips out, and what a strip says about a heart rate.
 
 use std::collections::VecDeque;
 
 use ecg::{Finding, PAUSE_S, Reason, SAME_BEAT_S, Verdict};
 use model::extra::WAVEFORMS_MAX;
-use model::{Metric, Quality, Sample, Time, Waveform};
+use model::{Quality, Sample, Time, Waveform};
 
 use super::lead::Lead;
 use super::signs::{BEATS_MIN, Signs, joins};
-use super::{JOIN_US, NEAR_US, is_critical, is_rate};
+use super::source::Source;
+use super::{JOIN_US, NEAR_US, is_critical};
 use crate::report::Report;
 
 /// A shorter beginning of a strip already says something about a heart rate that comes with it.
@@ -23,8 +24,9 @@ pub(super) const KNOWN_MAX: usize = 720;
 pub(super) const OWED_MAX: usize = 60;
 
 /// One device's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Heart {
+    pub(super) source: Source,
     person: Option<String>,
     pub(super) leads: Vec<Lead>,
     /// Samples of the last strip.
@@ -61,19 +63,34 @@ pub(super) struct Strip {
 }
 
 impl Heart {
+    pub(super) fn of(source: Source) -> Self {
+        Self {
+            source,
+            person: None,
+            leads: Vec::new(),
+            before: Vec::new(),
+            known: VecDeque::new(),
+            heard_at: Time::default(),
+            last: None,
+            own_at: None,
+            signs: Signs::default(),
+            owed: VecDeque::new(),
+        }
+    }
+
     /// Keeps the blocks of a report. Returns the strips that are complete with it.
     pub(super) fn hear(&mut self, report: &Report, now: Time) -> Vec<Strip> {
         if self.person != report.person {
             // Another person at a shared device: nothing of the one before is theirs. What is owed says whose it is.
             let owed = std::mem::take(&mut self.owed);
-            *self = Self { person: report.person.clone(), heard_at: self.heard_at, owed, ..Self::default() };
+            *self = Self { person: report.person.clone(), heard_at: self.heard_at, owed, ..Self::of(self.source) };
         }
         let own = report.samples.iter().filter(|sample| {
-            sample.metric == Metric::HeartRate && sample.quality.is_judged() && sample.value().is_some()
+            self.source.is_rate(sample.metric) && sample.quality.is_judged() && sample.value().is_some()
         });
         self.own_at = self.own_at.max(own.map(|sample| sample.taken_at).max());
         let mut strips = Vec::new();
-        let mut blocks: Vec<_> = report.waveforms.iter().filter(|block| block.metric == Metric::Ecg).collect();
+        let mut blocks: Vec<_> = report.waveforms.iter().filter(|block| block.metric == self.source.metric()).collect();
         if !blocks.is_empty() {
             self.heard_at = self.heard_at.max(now);
         }
@@ -154,7 +171,7 @@ impl Heart {
         let mut best: Option<Strip> = None;
         let long = self.leads.iter().filter(|lead| lead.length_us() >= PART_US);
         for lead in long.take(LEADS_READ_MAX) {
-            let found = ecg::read(lead.rate, lead.scale, &lead.counts);
+            let found = self.source.read(lead, &lead.counts);
             if found.reason == Some(Reason::Rate) {
                 continue;
             }
@@ -184,7 +201,7 @@ impl Heart {
         if !joins(head.end(), tail.start) || (head.rate, head.scale.to_bits()) != (tail.rate, tail.scale.to_bits()) {
             return false;
         }
-        let whole = ecg::read(tail.rate, tail.scale, &[&head.counts[..], &tail.counts].concat());
+        let whole = self.source.read(tail, &[&head.counts[..], &tail.counts].concat());
         let middle = head.counts.len() as f64;
         let span = middle - (after - SAME_BEAT_S) * tail.hz()..middle + (before - SAME_BEAT_S) * tail.hz();
         let clear = whole.verdict == Verdict::Usable || whole.reason == Some(Reason::Flat);
@@ -196,7 +213,8 @@ impl Heart {
     pub(super) fn mark(&self, samples: &mut [Sample]) -> u64 {
         let part = self.read();
         let mut marked = 0;
-        for sample in samples.iter_mut().filter(|sample| is_rate(sample) && sample.quality.is_judged()) {
+        for sample in samples.iter_mut().filter(|sample| self.source.is_of(sample.metric) && sample.quality.is_judged())
+        {
             let strips = [part.as_ref(), self.last.as_ref()];
             let near = strips.into_iter().flatten().find(|strip| strip.is_near(sample.taken_at));
             if let (Some(strip), Some(value)) = (near, sample.value())
@@ -215,16 +233,21 @@ impl Heart {
         if self.own_at.is_some_and(|at| strip.to.since_us(at).abs() <= OWN_US) {
             return None;
         }
-        let absent = |cause| Some(Sample::absent(Metric::HeartRate, strip.to, cause));
+        let metric = self.source.derives();
+        let absent = |cause| Some(Sample::absent(metric, strip.to, cause));
         match (strip.found.heart_rate, strip.found.reason) {
             // A tenth of a beat is finer than ten seconds can tell.
-            (Some(rate), _) => {
-                Some(Sample::new(Metric::HeartRate, strip.to, (rate * 10.0).round() / 10.0, Quality::Ok))
-            }
-            (None, Some(Reason::LeadOff | Reason::Flat)) => absent(Quality::LeadOff),
+            (Some(rate), _) => Some(Sample::new(metric, strip.to, (rate * 10.0).round() / 10.0, self.worth(strip))),
+            (None, Some(Reason::LeadOff | Reason::Flat)) => absent(self.source.off()),
             (None, Some(Reason::Short | Reason::Rate)) => None,
             (None, _) => absent(Quality::MeasurementFailed),
         }
+    }
+
+    /// A jerk of the finger is easily one beat more or less: the rate of a doubtful pulse wave is kept and not judged.
+    fn worth(&self, strip: &Strip) -> Quality {
+        let doubted = self.source == Source::Ppg && strip.found.verdict == Verdict::Doubtful;
+        if doubted { Quality::Noisy } else { Quality::Ok }
     }
 
     /// Keeps a report until it is delivered.
@@ -244,7 +267,7 @@ impl Strip {
 
     /// A heart rate beside it is not one. A strip without beats does not say so: the device may see what we do not.
     fn is_noise(&self) -> bool {
-        let reasons = [Reason::Noise, Reason::Clipped, Reason::LeadOff, Reason::Flat];
+        let reasons = [Reason::Noise, Reason::Clipped, Reason::LeadOff, Reason::Flat, Reason::Weak];
         self.found.verdict == Verdict::Unusable && self.found.reason.is_some_and(|reason| reasons.contains(&reason))
     }
 }

@@ -15,14 +15,15 @@ pub(super) struct Lead {
     pub(super) code: u32,
     pub(super) rate: Rate,
     pub(super) scale: f64,
+    pub(super) offset: f64,
     pub(super) start: Time,
     pub(super) counts: Vec<i16>,
 }
 
 impl Lead {
     pub(super) fn new(block: &Waveform) -> Self {
-        let Waveform { lead: code, rate, scale, start, ref counts, .. } = *block;
-        Self { code, rate, scale, start, counts: counts.clone() }
+        let Waveform { lead: code, rate, scale, offset, start, ref counts, .. } = *block;
+        Self { code, rate, scale, offset, start, counts: counts.clone() }
     }
 
     pub(super) fn hz(&self) -> f64 {
@@ -59,6 +60,6 @@ impl Lead {
     pub(super) fn split(&mut self, at: Time) -> Self {
         let samples = (at.since_us(self.start) as f64 / 1e6 * self.hz()).round().max(0.0) as usize;
         let counts = self.counts.split_off(samples.min(self.counts.len()));
-        Self { code: self.code, rate: self.rate, scale: self.scale, start: self.end(), counts }
+        Self { start: self.end(), counts, ..*self }
     }
 }

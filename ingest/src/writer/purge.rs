@@ -7,7 +7,7 @@ use std::path::Path;
 use model::Subject;
 use model::entry::Entry;
 
-use super::refused::{Line, Next, each_line};
+use super::refused::{Line, Next, clear, each_line};
 
 /// Lines of the file, by what they say of one subject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub fn count_refused(dir: &Path, subject: Subject) -> Result<Refused> {
 /// # Errors
 /// The directory cannot be read or written; the old file is then still there.
 pub fn forget_refused(dir: &Path, subject: Subject) -> Result<Refused> {
+    clear(dir)?;
     let found = count_refused(dir, subject)?;
     if found.of_subject == 0 {
         return Ok(found);
@@ -129,6 +130,8 @@ mod tests {
         let old = std::fs::read(&linked).unwrap();
         assert!(old.len() == before.len() && old.iter().all(|byte| *byte == 0), "overwritten");
         assert_eq!(forget_refused(dir.path(), subject(7)).unwrap(), Refused { of_subject: 0, unreadable: 1 });
-        assert!(!dir.path().join(NEXT_FILE).exists());
+        std::fs::write(dir.path().join(NEXT_FILE), "half").unwrap();
+        assert_eq!(forget_refused(dir.path(), subject(7)).unwrap().of_subject, 0);
+        assert!(!dir.path().join(NEXT_FILE).exists(), "it may hold the person's lines");
     }
 }

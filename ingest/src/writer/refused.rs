@@ -62,6 +62,14 @@ pub(super) fn each_line<E: From<std::io::Error>>(
     Ok(())
 }
 
+/// Removes what a crash left of a file that was to take the place of this one.
+pub(super) fn clear(dir: &Path) -> Result<()> {
+    match std::fs::remove_file(dir.join(NEXT_FILE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The file as it will be, beside the one that is.
 pub(super) struct Next<'a> {
     dir: &'a Path,
@@ -71,14 +79,8 @@ pub(super) struct Next<'a> {
 
 impl<'a> Next<'a> {
     pub(super) fn create(dir: &'a Path) -> Result<Self> {
-        let next = dir.join(NEXT_FILE);
-        // Left by a crash.
-        if let Err(error) = std::fs::remove_file(&next)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        let file = File::options().create_new(true).write(true).mode(0o600).open(&next)?;
+        clear(dir)?;
+        let file = File::options().create_new(true).write(true).mode(0o600).open(dir.join(NEXT_FILE))?;
         Ok(Self { dir, kept: BufWriter::new(file), lines: 0 })
     }
 
