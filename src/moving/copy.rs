@@ -15,6 +15,8 @@ use crate::stores::{Meter, Told};
 
 /// Rows of one page, and of one write.
 const PAGE_ROWS: usize = 8_192;
+/// Series of one write at most.
+const PARTS_MAX: usize = 1_000;
 /// Blocks of waveforms of one page: at most 20,000 samples each.
 const PAGE_BLOCKS: usize = 128;
 /// Series listed at once.
@@ -109,56 +111,70 @@ impl<'a> Copier<'a> {
             })?;
         }
         let mut meter = Meter::new("rows", total, note.copied().count);
-        for kind in Kind::BOTH {
-            let copied = note.copied();
-            let after = if kind == Kind::Rows { copied.rows } else { copied.waves };
-            kind.each(self.source, after.and_then(series), |found| {
-                let of = (found.subject, found.metric);
-                match kind {
-                    Kind::Rows => self.rows(of, BEGINNING, |done| meter.add(done, self.told))?,
-                    Kind::Waves => self.waves(of, |done| meter.add(done, self.told))?,
-                };
-                hold.check()?;
-                let place = Some(numbers(of));
-                let copied = Copied { count: meter.done(), ..note.copied() };
-                note.advance(match kind {
-                    Kind::Rows => Copied { rows: place, ..copied },
-                    Kind::Waves => Copied { waves: place, ..copied },
-                })
-            })?;
-        }
-        Ok(())
+        let mut load = Load::default();
+        let mut put = |load: &mut Load, note: &mut Note| -> anyhow::Result<()> {
+            for done in self.put(load)? {
+                meter.add(done.rows, self.told)?;
+                if done.last {
+                    note.advance(Copied { rows: Some(numbers(done.of)), count: meter.done(), ..note.copied() })?;
+                }
+            }
+            hold.check()
+        };
+        Kind::Rows.each(self.source, note.copied().rows.and_then(series), |found| {
+            let of = (found.subject, found.metric);
+            self.pages(of, BEGINNING, &mut load, |load| put(load, note))
+        })?;
+        put(&mut load, note)?;
+        Kind::Waves.each(self.source, note.copied().waves.and_then(series), |found| {
+            let of = (found.subject, found.metric);
+            self.waves(of, |done| meter.add(done, self.told))?;
+            hold.check()?;
+            note.advance(Copied { waves: Some(numbers(of)), count: meter.done(), ..note.copied() })
+        })
     }
 
     /// Copies what is newer than the target's newest of these series, and adds it to what the target holds.
     pub(super) fn newest(&self, series: &[(Kind, Of)], there: &mut Tally) -> anyhow::Result<()> {
-        let mut meter = Meter::new("series", series.len() as u64, 0);
-        for (kind, of) in series {
-            let stored = match kind {
-                Kind::Rows => {
-                    let newest = self.target.latest(of.0).iter().find(|reading| reading.sample.metric == of.1).copied();
-                    self.rows(*of, newest.map_or(BEGINNING, |reading| reading.sample.taken_at), |_| Ok(()))?
-                }
-                Kind::Waves => self.new_waves(*of)?,
-            };
-            *there.entry((*kind, numbers(*of))).or_default() += stored;
-            meter.add(1, self.told)?;
-        }
-        Ok(())
+        let start = |of: Of| {
+            let newest = self.target.latest(of.0).iter().find(|reading| reading.sample.metric == of.1).copied();
+            newest.map_or(BEGINNING, |reading| reading.sample.taken_at)
+        };
+        self.some(series, start, Self::new_waves, there)
     }
 
     /// Copies these series again, whole, and adds it to what the target holds.
     pub(super) fn again(&self, series: &[(Kind, Of)], there: &mut Tally) -> anyhow::Result<()> {
+        self.some(series, |_| BEGINNING, |copier, of| copier.waves(of, |_| Ok(())), there)
+    }
+
+    /// Copies rows of some series from an instant on, and blocks of others.
+    fn some(
+        &self,
+        series: &[(Kind, Of)],
+        start: impl Fn(Of) -> Time,
+        waves: impl Fn(&Self, Of) -> anyhow::Result<u64>,
+        there: &mut Tally,
+    ) -> anyhow::Result<()> {
         let mut meter = Meter::new("series", series.len() as u64, 0);
+        let mut load = Load::default();
+        let put = |load: &mut Load, meter: &mut Meter, there: &mut Tally| -> anyhow::Result<()> {
+            for done in self.put(load)? {
+                *there.entry((Kind::Rows, numbers(done.of))).or_default() += done.stored;
+                meter.add(u64::from(done.last), self.told)?;
+            }
+            Ok(())
+        };
         for (kind, of) in series {
-            let stored = match kind {
-                Kind::Rows => self.rows(*of, BEGINNING, |_| Ok(()))?,
-                Kind::Waves => self.waves(*of, |_| Ok(()))?,
-            };
-            *there.entry((*kind, numbers(*of))).or_default() += stored;
-            meter.add(1, self.told)?;
+            match kind {
+                Kind::Rows => self.pages(*of, start(*of), &mut load, |load| put(load, &mut meter, there))?,
+                Kind::Waves => {
+                    *there.entry((*kind, numbers(*of))).or_default() += waves(self, *of)?;
+                    meter.add(1, self.told)?;
+                }
+            }
         }
-        Ok(())
+        put(&mut load, &mut meter, there)
     }
 
     /// Rows or blocks that the target does not take because they are older than it keeps.
@@ -166,33 +182,75 @@ impl<'a> Copier<'a> {
         self.expired.borrow().get(&(kind, numbers(of))).copied().unwrap_or_default()
     }
 
-    /// Copies rows of a series after an instant; how many were new.
-    fn rows(
+    /// Reads a series after an instant into the load, which is put away when it is full.
+    fn pages(
         &self,
         (subject, metric): Of,
-        mut after: Time,
-        mut done: impl FnMut(u64) -> anyhow::Result<()>,
-    ) -> anyhow::Result<u64> {
-        let (whole, mut expired, mut stored) = (after == BEGINNING, 0, 0);
+        start: Time,
+        load: &mut Load,
+        mut put: impl FnMut(&mut Load) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (of, whole, mut after) = ((subject, metric), start == BEGINNING, start);
+        if whole {
+            self.expired.borrow_mut().remove(&(Kind::Rows, numbers(of)));
+        }
         loop {
             let page = self.source.page(subject, metric, after, PAGE_ROWS)?;
-            if let Some(last) = page.rows.last() {
-                after = last.sample.taken_at;
-                let written = self.write(&ordinary((subject, metric), &page))?;
-                stored += written.stored;
-                if written.conflict > 0 {
-                    stored += self.write(&as_there((subject, metric), &page))?.stored;
-                }
-                expired += written.expired;
-                done(page.rows.len() as u64)?;
+            let more = page.more && !page.rows.is_empty();
+            after = page.rows.last().map_or(after, |last| last.sample.taken_at);
+            load.rows += page.rows.len();
+            load.parts.push(Part { of, page, whole, last: !more });
+            if load.rows >= PAGE_ROWS || load.parts.len() >= PARTS_MAX {
+                put(load)?;
             }
-            if !page.more {
-                if whole && expired > 0 {
-                    self.expired.borrow_mut().insert((Kind::Rows, numbers((subject, metric))), expired);
-                }
-                return Ok(stored);
+            if !more {
+                return Ok(());
             }
         }
+    }
+
+    /// Writes what is loaded, all of it at once. What is not plainly new is written once more part by part, which tells whose rows
+    /// are too old or do not fit.
+    fn put(&self, load: &mut Load) -> anyhow::Result<Vec<Done>> {
+        let Load { parts, rows } = std::mem::take(load);
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut batch = Batch::default();
+        for Part { of, page, .. } in &parts {
+            ordinary(*of, page, &mut batch);
+        }
+        let written = self.write(&batch)?;
+        let (plain, all_new) = (written.conflict + written.expired == 0, written.stored == rows as u64);
+        let mut done = Vec::with_capacity(parts.len());
+        for Part { of, page, whole, last } in &parts {
+            let rows = page.rows.len() as u64;
+            let mut stored = match parts.len() {
+                1 => written.stored,
+                _ if all_new => rows,
+                // Known for all of them only: what is missing in this figure is found when the target is counted.
+                _ => 0,
+            };
+            if !plain {
+                stored += self.by_itself(*of, page, *whole)?;
+            }
+            done.push(Done { of: *of, rows, stored, last: *last });
+        }
+        Ok(done)
+    }
+
+    /// One part again; how many rows were new.
+    fn by_itself(&self, of: Of, page: &Page, whole: bool) -> anyhow::Result<u64> {
+        let mut batch = Batch::default();
+        ordinary(of, page, &mut batch);
+        let mut written = self.write(&batch)?;
+        if written.conflict > 0 {
+            written.stored += self.write(&as_there(of, page))?.stored;
+        }
+        if whole && written.expired > 0 {
+            *self.expired.borrow_mut().entry((Kind::Rows, numbers(of))).or_default() += written.expired;
+        }
+        Ok(written.stored)
     }
 
     fn waves(&self, (subject, metric): Of, mut done: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<u64> {
@@ -250,9 +308,32 @@ impl<'a> Copier<'a> {
     }
 }
 
+/// Pages of one series or of several, for one write: a commit for a few rows would take longer than the rows.
+#[derive(Default)]
+struct Load {
+    parts: Vec<Part>,
+    rows: usize,
+}
+
+struct Part {
+    of: Of,
+    page: Page,
+    /// The series is copied from its beginning.
+    whole: bool,
+    /// Its last page.
+    last: bool,
+}
+
+/// What became of a part.
+struct Done {
+    of: Of,
+    rows: u64,
+    stored: u64,
+    last: bool,
+}
+
 /// Rows as they were measured, with their origins, and those that were moved away.
-fn ordinary((subject, metric): Of, page: &Page) -> Batch {
-    let mut batch = Batch::default();
+fn ordinary((subject, metric): Of, page: &Page, batch: &mut Batch) {
     for stored in &page.rows {
         let reading = Reading { subject, device: stored.device, sample: stored.sample };
         if stored.moved {
@@ -262,7 +343,6 @@ fn ordinary((subject, metric): Of, page: &Page) -> Batch {
         }
         batch.originals.extend(original((subject, metric), stored));
     }
-    batch
 }
 
 /// Every row as the source has it. A row that comes back brings its origin, which went when it left.

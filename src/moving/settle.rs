@@ -34,6 +34,7 @@ pub(super) fn settle(copier: &Copier<'_>, stores: &Stores, sample: usize) -> any
             again.extend(checked.differing());
         }
         copier.again(&again, &mut there)?;
+        there = copier.tally(copier.target, "the target")?;
     }
 }
 
