@@ -43,8 +43,11 @@ impl<'a> Hold<'a> {
                          administration, lag of the backlog), then say this again";
             let Some(note) = Note::read(dir) else { bail!(still) };
             match note.state() {
-                State::Copying | State::Complete if note.way() == way && note.place() == held => {
-                    return Ok((Self { journal, dir, place: held }, note));
+                State::Copying | State::Complete if note.way() == way && held <= note.place() => {
+                    // Killed just after it was made known, the cursor holds more than it must.
+                    let place = note.place();
+                    journal.commit_cursor_sync(CURSOR, place)?;
+                    return Ok((Self { journal, dir, place }, note));
                 }
                 State::Copying | State::Complete => bail!(
                     "a move from {} to {} ({}) is under way: finish it, or end it with `vigil migrate-store --give-up`",

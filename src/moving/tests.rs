@@ -270,6 +270,19 @@ fn a_journal_that_was_not_held_to_the_end_is_noticed_at_the_start() {
 }
 
 #[test]
+fn killed_before_the_cursor_was_put_in_its_place_the_move_goes_on() {
+    let mut world = World::new(9);
+    (0..10).for_each(|_| world.write());
+    Note::begin(world.dir.path(), &way(), Seq(10)).unwrap();
+    world.stores.journal.register_cursor(CURSOR).unwrap();
+    assert!(world.held() < Some(Seq(10)));
+    let other = tempfile::tempdir().unwrap();
+    let target = Readings::open(other.path(), &small()).unwrap();
+    world.run(&target, usize::MAX).unwrap();
+    assert_eq!((world.held(), target.cursor()), (Some(Seq(10)), Seq(10)));
+}
+
+#[test]
 fn a_cursor_without_a_note_goes_when_the_store_needs_it_no_more() {
     let mut world = World::new(5);
     (0..10).for_each(|_| world.write());
