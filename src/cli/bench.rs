@@ -20,6 +20,8 @@ pub enum Profile {
     Outage,
     /// 30 days of three metrics of one elder.
     Trend,
+    /// A week of one metric of all elders of a team in one call.
+    Team,
     /// Strips of ten seconds out of months of one ECG lead.
     Strips,
 }
@@ -27,7 +29,7 @@ pub enum Profile {
 impl Profile {
     /// It is about a store alone.
     pub const fn is_of_store(self) -> bool {
-        matches!(self, Self::Fill | Self::Elders | Self::Outage | Self::Trend | Self::Strips)
+        matches!(self, Self::Fill | Self::Elders | Self::Outage | Self::Trend | Self::Team | Self::Strips)
     }
 }
 
@@ -64,7 +66,7 @@ pub struct Bench {
     /// Readings that `fill` and `elders` store.
     #[arg(long, default_value_t = 1_000_000)]
     pub rows: u64,
-    /// Elders of `fill` and `outage`.
+    /// Elders of `fill`, `outage` and `team`.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub elders: u64,
     /// Readings a second of `outage`.
@@ -88,7 +90,7 @@ impl Bench {
         if !self.profile.is_of_store() {
             let is_said = of_server || self.dsn.is_some();
             return is_said.then_some(
-                "--store and --dsn are of fill, elders, outage, trend and strips; this profile keeps its readings in the embedded store",
+                "--store and --dsn are of fill, elders, outage, trend, team and strips; this profile keeps its readings in the embedded store",
             );
         }
         match (of_server, &self.dsn) {

@@ -6,15 +6,12 @@ use ingest::writer::{REFUSED_FILE, count_refused, forget_refused};
 use journal::Journal;
 use model::{ElderId, Subject};
 use runtime::Clock;
-use store::readings::{Config, Forgotten, Proof, Readings, Store};
+use store::readings::{Config, Forgotten, Proof, Readings, Series, Store};
 use store::records::Records;
 
 use crate::cli;
 use crate::moving::{Elsewhere, before_changing};
 use crate::server::{lock, say};
-
-/// Series asked for at once.
-const PAGE: usize = 1_000;
 
 /// False when nothing was deleted for want of `--yes`, or when something was found afterwards.
 pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
@@ -120,22 +117,7 @@ fn unread(config: &config::Server, readings: &Readings) -> anyhow::Result<u64> {
 
 /// Series, rows and blocks of waveforms of one subject.
 fn stored(readings: &Readings, subject: Subject) -> anyhow::Result<(u64, u64, u64)> {
-    let (mut series, mut rows, mut waves) = (0, 0, 0);
-    let mut after = None;
-    loop {
-        let page = readings.series(after, PAGE)?;
-        for one in page.iter().filter(|one| one.subject == subject) {
-            (series, rows) = (series + 1, rows + one.rows);
-        }
-        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
-        after = Some((last.subject, last.metric));
-    }
-    let mut after = None;
-    loop {
-        let page = readings.wave_series(after, PAGE)?;
-        waves += page.iter().filter(|one| one.subject == subject).map(|one| one.rows).sum::<u64>();
-        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
-        after = Some((last.subject, last.metric));
-    }
-    Ok((series, rows, waves))
+    let (series, waves) = (readings.series_of(subject)?, readings.wave_series_of(subject)?);
+    let rows = |all: &[Series]| all.iter().map(|one| one.rows).sum();
+    Ok((series.len() as u64, rows(&series), rows(&waves)))
 }

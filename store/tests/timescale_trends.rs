@@ -11,8 +11,8 @@ use vigil_store::readings::{Batch, Config, Dsn, Forgotten, Moved, Readings, Stor
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
-/// A midnight (UTC).
-const START: i64 = 20_779 * DAY;
+/// A midnight (UTC), two days before one of the slices ends in which a trend is asked for.
+const START: i64 = (16 * 1_240 - 2) * DAY;
 const SERIES: [(u32, Metric); 4] =
     [(1, Metric::HeartRate), (2, Metric::HeartRate), (3, Metric::Spo2), (1, Metric::Glucose)];
 
@@ -89,6 +89,7 @@ impl Both {
 
     /// Ranges and widths that take every way through the sources.
     fn compare(&self, when: &str) {
+        self.compare_doubtful();
         let all = (START - DAY, START + 5 * DAY);
         let odd = (START + 3 * HOUR + 17 * SECOND, START + 2 * DAY + 5 * HOUR + 59 * SECOND);
         for (range, buckets) in [
@@ -105,13 +106,37 @@ impl Both {
             let (from, to) = (Time(range.0), Time(range.1));
             for metric in [Metric::HeartRate, Metric::Spo2, Metric::Glucose] {
                 let subjects = [elder(1), elder(9), elder(2), elder(3), elder(1)];
-                let found = self.timescale.trends(&subjects, metric, from, to, buckets).unwrap();
-                for (subject, found) in subjects.iter().zip(&found) {
+                let lines = self.timescale.sparklines(&subjects, metric, from, to, buckets).unwrap();
+                for (subject, line) in subjects.iter().zip(&lines) {
                     let expected = self.embedded.trend(*subject, metric, from, to, buckets).unwrap();
-                    same(found, &expected, &format!("{when}: {subject:?} {metric:?} {range:?} in {buckets}"));
+                    let found = self.timescale.trend(*subject, metric, from, to, buckets).unwrap();
+                    let what = format!("{when}: {subject:?} {metric:?} {range:?} in {buckets}");
+                    same(&found, &expected, &what);
+                    let points = Trend { absent: Vec::new(), gaps: Vec::new(), ..expected };
+                    same(line, &points, &format!("points, {what}"));
                 }
             }
         }
+    }
+
+    /// Doubtful values are found whether or not their hours are rolled up.
+    fn compare_doubtful(&self) {
+        let range = (Time(START - DAY), Time(START + 5 * DAY));
+        let mut found_any = false;
+        for (subject, metric) in [1, 2, 3, 9].into_iter().flat_map(|n| {
+            [Metric::HeartRate, Metric::Spo2, Metric::Glucose].into_iter().map(move |metric| (elder(n), metric))
+        }) {
+            let all = self.embedded.doubtful(subject, metric, range.0, range.1, 300_000).unwrap().rows;
+            let of = |most| self.timescale.doubtful(subject, metric, range.0, range.1, most).unwrap();
+            let found = of(300_000);
+            assert_eq!((&found.rows, found.until), (&all, None), "{subject:?} {metric:?}");
+            if all.len() > 3 {
+                found_any = true;
+                let some = of(3);
+                assert_eq!((&some.rows[..], some.until), (&all[..3], Some(all[3].sample.taken_at)));
+            }
+        }
+        assert!(found_any);
     }
 
     fn page_through(&self) {
@@ -335,7 +360,7 @@ fn what_is_dropped_is_known_to_be_gone_day_by_day() {
     store.write(&rows, Seq(1)).unwrap();
     let holder = Session::open(&server.admin_dsn()).unwrap();
     holder.query("BEGIN").unwrap();
-    holder.query("SELECT count(*) FROM held.reading_20261125").unwrap();
+    holder.query("SELECT count(*) FROM held.reading_20240428").unwrap();
     store.maintain(Time(now)).unwrap_err();
     let until = "SELECT min((extract(epoch FROM until) * 1000000)::int8) FROM held.swept WHERE what = 'reading'";
     assert_eq!(server.one(until), (START + 3 * DAY).to_string());

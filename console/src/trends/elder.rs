@@ -26,8 +26,8 @@ const BUCKETS_DEFAULT: u32 = 600;
 const BUCKETS_MAX: u32 = 2_000;
 /// Gaps of one metric; the newest.
 const GAPS_MAX: usize = 2_000;
-/// Rows of every quality that one request reads to find doubtful values, all its metrics together: finding them means reading all
-/// rows, 200 days of one a minute. The curve itself comes from rollups at any length.
+/// Rows that one request reads to find doubtful values, all its metrics together: in the embedded store finding them means reading
+/// all rows, 200 days of one a minute. The curve itself comes from rollups at any length.
 const LOOKED_AT_MAX: usize = 300_000;
 /// Doubtful values of one metric: more are thinned evenly.
 const DOUBTFUL_MAX: usize = 300;
@@ -144,7 +144,8 @@ fn draw(
     }))
 }
 
-/// `left`: rows that may still be read. A range that cannot be read to its end is not begun, as far as its judged values tell.
+/// `left`: rows that may still be read. Where all rows have to be read, a range that cannot be read to its end is not begun, as far as
+/// its judged values tell.
 fn doubtful(
     readings: &Readings,
     (subject, metric): (Subject, Metric),
@@ -153,7 +154,7 @@ fn doubtful(
     left: &mut usize,
 ) -> Answer<Doubtful> {
     let judged: u64 = trend.points.iter().map(|point| point.n).sum();
-    if judged > *left as u64 {
+    if readings.scans_for_doubtful() && judged > *left as u64 {
         return Ok(Doubtful { until: Some(from), ..Doubtful::default() });
     }
     let found = readings.doubtful(subject, metric, from, to, *left).map_err(|error| failed(&error))?;

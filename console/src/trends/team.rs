@@ -123,7 +123,7 @@ fn make(
     let rules = records.team_rules(team).map_err(failed)?;
     let subjects: Vec<Subject> = members.iter().map(|elder| Subject::Elder(elder.id)).collect();
     // What was taken at this very moment is in it; a microsecond more would be wider buckets.
-    let drawn = readings.trends(&subjects, metric, from.plus_us(1), now.plus_us(1), BUCKETS);
+    let drawn = readings.sparklines(&subjects, metric, from.plus_us(1), now.plus_us(1), BUCKETS);
     let drawn = drawn.map_err(|error| ApiError::internal("team trends", &error))?;
     let grid = Grid::new(drawn.first(), (from, now));
     let latest = |subject: &Subject| readings.latest(*subject).into_iter().find(|one| one.sample.metric == metric);

@@ -51,7 +51,7 @@ use tape::Tape;
 pub const CURSOR: &str = "writer";
 /// Pause between two tries while the store does not answer: the first, and the longest.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_millis(500);
 /// How long one wait for new entries lasts before the stop signal is looked at again.
 const WAIT: Duration = Duration::from_millis(200);
 /// The same trouble is told again after this time.

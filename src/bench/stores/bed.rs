@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 use ingest::Ingest;
 use journal::Journal;
 use model::entry::{Entry, Flags, Frame};
-use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Metric, Quality, Sample, Subject, Time};
+use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Metric, Quality, Reading, Sample, Subject, Time};
 use runtime::{Clock, Tasks};
 use store::readings::{self, Dsn, Readings, Store, TimescaleConfig};
 use store::records::Records;
 
+use super::line::Line;
 use crate::cli::Bench;
 
 /// Readings of one frame: two metrics, a value a second.
@@ -25,11 +26,22 @@ pub(crate) struct Bed {
     pub(super) settings: readings::Config,
     pub(super) journal: Journal,
     pub(super) readings: Readings,
+    /// The way to a server.
+    line: Option<Line>,
     ingest: Option<(Ingest, Tasks)>,
 }
 
 impl Bed {
     pub(super) fn new(args: &Bench) -> anyhow::Result<Self> {
+        Self::by(args, false)
+    }
+
+    /// With a line to the server that can be cut. Needs a runtime around it.
+    pub(super) fn with_line(args: &Bench) -> anyhow::Result<Self> {
+        Self::by(args, args.store == Store::Timescale)
+    }
+
+    fn by(args: &Bench, line: bool) -> anyhow::Result<Self> {
         let dir = args.data_dir.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
         let dir = dir.context("no temporary folder")?;
         let mut settings = readings::Config::default();
@@ -39,11 +51,24 @@ impl Bed {
             settings.store = Store::Timescale;
             settings.timescale = TimescaleConfig { dsn: Some(Dsn::new(dsn)), schema, ..TimescaleConfig::default() };
         }
+        let mut by_line = settings.clone();
+        let line = line.then(|| Line::to(&settings.timescale)).transpose()?;
+        if let Some(line) = &line {
+            by_line.timescale = readings::bench_detour(&settings.timescale, line.port())?;
+        }
         // The journal holds the whole outage.
         let journal =
             Journal::open(dir.path(), "journal", &journal::Config { bytes_max: 64 << 30, ..Default::default() })?;
-        let readings = Readings::open(dir.path(), &settings)?;
-        Ok(Self { dir, settings, journal, readings, ingest: None })
+        let readings = Readings::open(dir.path(), &by_line)?;
+        Ok(Self { dir, settings, journal, readings, line, ingest: None })
+    }
+
+    /// The store goes away: the line to its server is cut and refused; without a line, writing is paused. Or it comes back.
+    pub(super) fn away(&self, away: bool) {
+        match &self.line {
+            Some(line) => line.cut(away),
+            None => self.readings.pause_writes(away),
+        }
     }
 
     /// Starts the writer. Needs a runtime around it.
@@ -70,14 +95,14 @@ impl Bed {
 
     /// Stops the writer and removes what the benchmark made.
     pub(super) fn end(self) -> anyhow::Result<()> {
-        let Self { dir, settings, journal, readings, ingest } = self;
+        let Self { dir, settings, journal, readings, line, ingest } = self;
         if let Some((ingest, tasks)) = ingest {
             let late = tokio::runtime::Handle::current().block_on(tasks.stop(Duration::from_secs(30)));
             anyhow::ensure!(late.is_empty(), "these did not finish: {late:?}");
             drop(ingest);
         }
         journal.close();
-        drop(readings);
+        drop((readings, line));
         if settings.store == Store::Timescale {
             readings::bench_drop_schema(&settings)?;
         }
@@ -85,8 +110,8 @@ impl Bed {
     }
 }
 
-/// Frame `n` of a county of `elders` as a journal entry: each elder in turn, 15 s of two metrics with jitter, `from` on.
-pub(super) fn frame(n: u64, elders: u64, from: Time, received_at: Time) -> Vec<u8> {
+/// Samples of frame `n` of a county of `elders`: each elder in turn, 15 s of two metrics with jitter, `from` on.
+fn samples(n: u64, elders: u64, from: Time) -> (u32, Vec<Sample>) {
     let (elder, round) = ((n % elders) as u32 + 1, n / elders);
     let sample = |i: u64| {
         let (metric, second) = if i < PER_METRIC { (Metric::HeartRate, i) } else { (Metric::Spo2, i - PER_METRIC) };
@@ -96,6 +121,12 @@ pub(super) fn frame(n: u64, elders: u64, from: Time, received_at: Time) -> Vec<u
         let value = if i < PER_METRIC { 70 + (second / 16 + noise % 3) % 20 } else { 95 + noise % 3 };
         Sample::new(metric, at, value as f64, Quality::Ok)
     };
+    (elder, (0..FRAME).map(sample).collect())
+}
+
+/// Frame `n` as a journal entry.
+pub(super) fn frame(n: u64, elders: u64, from: Time, received_at: Time) -> Vec<u8> {
+    let (elder, samples) = samples(n, elders, from);
     let frame = Frame {
         gateway: GatewayId(1),
         device: DeviceId(elder),
@@ -106,8 +137,18 @@ pub(super) fn frame(n: u64, elders: u64, from: Time, received_at: Time) -> Vec<u
         seq: n,
         received_at,
         events: vec![],
-        samples: (0..FRAME).map(sample).collect(),
+        samples,
         extras: Extras::default(),
     };
     Entry::Frame(frame).to_bytes()
+}
+
+/// The readings of some frames, without their frames.
+pub(super) fn readings(frames: std::ops::Range<u64>, elders: u64, from: Time) -> Vec<Reading> {
+    let of_frame = |n| {
+        let (elder, samples) = samples(n, elders, from);
+        let (subject, device) = (Subject::Elder(ElderId(elder)), DeviceId(elder));
+        samples.into_iter().map(move |sample| Reading { subject, device, sample })
+    };
+    frames.flat_map(of_frame).collect()
 }

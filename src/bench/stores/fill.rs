@@ -6,12 +6,12 @@ use store::readings::{self, Store};
 use runtime::Clock;
 
 use super::Bed;
-use super::bed::{FRAME, frame};
+use super::bed::{FRAME, frame, readings as readings_of};
 use crate::cli::Bench;
 use crate::limits;
 
-/// Readings of the bare limit's batches: those of the writer at full speed.
-const BARE_ROWS: usize = 5_000;
+/// Readings of the bare limit's batches, about: those of the writer at full speed.
+const BARE_ROWS: u64 = 5_000;
 /// Frames appended to the journal together.
 const GROUP: u64 = 500;
 /// Steps of the growth.
@@ -30,7 +30,7 @@ pub(super) struct Filled {
     bytes_per_reading: f64,
     /// Of this process when all was stored.
     rss_mib: f64,
-    /// Rows a second of the same statement, table shape and server without Vigil; only of a server.
+    /// The same rows a second by the same statement into a table of that shape without Vigil; only of a server.
     bare_rows_per_s: Option<f64>,
     /// Ours by the bare limit.
     ratio: Option<f64>,
@@ -47,7 +47,10 @@ pub(super) fn one(args: &Bench, elders: u64) -> anyhow::Result<Filled> {
         bed.journal.append_blocking(group)?;
     }
     let (head, rows) = (bed.journal.head().0, frames * FRAME);
-    let bare = |bed: &Bed| readings::bench_bare_unnest(&bed.settings, BARE_ROWS);
+    let step = BARE_ROWS / FRAME;
+    let batches = (0..frames).step_by(step as usize);
+    let batches = batches.map(move |first| readings_of(first..frames.min(first + step), elders, from));
+    let bare = |bed: &Bed| readings::bench_bare_unnest(&bed.settings, batches);
     let bare_rows_per_s = (args.store == Store::Timescale).then(|| bare(&bed)).transpose()?;
     let ingest = bed.start_writer()?;
     let took = bed.wait("the store takes all", |_| ingest.writing().done >= head)?;

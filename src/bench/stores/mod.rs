@@ -2,8 +2,10 @@
 
 mod bed;
 mod fill;
+mod line;
 mod outage;
 mod strips;
+mod team;
 mod trend;
 
 use anyhow::bail;
@@ -20,6 +22,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Value> {
         Profile::Fill => Ok(serde_json::to_value(fill::one(args, args.elders)?)?),
         Profile::Elders => Ok(serde_json::to_value(fill::growth(args)?)?),
         Profile::Outage => Ok(serde_json::to_value(outage::run(args)?)?),
+        Profile::Team => Ok(serde_json::to_value(team::run(args)?)?),
         Profile::Trend => Ok(serde_json::to_value(trend::run(args)?)?),
         Profile::Strips => Ok(serde_json::to_value(strips::run(args)?)?),
         Profile::Frames30 | Profile::Single | Profile::Mixed => bail!("this profile is not one of a store"),

@@ -76,15 +76,15 @@ impl Feeder {
 }
 
 pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
-    let mut bed = Bed::new(args)?;
+    let mut bed = Bed::with_line(args)?;
     let ingest = bed.start_writer()?;
     let feeder = Feeder::start(bed.journal.clone(), args.rate, args.elders);
     std::thread::sleep(BEFORE);
-    bed.readings.pause_writes(true);
+    bed.away(true);
     let (stored, begun) = (bed.readings.count(), Instant::now());
     std::thread::sleep(Duration::from_secs(args.outage_s));
     let backlog_rows = feeder.sent().saturating_sub(stored);
-    bed.readings.pause_writes(false);
+    bed.away(false);
     let away_s = begun.elapsed().as_secs_f64();
     let (back, mut worst) = (Instant::now(), 0.0_f64);
     let (before, live) = (bed.readings.count(), feeder.sent());

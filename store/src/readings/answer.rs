@@ -53,7 +53,7 @@ pub struct Doubtful {
     pub rows: Vec<Reading>,
     /// Looked at only up to here: there was too much to look at. `None`: all of the range.
     pub until: Option<Time>,
-    /// Rows of every quality that were read to find them.
+    /// Rows that were read to find them: of every quality where a store cannot find them otherwise.
     pub scanned: usize,
 }
 

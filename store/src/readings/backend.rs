@@ -14,6 +14,23 @@ use super::{Bring, Error, Progress};
 const PAGE_ROWS: usize = 20_000;
 pub(super) const SCANNED_MAX: usize = 300_000;
 
+/// Series asked for at once.
+const SERIES_AT_ONCE: usize = 1_000;
+
+/// Of pages of series, those of one subject.
+fn every(
+    subject: Subject,
+    page: impl Fn(Option<(Subject, Metric)>) -> Result<Vec<Series>, Error>,
+) -> Result<Vec<Series>, Error> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = page(after)?;
+        found.extend(page.iter().filter(|one| one.subject == subject));
+        let Some(last) = page.last().filter(|_| page.len() == SERIES_AT_ONCE) else { return Ok(found) };
+        after = Some((last.subject, last.metric));
+    }
+}
+
 /// A readings store. All calls may block on a disk or a network; none panics when it is gone.
 pub(super) trait Backend: Debug + Send + Sync {
     /// Stores everything with the progress in one durable transaction. After an error nothing has changed, or everything has:
@@ -24,15 +41,17 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// From memory.
     fn latest(&self, subject: Subject) -> Vec<Reading>;
     fn trend(&self, of: (Subject, Metric), range: (Time, Time), buckets: u32) -> Result<Trend, Error>;
-    /// Trends of many subjects, in their order, in as few questions as the store can.
-    fn trends(
+    /// The points of the trends of many subjects, in their order, in as few questions as the store can; without gaps and absent
+    /// marks.
+    fn sparklines(
         &self,
         subjects: &[Subject],
         metric: Metric,
         range: (Time, Time),
         buckets: u32,
     ) -> Result<Vec<Trend>, Error> {
-        subjects.iter().map(|subject| self.trend((*subject, metric), range, buckets)).collect()
+        let points = |trend: Trend| Trend { absent: Vec::new(), gaps: Vec::new(), ..trend };
+        subjects.iter().map(|subject| self.trend((*subject, metric), range, buckets).map(points)).collect()
     }
     fn raw(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Vec<Reading>, Error>;
     /// The values within the range that are kept and not judged. This default reads everything, `rows_max` rows at
@@ -58,6 +77,10 @@ pub(super) trait Backend: Debug + Send + Sync {
         }
         Ok(found)
     }
+    /// Whether [`doubtful`](Self::doubtful) has to read every row of the range.
+    fn scans_for_doubtful(&self) -> bool {
+        true
+    }
     fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error>;
     fn waves(&self, of: (Subject, Metric), range: (Time, Time)) -> Result<Vec<Wave>, Error>;
     fn wave_totals(&self) -> Result<(u64, u64), Error>;
@@ -68,6 +91,14 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// Blocks of one series after a place, in their order, at most `limit`: for moving house.
     fn wave_page(&self, _of: (Subject, Metric), _after: Option<WavePlace>, _limit: usize) -> Result<Vec<Wave>, Error> {
         Err(Error::Elsewhere("paging waveforms"))
+    }
+    /// Series of one subject in the order of their metrics. This default pages through the series of everybody.
+    fn series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        every(subject, |after| self.series(after, SERIES_AT_ONCE))
+    }
+    /// The same of waveforms.
+    fn wave_series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        every(subject, |after| self.wave_series(after, SERIES_AT_ONCE))
     }
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error>;
     /// Readings stored, from memory.

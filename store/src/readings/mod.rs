@@ -42,7 +42,7 @@ pub use error::{Again, Error};
 pub use moving::{Moved, Placed};
 pub use origin::Original;
 pub use progress::Progress;
-pub use timescale::bench::{bench_bare_unnest, bench_drop_schema};
+pub use timescale::bench::{bench_bare_unnest, bench_detour, bench_drop_schema, bench_server};
 pub use timescale::config::{Dsn, Extension, Timescale as TimescaleConfig, Tls};
 pub use wave::{BLOCK_US_MAX, Stretch, Stretches, Wave, WavePlace, WavesWritten, problem};
 
@@ -157,8 +157,9 @@ impl Readings {
         self.0.backend.trend((subject, metric), (from, to), buckets)
     }
 
-    /// [`trend`](Self::trend) of one metric of many subjects, in their order: for a team's list.
-    pub fn trends(
+    /// The points of [`trend`](Self::trend) of one metric of many subjects, in their order, without gaps and absent marks: for a
+    /// team's list.
+    pub fn sparklines(
         &self,
         subjects: &[Subject],
         metric: Metric,
@@ -166,7 +167,7 @@ impl Readings {
         to: Time,
         buckets: u32,
     ) -> Result<Vec<Trend>, Error> {
-        self.0.backend.trends(subjects, metric, (from, to), buckets)
+        self.0.backend.sparklines(subjects, metric, (from, to), buckets)
     }
 
     /// The first `limit` readings with `from <= taken_at < to` in time order, of every quality. At most 1,000,000.
@@ -181,8 +182,9 @@ impl Readings {
         self.0.backend.raw((subject, metric), (from, to), limit)
     }
 
-    /// The values with `from <= taken_at < to` that are kept and never judged, in time order. Reads `rows_max` rows of every
-    /// quality at most (300,000 whatever is asked): see [`Doubtful::until`] and [`Doubtful::scanned`].
+    /// The values with `from <= taken_at < to` that are kept and never judged, in time order. Reads `rows_max` rows at most (300,000
+    /// whatever is asked), of every quality when the store [has to](Self::scans_for_doubtful): see [`Doubtful::until`] and
+    /// [`Doubtful::scanned`].
     pub fn doubtful(
         &self,
         subject: Subject,
@@ -192,6 +194,11 @@ impl Readings {
         rows_max: usize,
     ) -> Result<Doubtful, Error> {
         self.0.backend.doubtful((subject, metric), (from, to), rows_max.min(backend::SCANNED_MAX))
+    }
+
+    /// Whether [`doubtful`](Self::doubtful) has to read every row of a range, or finds them by their quality.
+    pub fn scans_for_doubtful(&self) -> bool {
+        self.0.backend.scans_for_doubtful()
     }
 
     /// Where there are samples of a waveform with `from <= time < to`: at most `limit` stretches,
@@ -251,6 +258,16 @@ impl Readings {
     /// Series in the order of (subject, metric), at most `limit`, after the given one.
     pub fn series(&self, after: Option<(Subject, Metric)>, limit: usize) -> Result<Vec<Series>, Error> {
         self.0.backend.series(after, limit)
+    }
+
+    /// Series of one subject, in the order of their metrics.
+    pub fn series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        self.0.backend.series_of(subject)
+    }
+
+    /// Series of waveforms of one subject; their `rows` are blocks.
+    pub fn wave_series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        self.0.backend.wave_series_of(subject)
     }
 
     /// Everything stored of one series after an instant, in time order, at most `limit` rows: moved-away rows and origins too.

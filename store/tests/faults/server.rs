@@ -1,6 +1,6 @@
 //! What happens to the server.
 
-use pgtest::{Disk, Mode, Options, Postgres, Session, until};
+use pgtest::{Disk, FullTable, Mode, Options, Postgres, Session, until};
 use vigil_store::readings::{Batch, Error, Progress, Readings};
 
 use crate::world::World;
@@ -80,6 +80,27 @@ fn read_only_after_a_failover() {
     world.nothing_lost_nothing_twice();
 }
 
+/// Tomorrow's partition, for which there is no room: needs no right, so it runs everywhere.
+#[test]
+fn no_room_for_a_partition() {
+    let Some(world) = World::plain() else { return };
+    let partition = "vigil.reading_20231115";
+    world.server.admin(&format!(
+        "SET ROLE vigil; CREATE TABLE {partition} PARTITION OF vigil.reading FOR VALUES FROM ('2023-11-15') TO ('2023-11-16')"
+    ));
+    let table = FullTable::of(&world.server, partition);
+    world.errors();
+    // Midnight is 800 entries away.
+    world.append(1_000);
+    world.failed("DiskFull");
+    assert_eq!(world.server.one(&format!("SELECT count(*) FROM {partition}")), "0");
+    table.free();
+    world.drained();
+    assert_ne!(world.server.one(&format!("SELECT count(*) FROM {partition}")), "0");
+    world.nothing_lost_nothing_twice();
+}
+
+/// As [`no_room_for_a_partition`], of everything that is written, on a disk of its own.
 #[test]
 fn disk_full() {
     let Some(disk) = Disk::of_mib(32) else { return };

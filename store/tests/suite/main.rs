@@ -54,7 +54,7 @@ on_every_back_end![
     rows::progress_comes_back_with_its_rows,
     rows::readers_beside_a_writer_never_miss_or_double_a_row,
     rows::the_same_bits_come_back,
-    rows::trends_of_many_are_the_trends_of_each,
+    rows::sparklines_of_many_are_the_points_of_each_trend,
     waves::an_origin_belongs_to_the_reading_that_was_stored,
     waves::an_origin_goes_where_its_reading_goes,
     waves::blocks_of_waveforms_come_once_each_page_by_page,

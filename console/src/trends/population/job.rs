@@ -71,7 +71,7 @@ async fn portion_of(
         let drawn = app.trend_calls.run("population", move || {
             let subjects: Vec<Subject> = some.iter().map(|elder| Subject::Elder(*elder)).collect();
             // One bucket: at most two, since buckets begin at multiples of their width.
-            let drawn = readings.trends(&subjects, metric, from, to.plus_us(1), 1);
+            let drawn = readings.sparklines(&subjects, metric, from, to.plus_us(1), 1);
             drawn.map(|trends| some.into_iter().zip(trends).collect::<Vec<_>>())
         });
         tried += 1;

@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 use super::Error;
 use super::digest::Cell;
 use super::part::Part;
-use super::plan::Edges;
+use super::plan::{Edges, Source};
 use super::row::Row;
 use super::types::Micros;
 
@@ -32,19 +32,31 @@ JOIN late ON late.subject = s.subject AND late.metric = $2 AND late.day BETWEEN 
 const STRETCHES: &str =
     "FROM unnest($1::int4[], $2::int8[], $3::timestamptz[], $4::timestamptz[]) AS s(i, subject, a, b)";
 
-fn cells_of(table: &str) -> String {
+const SUMS: &str = "sum(n)::int8 AS n, sum(sum) AS sum, min(min) AS min, max(max) AS max";
+
+/// Numbers of buckets by the source they are summed up from.
+fn cells_of(source: Source) -> String {
+    let (table, at, sums, only) = match source {
+        Source::Rows => (
+            "reading",
+            "ts",
+            "count(*) AS n, sum(least(greatest(value, -1e300), 1e300)) AS sum, min(value) AS min, max(value) AS max",
+            "quality IN (0, 2)",
+        ),
+        Source::Minutes => ("minute", "bucket", SUMS, "n > 0"),
+        Source::Hours => ("hour", "bucket", SUMS, "n > 0"),
+    };
     format!(
         "SELECT s.i, r.start, r.n, r.sum, r.min, r.max {STRETCHES} CROSS JOIN LATERAL (
-           SELECT date_bin($8::int8 * interval '1 microsecond', bucket, timestamptz 'epoch') AS start,
-             sum(n)::int8 AS n, sum(sum) AS sum, min(min) AS min, max(max) AS max
-           FROM {table} WHERE subject = s.subject AND metric = $5 AND bucket >= s.a AND bucket < s.b
-             AND bucket >= $6 AND bucket < $7 AND n > 0 GROUP BY 1) r"
+           SELECT date_bin($8::int8 * interval '1 microsecond', {at}, timestamptz 'epoch') AS start, {sums}
+           FROM {table} WHERE subject = s.subject AND metric = $5 AND {at} >= s.a AND {at} < s.b
+             AND {at} >= $6 AND {at} < $7 AND {only} GROUP BY 1) r"
     )
 }
 
 fn parts_of(table: &str, dense: &str) -> String {
     format!(
-        "SELECT s.i, bucket, n, first_at, last_at, first_row, last_row, rows, absent, cause_low, cause_high, {dense} {STRETCHES}
+        "SELECT bucket, n, first_at, last_at, first_row, last_row, rows, absent, cause_low, cause_high, {dense} {STRETCHES}
          JOIN {table} r ON r.subject = s.subject AND r.metric = $5 AND r.bucket >= s.a AND r.bucket < s.b
            AND r.bucket >= $6 AND r.bucket < $7"
     )
@@ -106,38 +118,33 @@ impl Asker<'_> {
             .collect()
     }
 
-    /// Numbers of buckets, summed up from rollups. In no order.
-    pub(super) async fn cells(&self, level: Level, of: &Stretches, width: i64) -> Result<Vec<(usize, Cell)>, Error> {
-        let text = cells_of(level.table());
+    /// Numbers of buckets, summed up. In no order.
+    pub(super) async fn cells(&self, source: Source, of: &Stretches, width: i64) -> Result<Vec<(usize, Cell)>, Error> {
+        let text = cells_of(source);
         let rows = self.stretches(&text, of, &[&width]).await?;
         rows.iter().map(|row| Ok((index(row)?, cell(row)?))).collect()
     }
 
     /// Rollups. In no order.
-    pub(super) async fn parts(&self, level: Level, of: &Stretches) -> Result<Vec<(usize, Part)>, Error> {
+    pub(super) async fn parts(&self, level: Level, of: &Stretches) -> Result<Vec<Part>, Error> {
         let dense = match level {
             Level::Minute => "true",
             Level::Hour => "minutes = 60 AND first_late - last_early < interval '7 seconds'",
         };
         let rows = self.stretches(&parts_of(level.table(), dense), of, &[]).await?;
-        rows.iter().map(|row| Ok((index(row)?, part(row)?))).collect()
+        rows.iter().map(part).collect()
     }
 
     /// Rows of short stretches, with the start of their stretch. In no order.
-    pub(super) async fn rows(&self, of: &Stretches) -> Result<Vec<(usize, i64, Row)>, Error> {
-        let text = format!("SELECT s.i, s.a, r.ts, r.value, r.quality {STRETCHES} {ROWS}");
+    pub(super) async fn rows(&self, of: &Stretches) -> Result<Vec<(i64, Row)>, Error> {
+        let text = format!("SELECT s.a, r.ts, r.value, r.quality {STRETCHES} {ROWS}");
         let rows = self.stretches(&text, of, &[]).await?;
-        rows.iter().map(|row| Ok((index(row)?, row.try_get::<_, Micros>(1)?.0, self::row(row, 2)?))).collect()
+        rows.iter().map(|row| Ok((row.try_get::<_, Micros>(0)?.0, self::row(row, 1)?))).collect()
     }
 
-    /// Rows of one stretch in order, some thousands at a time.
-    pub(super) async fn each_rows(
-        &self,
-        of: usize,
-        (from, to): (i64, i64),
-        mut take: impl FnMut(&[Row]),
-    ) -> Result<(), Error> {
-        let Some(subject) = self.subjects.get(of) else { return Ok(()) };
+    /// Rows of one stretch of the first subject in order, some thousands at a time.
+    pub(super) async fn each_rows(&self, (from, to): (i64, i64), mut take: impl FnMut(&[Row])) -> Result<(), Error> {
+        let Some(subject) = self.subjects.first() else { return Ok(()) };
         let (subject, metric, from, to) = (i64::from(subject.to_u32()), self.metric(), Micros(from), Micros(to));
         let key: [&(dyn ToSql + Sync); 4] = [&subject, &metric, &from, &to];
         let mut found = pin!(self.db.query_raw(ROWS_IN_ORDER, key).await?);
@@ -195,16 +202,16 @@ fn part(found: &Found) -> Result<Part, Error> {
     let at = |i: usize| found.try_get::<_, Option<Micros>>(i).map(|at| at.map(|at| at.0));
     let cause =
         |i: usize| found.try_get::<_, Option<i16>>(i).map(|cause| cause.and_then(|cause| u8::try_from(cause).ok()));
-    let start = found.try_get::<_, Micros>(1)?.0;
+    let start = found.try_get::<_, Micros>(0)?.0;
     Ok(Part {
         start,
-        n: count(found, 2)?,
-        values: at(3)?.zip(at(4)?),
-        rows: (at(5)?.unwrap_or(start), at(6)?.unwrap_or(start)),
-        count: count(found, 7)?,
-        absent: count(found, 8)?,
-        causes: cause(9)?.zip(cause(10)?),
-        dense: found.try_get::<_, Option<bool>>(11)?.unwrap_or(false),
+        n: count(found, 1)?,
+        values: at(2)?.zip(at(3)?),
+        rows: (at(4)?.unwrap_or(start), at(5)?.unwrap_or(start)),
+        count: count(found, 6)?,
+        absent: count(found, 7)?,
+        causes: cause(8)?.zip(cause(9)?),
+        dense: found.try_get::<_, Option<bool>>(10)?.unwrap_or(false),
     })
 }
 

@@ -1,19 +1,18 @@
-//! What the same server takes without Vigil: rows by the same statement into a table of the same shape, and nothing else in the
-//! transaction. The bare limit that `vigil bench` prints beside its own figure.
+//! What the same server takes without Vigil: the same rows by the same statement into a table of the same shape, and nothing else
+//! in the transaction. The bare limit that `vigil bench` prints beside its own figure. And the way to a server by another port.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::columns::Columns;
+use super::config::Timescale;
+use super::dsn::Target;
 use super::link::{Db, Link};
 use super::row::{Row, key_of};
-use super::{Config, Error};
-use crate::readings::bench_rows;
+use super::{Config, Error, Reading};
 
-/// How long the measurement takes.
-const LENGTH: Duration = Duration::from_secs(5);
 /// Limit of one question around it.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(30);
 
 const MAKE: &str = "DROP TABLE IF EXISTS bench_bare;
   CREATE TABLE bench_bare (ts timestamptz NOT NULL, value float8 NOT NULL, subject int8 NOT NULL, device int8 NOT NULL,
@@ -40,18 +39,21 @@ where
     answer
 }
 
-/// Readings a second that the server takes in batches of `rows`, one connection. Takes about five seconds and removes what it wrote.
-pub fn bench_bare_unnest(config: &Config, rows: usize) -> Result<f64, Error> {
+/// Readings a second that the server takes, batch by batch, one connection. Only the statements count, not the making of what they
+/// carry. Removes what it wrote.
+pub fn bench_bare_unnest(
+    config: &Config,
+    batches: impl Iterator<Item = Vec<Reading>> + Send + 'static,
+) -> Result<f64, Error> {
     with(config, move |db| async move {
         db.batch_execute(MAKE).await?;
         let insert = db.prepare(INSERT).await?;
-        let (mut spent, mut stored, mut batch) = (Duration::ZERO, 0, 0);
-        while spent < LENGTH {
+        let (mut spent, mut stored) = (Duration::ZERO, 0);
+        for batch in batches {
             let mut columns = Columns::default();
-            for reading in bench_rows(batch, rows) {
-                columns.push(key_of(reading.subject, reading.sample.metric), &Row::of(&reading));
+            for reading in &batch {
+                columns.push(key_of(reading.subject, reading.sample.metric), &Row::of(reading));
             }
-            batch += 1;
             let Columns { at, value, subject, device, metric, quality } = &columns;
             let begun = Instant::now();
             stored += db.execute(&insert, &[at, value, subject, device, metric, quality]).await?;
@@ -60,6 +62,16 @@ pub fn bench_bare_unnest(config: &Config, rows: usize) -> Result<f64, Error> {
         db.batch_execute("DROP TABLE bench_bare").await?;
         Ok(stored as f64 / spent.as_secs_f64())
     })
+}
+
+/// Host and port of the server, when it is one and reached by TCP.
+pub fn bench_server(config: &Timescale) -> Result<Option<(String, u16)>, Error> {
+    Ok(Target::of(config)?.server())
+}
+
+/// The same settings by way of a port of this machine.
+pub fn bench_detour(config: &Timescale, port: u16) -> Result<Timescale, Error> {
+    Ok(Timescale { dsn: Some(Target::of(config)?.through(port)), dsn_file: None, ..config.clone() })
 }
 
 /// Removes the schema of these settings with everything in it. For a benchmark that made it: nobody else may use it.

@@ -115,11 +115,6 @@ impl Parcel {
         ((rows - self.rows.len()) as u64, (waves - self.waves.len()) as u64)
     }
 
-    /// Nothing but rows.
-    pub(super) fn is_plain(&self) -> bool {
-        self.waves.is_empty() && self.originals.is_empty() && self.moves.is_empty() && self.placed.is_empty()
-    }
-
     fn others(&self) -> impl Iterator<Item = i64> {
         self.corrected().chain(self.wave_starts())
     }

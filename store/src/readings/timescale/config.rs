@@ -109,7 +109,7 @@ impl Default for Timescale {
             connect_timeout_ms: 3_000,
             statement_timeout_ms: 30_000,
             lock_timeout_ms: 5_000,
-            retry_max_ms: 5_000,
+            retry_max_ms: 1_000,
             tls: None,
             ca_file: None,
             extension: Extension::Auto,

@@ -8,6 +8,9 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use super::Error;
 use super::config::{Dsn, Timescale, Tls};
 
+/// The server's usual port.
+const PORT: u16 = 5432;
+
 /// A parsed DSN.
 #[derive(Clone)]
 pub(super) struct Target(tokio_postgres::Config);
@@ -81,6 +84,25 @@ impl Target {
         driver
     }
 
+    /// Host and port, when it is a single one and reached by TCP.
+    pub(super) fn server(&self) -> Option<(String, u16)> {
+        let port = self.0.get_ports().first().copied().unwrap_or(PORT);
+        match (self.0.get_hosts(), self.0.get_hostaddrs()) {
+            ([], [address]) => Some((address.to_string(), port)),
+            ([Host::Tcp(name)], []) => Some((name.clone(), port)),
+            _ => None,
+        }
+    }
+
+    /// The same user and database by way of a port of this machine.
+    pub(super) fn through(&self, port: u16) -> Dsn {
+        let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+        let password = self.0.get_password().map(String::from_utf8_lossy);
+        let words = [("user", self.0.get_user()), ("dbname", self.0.get_dbname()), ("password", password.as_deref())];
+        let words = words.iter().filter_map(|(name, value)| Some(format!(" {name}={}", quoted((*value)?))));
+        Dsn::new(format!("host=127.0.0.1 port={port}{}", words.collect::<String>()))
+    }
+
     /// Hosts and database, for a sentence to the operator.
     pub(super) fn shown(&self) -> String {
         let host = |host: &Host| match host {
@@ -120,6 +142,17 @@ mod tests {
         {
             assert_eq!(tls_of(far), Tls::Verify, "{far}");
         }
+    }
+
+    #[test]
+    fn another_way_leads_to_the_same_database() {
+        let target = Target::parse(&Dsn::new("host=db.example user=v dbname=x password='it\\'s \\\\ s3cret'")).unwrap();
+        assert_eq!(target.server(), Some(("db.example".to_owned(), 5432)));
+        let other = Target::parse(&target.through(7_000)).unwrap();
+        assert_eq!(other.server(), Some(("127.0.0.1".to_owned(), 7_000)));
+        assert_eq!((other.0.get_user(), other.0.get_dbname()), (target.0.get_user(), target.0.get_dbname()));
+        assert_eq!(other.0.get_password(), target.0.get_password());
+        assert_eq!(Target::parse(&Dsn::new("host=a,b")).unwrap().server(), None);
     }
 
     #[test]

@@ -44,8 +44,6 @@ pub(super) struct Memory {
     pub(super) conflicts: u64,
     /// Days (since 1970) of readings and of waveforms that are known to have their partition.
     pub(super) days: (BTreeSet<i32>, BTreeSet<i32>),
-    /// `rollup_claimed` as it was last seen.
-    pub(super) claimed: i64,
     pub(super) upkeep_at: i64,
     /// Per metric, the instant before which retention deleted the rows.
     pub(super) gone: Vec<(u16, i64)>,
@@ -72,16 +70,14 @@ pub(super) struct Change {
 impl Memory {
     /// Reads it from the database.
     pub(super) async fn load(db: &ClientWrapper, config: &Config) -> Result<Self, Error> {
-        let state =
-            db.query_one("SELECT live, pending, rows, latest_from, rollup_claimed, upkeep_at FROM state", &[]).await?;
+        let state = db.query_one("SELECT live, pending, rows, latest_from, upkeep_at FROM state", &[]).await?;
         let pending: Vec<i64> = state.get(1);
         let pairs = pending.chunks_exact(2).map(|pair| (Seq(pair[0] as u64), Seq(pair[1] as u64)));
         let mut memory = Self {
             progress: Progress { live: Seq(state.get::<_, i64>(0) as u64), pending: pairs.collect() },
             rows: state.get(2),
             from: state.get::<_, Micros>(3).0,
-            claimed: state.get::<_, Micros>(4).0,
-            upkeep_at: state.get::<_, Micros>(5).0,
+            upkeep_at: state.get::<_, Micros>(4).0,
             ..Self::default()
         };
         for row in db.query("SELECT metric, until FROM swept WHERE what = 'reading'", &[]).await? {
@@ -156,20 +152,6 @@ impl Memory {
                 change.newest.insert(key, Some(row));
             }
         }
-    }
-
-    /// What a write changes if each of its rows is newer than all of its series before it: then none can be stored already.
-    pub(super) fn ahead(&self, rows: &Columns) -> Option<Change> {
-        let mut change = Change { rows: rows.len() as i64, ..Change::default() };
-        for (key, row) in (0..rows.len()).map(|i| rows.get(i)) {
-            let known = change.newest.get(&key).copied().unwrap_or_else(|| self.newest(key));
-            if known.is_some_and(|known| known.at >= row.at) || row.at < self.claimed {
-                return None;
-            }
-            change.newest.insert(key, Some(row));
-        }
-        self.plan(&mut change);
-        (change.save.is_empty() && change.from.is_none()).then_some(change)
     }
 
     /// Forgets every series of a subject, after the database did.
@@ -300,13 +282,9 @@ mod tests {
     /// Writes as `write.rs` does, to a disk that is two maps.
     fn write(memory: &mut Memory, disk: &mut Disk, rows: &[(Key, i64)]) {
         let columns = columns(rows);
-        let mut change = memory.ahead(&columns).unwrap_or_else(|| {
-            let mut change = Change { rows: rows.len() as i64, ..Change::default() };
-            memory.newer(&columns, &HashSet::new(), &mut change);
-            memory.plan(&mut change);
-            change
-        });
-        change.rows = rows.len() as i64;
+        let mut change = Change { rows: rows.len() as i64, ..Change::default() };
+        memory.newer(&columns, &HashSet::new(), &mut change);
+        memory.plan(&mut change);
         for (key, at) in rows {
             disk.rows.entry(*key).or_default().insert(*at);
         }
@@ -344,16 +322,5 @@ mod tests {
         assert!(disk.from > 300 * 60, "a start would read everything after {}", disk.from);
         let live = newest.values().filter(|at| **at > 390 * 60).count();
         assert!(disk.latest.len() < newest.len() - live / 2, "live series are not written again and again");
-    }
-
-    #[test]
-    fn only_what_is_newer_than_everything_is_known_to_be_new() {
-        let mut memory = Memory::default();
-        write(&mut memory, &mut Disk::default(), &[(key(1), 50)]);
-        memory.claimed = 20;
-        assert!(memory.ahead(&columns(&[(key(1), 51), (key(1), 52), (key(2), 20)])).is_some());
-        for told in [vec![(key(1), 50)], vec![(key(1), 51), (key(1), 51)], vec![(key(2), 19)]] {
-            assert!(memory.ahead(&columns(&told)).is_none(), "{told:?}");
-        }
     }
 }

@@ -18,6 +18,7 @@ mod chunk;
 mod columns;
 mod compress;
 pub(super) mod config;
+mod doubtful;
 mod dsn;
 mod failure;
 mod forget;
@@ -89,6 +90,12 @@ impl Timescale {
     }
 }
 
+impl Timescale {
+    fn question(&self, metric: Metric, (from, to): (Time, Time), buckets: u32) -> Question {
+        Question { metric, range: (from.0, to.0), buckets, marks_max: self.trend_marks_max }
+    }
+}
+
 impl Drop for Timescale {
     fn drop(&mut self) {
         let link = Arc::clone(&self.link);
@@ -125,23 +132,36 @@ impl Backend for Timescale {
     }
 
     fn trend(&self, of: (Subject, Metric), range: (Time, Time), buckets: u32) -> Result<Trend, Error> {
-        Ok(self.trends(&[of.0], of.1, range, buckets)?.pop().unwrap_or_default())
+        let question = self.question(of.1, range, buckets);
+        self.link.ask(async move |db| trends::trend(&db, of.0, question).await)
     }
 
-    fn trends(
+    fn sparklines(
         &self,
         subjects: &[Subject],
         metric: Metric,
-        (from, to): (Time, Time),
+        range: (Time, Time),
         buckets: u32,
     ) -> Result<Vec<Trend>, Error> {
-        let question = Question { metric, range: (from.0, to.0), buckets, marks_max: self.trend_marks_max };
-        let subjects = subjects.to_vec();
-        self.link.ask(async move |db| trends::trends(&db, &subjects, question).await)
+        let (question, subjects) = (self.question(metric, range, buckets), subjects.to_vec());
+        self.link.ask(async move |db| trends::sparklines(&db, &subjects, question).await)
     }
 
     fn raw(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Vec<Reading>, Error> {
         raw::raw(&self.link, of, range, limit)
+    }
+
+    fn doubtful(
+        &self,
+        of: (Subject, Metric),
+        (from, to): (Time, Time),
+        rows_max: usize,
+    ) -> Result<answer::Doubtful, Error> {
+        self.link.ask(async move |db| doubtful::doubtful(&db, of, (from.0, to.0), rows_max).await)
+    }
+
+    fn scans_for_doubtful(&self) -> bool {
+        false
     }
 
     fn stretches(&self, of: (Subject, Metric), range: (Time, Time), limit: usize) -> Result<Stretches, Error> {
@@ -162,6 +182,14 @@ impl Backend for Timescale {
 
     fn wave_page(&self, of: (Subject, Metric), after: Option<WavePlace>, limit: usize) -> Result<Vec<Wave>, Error> {
         self.link.ask(async move |db| waves::page(&db, of, after, limit).await)
+    }
+
+    fn series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        Upkeep::ask(&self.link, async move |db| read::series_of(&db, "reading", subject).await)
+    }
+
+    fn wave_series_of(&self, subject: Subject) -> Result<Vec<Series>, Error> {
+        Upkeep::ask(&self.link, async move |db| read::series_of(&db, "waveform", subject).await)
     }
 
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error> {

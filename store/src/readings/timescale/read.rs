@@ -16,6 +16,8 @@ const ORIGIN: &str =
 /// `$1` and `$2`: the series before the first one.
 const SERIES: &str = "SELECT subject, metric, count(*) FROM {table}
   WHERE subject >= $1 AND (subject > $1 OR metric > $2) GROUP BY subject, metric ORDER BY subject, metric LIMIT $3";
+const SERIES_OF: &str =
+    "SELECT subject, metric, count(*) FROM {table} WHERE subject = $1 GROUP BY subject, metric ORDER BY metric";
 const PAGE: &str = "SELECT r.ts, r.value, r.device, r.quality, o.ts IS NOT NULL, o.raw, o.unit, o.device_ms, o.uncertainty_ms
   FROM (SELECT ts, value, device, quality FROM reading WHERE subject = $1 AND metric = $2 AND ts > $3 ORDER BY ts LIMIT $4) r
   LEFT JOIN origin o ON o.subject = $1 AND o.metric = $2 AND o.ts = r.ts ORDER BY r.ts";
@@ -54,7 +56,15 @@ pub(super) async fn series(
 ) -> Result<Vec<Series>, Error> {
     let (subject, metric) = after.map_or((-1, -1), numbers);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = db.query(&SERIES.replace("{table}", table), &[&subject, &metric, &limit]).await?;
+    counted(&db.query(&SERIES.replace("{table}", table), &[&subject, &metric, &limit]).await?)
+}
+
+/// The series of one subject.
+pub(super) async fn series_of(db: &ClientWrapper, table: &str, subject: Subject) -> Result<Vec<Series>, Error> {
+    counted(&db.query(&SERIES_OF.replace("{table}", table), &[&i64::from(subject.to_u32())]).await?)
+}
+
+fn counted(found: &[Found]) -> Result<Vec<Series>, Error> {
     let one = |row: &Found| {
         let subject = u32::try_from(row.try_get::<_, i64>(0)?).map_err(|_| Error::corrupt("an impossible subject"))?;
         let metric = u16::try_from(row.try_get::<_, i32>(1)?).ok().and_then(Metric::from_id);

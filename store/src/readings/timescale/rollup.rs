@@ -16,6 +16,8 @@ use super::types::Micros;
 
 /// Rollups follow the clock at this distance: what comes later than that costs a late day. Microseconds.
 const BEHIND: i64 = HOUR / 2;
+/// While a backlog is stored rollups stay behind, so that its rows are not late; at most so far. Microseconds.
+const HELD: i64 = 6 * HOUR;
 /// Time rolled up in one transaction. Microseconds.
 const WINDOW: i64 = 6 * HOUR;
 /// Late days looked at in one go.
@@ -50,8 +52,14 @@ SELECT date_bin('1 hour', bucket, timestamptz 'epoch'), subject, metric,
 FROM minute_rows WHERE bucket >= $1 AND bucket < $2";
 
 /// Makes what is due, until there is nothing left (true) or the time is up.
-pub(super) async fn make(db: &ClientWrapper, contact: &Contact, now: i64, until: Instant) -> Result<bool, Error> {
-    let goal = floor(now.saturating_sub(BEHIND), HOUR);
+pub(super) async fn make(
+    db: &ClientWrapper,
+    contact: &Contact,
+    (now, is_draining): (i64, bool),
+    until: Instant,
+) -> Result<bool, Error> {
+    let behind = if is_draining { HELD } else { BEHIND };
+    let goal = floor(now.saturating_sub(behind), HOUR);
     let raise = "UPDATE state SET rollup_claimed = $1 WHERE rollup_claimed < $1";
     db.execute(raise, &[&Micros(goal)]).await?;
     let state = db.query_one("SELECT rollup_done, rollup_claimed FROM state", &[]).await?;
@@ -167,10 +175,13 @@ async fn again(db: &ClientWrapper, kind: Kind, late: Late, (from, to): (i64, i64
     Ok(())
 }
 
-/// Our own changes to compressed chunks are bounded by what they ask for, so TimescaleDB's limit is not needed.
+/// Our own changes to compressed chunks are bounded by what they ask for, so TimescaleDB's limit is not needed. Versions that do not
+/// know it refuse to hear of it.
 pub(super) async fn unpack_without_limit(db: &ClientWrapper, kind: Kind) -> Result<(), Error> {
     if kind == Kind::Timescale {
-        db.batch_execute("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0").await?;
+        let limit = "timescaledb.max_tuples_decompressed_per_dml_transaction";
+        let sql = "SELECT set_config($1, '0', true) WHERE current_setting($1, true) IS NOT NULL";
+        db.query(sql, &[&limit]).await?;
     }
     Ok(())
 }

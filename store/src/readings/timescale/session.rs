@@ -34,7 +34,7 @@ impl Dial {
         let settings = format!(
             "SET statement_timeout = {statement_timeout_ms}; SET lock_timeout = {lock_timeout_ms};
              SET idle_in_transaction_session_timeout = {statement_timeout_ms};
-             SET timezone = 'UTC'; SET client_min_messages = error;
+             SET timezone = 'UTC'; SET client_min_messages = error; SET jit = off;
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
              {}",
             search_path(schema)

@@ -14,7 +14,7 @@ use super::chunk;
 use super::columns::day_of;
 use super::compress::{self, Again};
 use super::limits::believe;
-use super::link::{Contact, Db, Link};
+use super::link::{Contact, Db, Link, within};
 use super::migrate::Kind;
 use super::partitions::ensure_partitions;
 use super::retention::{self, Gone};
@@ -76,7 +76,7 @@ impl Upkeep {
             }
             Ok(())
         });
-        link.memory().rows -= gone.total();
+        settle(link, &gone, done.is_ok());
         done
     }
 
@@ -99,7 +99,8 @@ impl Upkeep {
         let mut made = true;
         if let Some(believed) = believed {
             link.advance(db, Time(believed)).await?;
-            made = rollup::make(db, contact, believed, until).await?;
+            let is_draining = !link.memory().progress.pending.is_empty();
+            made = rollup::make(db, contact, (believed, is_draining), until).await? && !is_draining;
             made &= rollup::make_late(db, contact.kind, until).await?;
             retention::sweep(db, contact.kind, &self.keep, believed, gone).await?;
         }
@@ -152,10 +153,9 @@ impl Upkeep {
             let kind = contact(&this)?.kind;
             patiently(&db, &this, forget::forget(&db, kind, subject, &counted)).await
         });
-        let mut memory = link.memory();
-        memory.rows -= gone.total();
+        settle(link, &gone, done.is_ok());
         if done.is_ok() {
-            memory.forget(subject);
+            link.memory().forget(subject);
         }
         done
     }
@@ -180,6 +180,34 @@ fn own(link: &Arc<Link>) -> Result<(), Error> {
     let this = Arc::clone(link);
     // The connection is left to the writer meanwhile; its lock stays.
     link.wait(async move { this.writer().await.map(drop) })
+}
+
+/// Takes what was deleted from the count in memory. After an error a deletion may have been committed and not answered: the count is
+/// asked for.
+fn settle(link: &Arc<Link>, gone: &Gone, is_known: bool) {
+    if is_known {
+        link.memory().rows -= gone.total();
+        return;
+    }
+    let this = Arc::clone(link);
+    let counted = link.wait(async move { recount(&this).await });
+    if let Err(error) = counted {
+        tracing::debug!(%error, "how many readings there are is asked for again before the next write");
+        link.memory().loaded = false;
+    }
+}
+
+/// Takes the number of readings from the database, while nobody writes.
+async fn recount(link: &Link) -> Result<(), Error> {
+    // The writer's place is held until the memory is set, or a write between would be forgotten.
+    let slot = link.writer().await?;
+    let Some(db) = slot.session.as_ref().map(|session| Arc::clone(&session.db)) else {
+        return Err(Error::Unreachable { what: "the connection just ended".to_owned() });
+    };
+    let count = async { Ok(db.query_one("SELECT rows FROM state", &[]).await?.try_get(0)?) };
+    let counted = within(link.statement_limit(), count).await?;
+    link.memory().rows = counted;
+    Ok(())
 }
 
 /// Runs statements that may take longer than those somebody waits for.

@@ -9,7 +9,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::error::SqlState;
 
 use super::columns::{Columns, Parcel, day_of};
 use super::link::Link;
@@ -40,9 +39,6 @@ const LATEST: &str = "INSERT INTO latest (ts, value, subject, device, metric, qu
 const GONE: &str = "DELETE FROM latest l USING unnest($1::int8[], $2::int4[]) AS g(subject, metric)
   WHERE l.subject = g.subject AND l.metric = g.metric";
 
-/// As [`CLAIMED`], and an error when it is not what the writer believes: everything sent behind it then fails as well.
-const STILL: &str = "SELECT 1 / (rollup_claimed = $1)::int4 FROM state FOR UPDATE";
-
 /// Stores a parcel and the progress.
 pub(super) async fn write(link: Arc<Link>, parcel: Parcel, progress: Progress) -> Result<Written, Error> {
     link.with_writer(link.write_limit(), |db| attempts(&link, db, parcel, &progress)).await
@@ -59,7 +55,7 @@ async fn attempts(
     if plain {
         make_room(link, &db, &parcel).await?;
     }
-    let mut written = match one_of_two(link, &db, &parcel, progress).await {
+    let mut written = match transaction(link, &db, &parcel, progress).await {
         // A partition was dropped since we last looked.
         Err(Error::Refused { code }) if plain && code == "23514" => {
             db.batch_execute("ROLLBACK").await?;
@@ -71,65 +67,6 @@ async fn attempts(
     }?;
     (written.expired, written.waves.expired) = (written.expired + expired.0, written.waves.expired + expired.1);
     Ok(written)
-}
-
-/// In one round trip when that can be, otherwise in a few.
-async fn one_of_two(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress: &Progress) -> Result<Written, Error> {
-    let ahead = if parcel.is_plain() { link.memory().ahead(&parcel.rows) } else { None };
-    if let Some(change) = ahead
-        && let Some(written) = at_once(link, db, parcel, progress, change).await?
-    {
-        return Ok(written);
-    }
-    transaction(link, db, parcel, progress).await
-}
-
-/// The ordinary write of new readings, all of it and its commit sent together. `None`: the rollups moved on meanwhile, nothing was
-/// written.
-async fn at_once(
-    link: &Link,
-    db: &ClientWrapper,
-    parcel: &Parcel,
-    progress: &Progress,
-    mut change: Change,
-) -> Result<Option<Written>, Error> {
-    let rows = &parcel.rows;
-    let Columns { at, value, subject, device, metric, quality } = rows;
-    let (progress, claimed) = {
-        let memory = link.memory();
-        (further(&memory.progress, progress), Micros(memory.claimed))
-    };
-    let (live, pending) = numbers(&progress);
-    let (still, insert, state) =
-        (db.prepare_cached(STILL).await?, db.prepare_cached(INSERT).await?, db.prepare_cached(STATE).await?);
-    let (begun, still, stored, state, committed) = tokio::join!(
-        biased;
-        db.batch_execute("BEGIN"),
-        async { db.query_one(&still, &[&claimed]).await },
-        async { db.execute(&insert, &[at, value, subject, device, metric, quality]).await },
-        async { db.execute(&state, &[&live, &pending, &change.rows, &None::<Micros>]).await },
-        db.batch_execute("COMMIT")
-    );
-    begun?;
-    match still {
-        Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => return Ok(None),
-        other => other?,
-    };
-    let mut written = Written { stored: stored?, ..Written::default() };
-    state?;
-    committed?;
-    let known = rows.len() as u64 - written.stored;
-    if known > 0 {
-        // Only a measurement that was moved away can be there: newest of its series, and in no answer.
-        let apart = apart(db, rows, known, &mut written).await?;
-        let less = "UPDATE state SET rows = rows - $1";
-        db.execute(less, &[&(known as i64)]).await?;
-        change = Change { rows: written.stored as i64, ..Change::default() };
-        link.memory().newer(rows, &apart, &mut change);
-    }
-    link.memory().count(&written);
-    link.memory().settle(change, progress);
-    Ok(Some(written))
 }
 
 /// Partitions for the days of a parcel, as far as they are not known to be there.
@@ -155,12 +92,16 @@ async fn make_room(link: &Link, db: &ClientWrapper, parcel: &Parcel) -> Result<(
 /// The transaction, and what follows from it in memory.
 async fn transaction(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress: &Progress) -> Result<Written, Error> {
     let mut written = Written::default();
-    let first = begin(db, parcel).await?;
+    let first = begin(link, db, parcel).await?;
     written.stored = first.stored;
     let known = parcel.rows.len() as u64 - first.stored;
-    let apart = if known == 0 { HashSet::new() } else { apart(db, &parcel.rows, known, &mut written).await? };
-    let mut change = Change { rows: first.stored as i64, ..Change::default() };
-    link.memory().newer(&parcel.rows, &apart, &mut change);
+    let mut change = first.change;
+    change.rows = first.stored as i64;
+    if known > 0 {
+        let apart = apart(db, &parcel.rows, known, &mut written).await?;
+        change.newest.clear();
+        link.memory().newer(&parcel.rows, &apart, &mut change);
+    }
     let mut late: BTreeSet<(i64, i32, i32)> = BTreeSet::new();
     if first.stored > 0 {
         late.extend(late_days(&parcel.rows, first.claimed));
@@ -184,7 +125,6 @@ async fn transaction(link: &Link, db: &ClientWrapper, parcel: &Parcel, progress:
     let progress = further(&link.memory().progress, progress);
     commit(link, db, &mut change, &progress).await?;
     let mut memory = link.memory();
-    memory.claimed = first.claimed;
     memory.count(&written);
     memory.settle(change, progress);
     Ok(written)
@@ -197,29 +137,35 @@ struct First {
     /// They themselves, only when origins want to know.
     new: HashSet<(Key, i64)>,
     claimed: i64,
+    /// Newest readings, if all rows are new.
+    change: Change,
 }
 
-async fn begin(db: &ClientWrapper, parcel: &Parcel) -> Result<First, Error> {
+/// Sends rows, and meanwhile finds out which are the newest of their series.
+async fn begin(link: &Link, db: &ClientWrapper, parcel: &Parcel) -> Result<First, Error> {
     let Columns { at, value, subject, device, metric, quality } = &parcel.rows;
     let claimed = db.prepare_cached(CLAIMED).await?;
-    let mut first = First { stored: 0, new: HashSet::new(), claimed: i64::MIN };
+    let mut first = First { stored: 0, new: HashSet::new(), claimed: i64::MIN, change: Change::default() };
+    let change = &mut first.change;
+    let newest = async { link.memory().newer(&parcel.rows, &HashSet::new(), change) };
     if parcel.originals.is_empty() {
         let insert = db.prepare_cached(INSERT).await?;
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] = [at, value, subject, device, metric, quality];
         let put = async { if parcel.rows.is_empty() { Ok(0) } else { db.execute(&insert, &values).await } };
-        let (begun, claimed, stored) =
-            tokio::join!(biased; db.batch_execute("BEGIN"), db.query_one(&claimed, &[]), put);
+        let (begun, claimed, stored, ()) =
+            tokio::join!(biased; db.batch_execute("BEGIN"), db.query_one(&claimed, &[]), put, newest);
         begun?;
         first.claimed = claimed?.get::<_, Micros>(0).0;
         first.stored = stored?;
         return Ok(first);
     }
     let insert = db.prepare_cached(&format!("{INSERT} RETURNING subject, metric, ts")).await?;
-    let (begun, claimed, rows) = tokio::join!(
+    let (begun, claimed, rows, ()) = tokio::join!(
         biased;
         db.batch_execute("BEGIN"),
         db.query_one(&claimed, &[]),
-        async { db.query(&insert, &[at, value, subject, device, metric, quality]).await }
+        async { db.query(&insert, &[at, value, subject, device, metric, quality]).await },
+        newest
     );
     begun?;
     first.claimed = claimed?.get::<_, Micros>(0).0;

@@ -10,7 +10,7 @@ mod postgres;
 mod proxy;
 mod sql;
 
-pub use disk::Disk;
+pub use disk::{Disk, FullTable};
 pub use pglite::Pglite;
 pub use postgres::{Options, Postgres};
 pub use proxy::{Mode, Proxy};

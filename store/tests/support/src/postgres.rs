@@ -170,6 +170,18 @@ impl Postgres {
         text.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// A file of the server's, by its name in the data directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.data().join(name)
+    }
+
+    /// Makes an empty file of the server's.
+    pub(crate) fn give_empty(&self, path: &Path) {
+        std::fs::write(path, "").unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        self.owner.give(path);
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
