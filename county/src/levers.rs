@@ -47,10 +47,9 @@ type Lever = fn(&mut RuleSet);
 
 /// A change and the set with it.
 pub(crate) fn levers(set: &RuleSet) -> Vec<(&'static str, RuleSet)> {
-    let tried: [(&'static str, Lever); 5] = [
-        ("streams must hold 5 min (SpO2 P1: 2 min)", hold),
-        ("respiration of bands: P1 stays, P2 becomes P3", respiration),
-        ("160/100 twice on one day is worklist (P3)", pressure),
+    let tried: [(&'static str, Lever); 4] = [
+        ("oxygen must last 2 min for P1", oxygen),
+        ("a pulse of cuffs and clips must last 5 min", pulse),
         ("silence after 2 h instead of 30 min", silence),
         ("a band taken off is no alarm", removed),
     ];
@@ -79,33 +78,18 @@ fn change(set: &mut RuleSet, with: impl Fn(&mut Threshold)) {
     }
 }
 
-fn hold(set: &mut RuleSet) {
+fn oxygen(set: &mut RuleSet) {
+    lasts(set, &[Metric::Spo2], 120);
+}
+
+fn pulse(set: &mut RuleSet) {
+    lasts(set, &[Metric::PulseRate], 300);
+}
+
+fn lasts(set: &mut RuleSet, metrics: &[Metric], least_s: u32) {
     change(set, |test| {
-        let vital =
-            matches!(test.metric, Metric::HeartRate | Metric::PulseRate | Metric::RespiratoryRate | Metric::Spo2);
-        for level in test.levels.iter_mut().filter(|_| vital) {
-            let least_s = if test.metric == Metric::Spo2 && level.priority == Priority::P1 { 120 } else { 300 };
+        for level in test.levels.iter_mut().filter(|_| metrics.contains(&test.metric)) {
             level.hold_s = level.hold_s.max(least_s);
-        }
-    });
-}
-
-fn respiration(set: &mut RuleSet) {
-    change(set, |test| {
-        if test.metric == Metric::RespiratoryRate {
-            let has_p3 = test.levels.iter().any(|level| level.priority == Priority::P3);
-            test.levels.retain(|level| level.priority != Priority::P2 || !has_p3);
-            for level in test.levels.iter_mut().filter(|level| level.priority == Priority::P2) {
-                level.priority = Priority::P3;
-            }
-        }
-    });
-}
-
-fn pressure(set: &mut RuleSet) {
-    change(set, |test| {
-        if matches!(test.metric, Metric::Systolic | Metric::Diastolic) && test.side == Side::High {
-            test.levels.retain(|level| level.priority != Priority::P2);
         }
     });
 }
@@ -133,7 +117,7 @@ mod tests {
             own(&set, aged, scale2, heart_failure).check().unwrap();
         }
         let levers = levers(&set);
-        assert_eq!(levers.len(), 6);
+        assert_eq!(levers.len(), 5);
         assert!(levers.iter().all(|(_, changed)| changed.rules != set.rules));
     }
 }

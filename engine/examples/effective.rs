@@ -1,6 +1,6 @@
 //! Prints the default rules with shipped layers over them, as TOML, for `vigil county --rules` and `vigil judge --rules`:
 //!
-//!     cargo run -p vigil-engine --example effective -- home-band > home-band-set.toml
+//!     cargo run -p vigil-engine --example effective -- attended > attended-set.toml
 
 #![expect(clippy::print_stdout, reason = "the rules are its answer")]
 

@@ -13,7 +13,11 @@ use crate::track::{Track, Verdict};
 impl State {
     pub(crate) fn late_value(&mut self, plan: &Plan, limits: &[Limit], at: Time, value: f64, sink: &mut Sink<'_>) {
         for limit in limits.iter().filter(|limit| limit.urgent > 0) {
-            self.late_one(plan, limit, at, limit.as_shown(value), sink);
+            let seen = limit.as_shown(value);
+            match limit.test.confirm {
+                Some(_) => self.late_one(plan, &limit.at_once(), at, seen, sink),
+                None => self.late_one(plan, limit, at, seen, sink),
+            }
         }
     }
 

@@ -6,6 +6,7 @@ const TEXTS: &[&str] = &[
     include_str!("../rules/ability-0-1.toml"),
     include_str!("../rules/ability-2.toml"),
     include_str!("../rules/ability-3-4.toml"),
+    include_str!("../rules/attended.toml"),
     include_str!("../rules/cn-elder-80.toml"),
     include_str!("../rules/cn-elder-dm.toml"),
     include_str!("../rules/cn-elder-dm-frail.toml"),
@@ -15,7 +16,6 @@ const TEXTS: &[&str] = &[
     include_str!("../rules/cn-primary-htn-2025.toml"),
     include_str!("../rules/copd.toml"),
     include_str!("../rules/hf-weight.toml"),
-    include_str!("../rules/home-band.toml"),
     include_str!("../rules/insulin.toml"),
     include_str!("../rules/news2.toml"),
     include_str!("../rules/nhse-home-spo2.toml"),
@@ -109,12 +109,14 @@ mod tests {
     fn the_numbers_are_those_of_the_sources() {
         use Priority::{P1, P2, P3};
         let set = |name| together(&[name], true).set;
-        assert_eq!(levels(&set("cn-htn-2024"), "systolic_high"), [(P1, 180.0), (P2, 160.0), (P3, 140.0)]);
-        assert_eq!(levels(&set("cn-primary-htn-2025"), "diastolic_high"), [(P1, 110.0), (P2, 100.0), (P3, 80.0)]);
-        assert_eq!(levels(&set("cn-elder-htn-2019"), "systolic_high")[2], (P3, 151.0));
+        assert_eq!(levels(&set("cn-htn-2024"), "systolic_high"), [(P1, 180.0), (P3, 140.0)]);
+        assert_eq!(levels(&set("cn-primary-htn-2025"), "diastolic_high"), [(P1, 110.0), (P3, 80.0)]);
+        assert_eq!(levels(&set("cn-elder-htn-2019"), "systolic_high")[1], (P3, 151.0));
         assert_eq!(levels(&set("cn-elder-80"), "systolic_low"), [(P1, 90.0), (P2, 100.0), (P3, 109.0)]);
         assert_eq!(levels(&set("copd"), "spo2_low"), [(P1, 83.0), (P2, 85.0), (P3, 87.0)]);
         assert_eq!(levels(&set("nhse-home-spo2"), "spo2_low"), [(P1, 92.0), (P2, 94.0)]);
+        assert_eq!(levels(&set("attended"), "heart_rate_low"), [(P1, 40.0), (P2, 50.0)]);
+        assert_eq!(levels(&set("attended"), "respiratory_rate_high"), [(P1, 25.0), (P2, 21.0)]);
         assert_eq!(levels(&set("insulin"), "glucose_low"), [(P1, 3.9), (P2, 4.9)]);
         assert_eq!(levels(&set("cn-elder-dm-frail"), "hba1c_high"), [(P3, 8.6)]);
     }

@@ -31,6 +31,7 @@ mod state;
 mod timers;
 mod track;
 mod trend;
+mod worn;
 
 pub use counters::Counters;
 pub use defaults::{default_rules, for_age};

@@ -8,8 +8,11 @@ use crate::news2::TOTAL_MAX;
 
 /// Levels a ladder can have: one per [`Priority`].
 pub(crate) const LEVELS_MAX: usize = 4;
-/// A stream without a judged value for this long is broken off (10 minutes) ...
-const STREAM_GAP_US: i64 = 600 * SECOND_US;
+/// A stream without a judged value for this long is broken off, and what is held begins anew: 35 minutes, for watches that tell a
+/// value every half hour, more or less ...
+const STREAM_GAP_US: i64 = 2_100 * SECOND_US;
+/// ... what stands is unknown earlier (10 minutes): most bands tell a value a minute, and a seat should know ...
+const STREAM_LOSS_US: i64 = 600 * SECOND_US;
 /// ... and a measurement made now and then (a cuff) only after a day and a half: "every morning" is not always 24 hours.
 const SPOT_GAP_US: i64 = 36 * 3_600 * SECOND_US;
 
@@ -25,8 +28,10 @@ pub(crate) struct Limit {
     three: Option<f64>,
     /// How many of the levels, from the top, are P1 or P2: only these count in late data.
     pub(crate) urgent: usize,
-    /// Per level: longest time between two judged values of one stretch, in event time for holds, in log time for loss.
+    /// Per level: longest event time between two judged values of one stretch.
     gaps_us: [i64; LEVELS_MAX],
+    /// Log time without a judged value after which a condition is unknown.
+    loss_us: i64,
     /// Limit of the least urgent level: a value inside it needs no further look.
     outermost: f64,
     /// Ten to the number of decimals shown.
@@ -52,11 +57,11 @@ struct Points {
 impl Limit {
     pub(crate) fn new(rule: u8, test: &Threshold) -> Self {
         let info = test.metric.info();
-        let least_us = match info.shape {
-            Shape::Stream | Shape::Waveform => STREAM_GAP_US,
-            Shape::Spot => SPOT_GAP_US,
+        let (least_us, loss_us) = match info.shape {
+            Shape::Stream | Shape::Waveform => (STREAM_GAP_US, STREAM_LOSS_US),
+            Shape::Spot => (SPOT_GAP_US, SPOT_GAP_US),
         };
-        Self::ladder(rule, test.clone(), least_us)
+        Self { loss_us, ..Self::ladder(rule, test.clone(), least_us) }
     }
 
     /// A total clears two points below the lowest level: 4 after 5 is the same story.
@@ -91,7 +96,17 @@ impl Limit {
             *gap_us = least_us.max(3 * i64::from(level.hold_s) * SECOND_US);
         }
         let scale = 10_f64.powi(i32::from(test.metric.info().decimals));
-        Self { rule, urgent, gaps_us, outermost: test.outermost(), scale, test, score: None, three: None }
+        Self {
+            rule,
+            urgent,
+            gaps_us,
+            loss_us: least_us,
+            outermost: test.outermost(),
+            scale,
+            test,
+            score: None,
+            three: None,
+        }
     }
 
     /// Each device has hold times of its own.
@@ -121,9 +136,16 @@ impl Limit {
         self.gaps_us.get(level).copied().unwrap_or(STREAM_GAP_US)
     }
 
-    /// The gap that makes a condition of this priority unknown.
-    pub(crate) fn loss_us(&self, priority: Priority) -> i64 {
-        self.gap_us(self.test.levels.iter().position(|level| level.priority == priority).unwrap_or(0))
+    /// Without a judged value for longer, a condition that stands is unknown.
+    pub(crate) const fn loss_us(&self) -> i64 {
+        self.loss_us
+    }
+
+    /// The same without hold times: late data ask nobody for a second measurement, so one is enough to be looked at.
+    pub(crate) fn at_once(&self) -> Self {
+        let mut once = self.clone();
+        once.test.levels.iter_mut().for_each(|level| level.hold_s = 0);
+        once
     }
 
     pub(crate) fn hold_us(&self, level: usize) -> i64 {

@@ -27,8 +27,7 @@ impl State {
         let late = sample.taken_at < sink.received_at.plus_us(-LATE_US);
         let stream = sample.metric.info().shape == Shape::Stream;
         let source = if stream { device.0 } else { 0 };
-        if !late && !self.streams && stream {
-            self.streams = true;
+        if !late && stream && self.worn.hear(sink.now) {
             sink.rewind = true;
         }
         let value = match sample.value() {

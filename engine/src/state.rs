@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::more::More;
 use crate::plan::Plan;
 use crate::track::Track;
+use crate::worn::Worn;
 
 /// Episodes remembered per elder, so that a second upload of old data is recognised.
 pub(crate) const EPISODES_MAX: usize = 16;
@@ -31,8 +32,7 @@ pub(crate) struct Person {
 pub(crate) struct State {
     /// Log time of the last frame in a live lane.
     pub(crate) heard: Time,
-    /// A metric that is a stream was heard: the elder wears something that speaks all the time.
-    pub(crate) streams: bool,
+    pub(crate) worn: Worn,
     /// One per metric that a rule judges, and source.
     pub(crate) series: Vec<Series>,
     /// Live conditions pending or present, at most one per rule and source.
@@ -99,7 +99,7 @@ impl State {
     pub(crate) const fn new() -> Self {
         Self {
             heard: NEVER,
-            streams: false,
+            worn: Worn::never(),
             series: Vec::new(),
             tracks: Vec::new(),
             late: Vec::new(),

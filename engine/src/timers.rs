@@ -13,7 +13,7 @@ use crate::state::{NEVER, Person, Silent, State, add};
 
 /// A late upload without a further value for this long (10 minutes of log time) has ended.
 const LATE_IDLE_US: i64 = 600 * SECOND_US;
-/// A silence shorter than this (a day) concerns only elders who wear a stream: a cuff used at breakfast is not silent at noon.
+/// A silence shorter than this (a day) concerns only elders who wear something ([`crate::worn`]): a cuff used at breakfast is not silent at noon.
 const SPOT_SILENCE_S: u32 = 86_400;
 
 /// A tick this much before log time (5 minutes) means that the server's clock was ahead and has been set right.
@@ -55,6 +55,7 @@ impl Engine {
             for heard in tracks.chain([&mut state.heard]).filter(|heard| **heard != NEVER) {
                 *heard = heard.plus_us(-back_us);
             }
+            state.worn.set_back(back_us);
             // Values that had no time but ours were taken in the future: what comes now is newer all the same.
             for series in &mut state.series {
                 series.last_at = series.last_at.min(at);
@@ -118,7 +119,7 @@ impl State {
             if let (Some(present), Some(limit)) = (track.present, plan.limit_of(track.rule))
                 && !present.unknown
             {
-                next = next.min(track.heard.plus_us(limit.loss_us(present.priority)));
+                next = next.min(track.heard.plus_us(limit.loss_us()));
             }
         }
         for track in &self.late {
@@ -134,7 +135,7 @@ impl State {
         }
         let heard = match test.metric {
             Some(metric) => self.more.as_ref()?.heard.iter().find(|(known, _)| *known == metric)?.1,
-            None => Some(self.heard).filter(|_| self.streams || test.after_s >= SPOT_SILENCE_S)?,
+            None => Some(self.heard).filter(|_| self.worn.is_known() || test.after_s >= SPOT_SILENCE_S)?,
         };
         (heard != NEVER).then(|| (heard, calm.silent_from(heard, after_us(test)).plus_us(after_us(test))))
     }
@@ -161,7 +162,7 @@ impl State {
         for index in 0..self.tracks.len() {
             let Some(track) = self.tracks.get_mut(index) else { continue };
             let (Some(present), Some(limit)) = (&mut track.present, plan.limit_of(track.rule)) else { continue };
-            if present.unknown || sink.now.since_us(track.heard) < limit.loss_us(present.priority) {
+            if present.unknown || sink.now.since_us(track.heard) < limit.loss_us() {
                 continue;
             }
             present.unknown = true;

@@ -49,7 +49,7 @@ async fn a_doctors_new_limits_judge_from_the_next_reading_on() {
     let mut set = world.records.rules_for(world.elder).unwrap().set;
     for rule in &mut set.rules {
         if let Test::Threshold(test) = &mut rule.test
-            && rule.slug == "heart_rate_high"
+            && rule.slug == "pulse_rate_high"
         {
             test.levels[0].limit = 120.0;
             test.levels[1].limit = 105.0;
@@ -57,8 +57,8 @@ async fn a_doctors_new_limits_judge_from_the_next_reading_on() {
     }
     let version = world.records.save_rules(Some(world.elder), set.clone(), None, "心衰").unwrap();
     publish(&alerting).await;
-    world.say(&reads(world.elder, 0, Metric::HeartRate, 125.0)).await;
-    let last = world.say(&reads(world.elder, 60, Metric::HeartRate, 125.0)).await;
+    world.say(&reads(world.elder, 0, Metric::PulseRate, 125.0)).await;
+    let last = world.say(&reads(world.elder, 60, Metric::PulseRate, 125.0)).await;
     let alarm = world.alarm_when("the alarm", |_| true).await;
     assert_eq!((alarm.view.priority, alarm.view.rules_version), (Priority::P1, version));
     judged(&alerting, last).await;

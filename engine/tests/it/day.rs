@@ -105,6 +105,13 @@ impl Day {
         self.sample(received, Sample::new(metric, at(taken), value, Quality::Ok))
     }
 
+    /// A band of 70 that has spoken for two hours, every 40 minutes, the last time at `until`: from now on it is missed.
+    pub(crate) fn wears(&mut self, until: i64) {
+        for minutes in [120, 80, 40, 0] {
+            self.reads(until - minutes * 60, Metric::PulseRate, 70.0);
+        }
+    }
+
     pub(crate) fn absent(&mut self, seconds: i64, metric: Metric, cause: Quality) -> Vec<String> {
         self.sample(seconds, Sample::absent(metric, at(seconds), cause))
     }

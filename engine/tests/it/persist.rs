@@ -9,8 +9,8 @@ use crate::day::{Day, ELDER, NOTHING, at};
 fn busy() -> Day {
     let mut day = Day::new();
     day.told(&Entry::Rules { elders: vec![ElderId(9)], at: at(0), set: vigil_engine::for_age(70) });
-    day.reads(0, Metric::HeartRate, 140.0);
-    day.reads(60, Metric::HeartRate, 140.0);
+    day.reads(0, Metric::PulseRate, 140.0);
+    day.reads(60, Metric::PulseRate, 140.0);
     day.reads(60, Metric::Spo2, 90.0);
     day.event(70, 70, EventKind::Sos);
     day.reads_late(7_200, 0, Metric::Spo2, 88.0);
@@ -25,7 +25,7 @@ fn a_loaded_engine_goes_on_where_the_saved_one_stood() {
     assert_eq!(back.engine.position().0, day.seq);
     assert_eq!(back.engine.set_of(ElderId(9)).name, "cn-basic-v3-65");
     assert_eq!(back.engine.set_of(ELDER).name, "cn-basic-v3");
-    assert_eq!(back.reads(7_210, Metric::HeartRate, 70.0), ["cleared heart_rate_high"]);
+    assert_eq!(back.reads(7_210, Metric::PulseRate, 70.0), ["cleared pulse_rate_high"]);
     assert_eq!(back.reads_late(7_211, 60, Metric::Spo2, 88.0), ["late P3 spo2_low"]);
 }
 

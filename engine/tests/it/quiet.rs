@@ -30,7 +30,7 @@ fn with_hours(slug: &str, hours: &str) -> RuleSet {
 #[test]
 fn a_traveller_is_not_missed_and_counts_anew_from_the_return() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 70.0);
+    day.wears(0);
     assert_eq!(day.told(&quiet(1, QuietKind::Travel, 600, 10 * HOUR)), NOTHING);
     assert_eq!(day.tick(5 * HOUR), NOTHING);
     assert_eq!(day.tick(10 * HOUR + 1_799), NOTHING);
@@ -40,7 +40,7 @@ fn a_traveller_is_not_missed_and_counts_anew_from_the_return() {
 #[test]
 fn a_silence_that_stood_before_the_journey_is_none_of_its_matter() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 70.0);
+    day.wears(0);
     day.told(&quiet(1, QuietKind::Travel, 2_000, 10 * HOUR));
     assert_eq!(day.tick(1_800), ["T silence"]);
 }
@@ -142,24 +142,24 @@ fn outside_its_hours_a_rule_raises_nothing_and_what_stands_goes_on() {
 
 #[test]
 fn what_was_raised_by_day_gets_worse_at_night_too() {
-    let mut day = Day::with(with_hours("spo2_low", "07:00-22:00"));
+    let mut day = Day::with(with_hours("pulse_rate_high", "07:00-22:00"));
     let evening = MIDNIGHT + 22 * HOUR - 60;
-    day.reads(evening - 60, Metric::Spo2, 93.0);
-    assert_eq!(day.reads(evening, Metric::Spo2, 93.0), ["P2 spo2_low"]);
-    day.reads(evening + 120, Metric::Spo2, 85.0);
-    assert_eq!(day.reads(evening + 180, Metric::Spo2, 85.0), ["worsened P1 spo2_low"]);
+    day.reads(evening - 60, Metric::PulseRate, 120.0);
+    assert_eq!(day.reads(evening, Metric::PulseRate, 120.0), ["P2 pulse_rate_high"]);
+    day.reads(evening + 120, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads(evening + 180, Metric::PulseRate, 140.0), ["worsened P1 pulse_rate_high"]);
 }
 
 #[test]
 fn a_silence_that_comes_due_at_night_waits_for_the_morning() {
     let mut day = Day::with(with_hours("silence", "07:00-22:00"));
-    day.reads(MIDNIGHT + 23 * HOUR, Metric::HeartRate, 70.0);
+    day.wears(MIDNIGHT + 23 * HOUR);
     assert_eq!(day.tick(MIDNIGHT + 24 * HOUR), NOTHING);
     assert_eq!(day.tick(MIDNIGHT + 31 * HOUR - 1), NOTHING);
     assert_eq!(day.tick(MIDNIGHT + 31 * HOUR), ["T silence"]);
     let mut day = Day::with(with_hours("silence", "07:00-22:00"));
-    day.reads(MIDNIGHT + 23 * HOUR, Metric::HeartRate, 70.0);
-    day.reads(MIDNIGHT + 30 * HOUR + 3_000, Metric::HeartRate, 70.0);
+    day.wears(MIDNIGHT + 23 * HOUR);
+    day.reads(MIDNIGHT + 30 * HOUR + 3_000, Metric::PulseRate, 70.0);
     assert_eq!(day.tick(MIDNIGHT + 31 * HOUR), NOTHING, "heard before the rule woke");
 }
 

@@ -21,15 +21,15 @@ fn a_hypertensive_crisis_is_a_worklist_item_until_the_cuff_confirms_it() {
 #[test]
 fn the_alarm_says_when_it_began_and_by_what_value() {
     let mut day = Day::new();
-    day.reads(100, Metric::HeartRate, 135.0);
-    let samples = vec![Sample::new(Metric::HeartRate, at(160), 141.2, Quality::Ok)];
+    day.reads(100, Metric::PulseRate, 135.0);
+    let samples = vec![Sample::new(Metric::PulseRate, at(160), 141.2, Quality::Ok)];
     let out = day.step(&Entry::Frame(Frame { samples, ..frame(161) }));
     let [raised] = out.as_slice() else { panic!("{out:?}") };
     assert_eq!((raised.at, raised.received_at, raised.elder()), (at(160), at(161), Some(ELDER)));
-    let kind = AlarmKind::Threshold { metric: Metric::HeartRate, high: true, value: 141.0, limit: 131.0 };
+    let kind = AlarmKind::Threshold { metric: Metric::PulseRate, high: true, value: 141.0, limit: 131.0 };
     let expected = Change::Raised { priority: Priority::P1, kind, started_at: at(100), late: false };
     assert_eq!(raised.change, expected);
-    assert_eq!(raised.alarm, model::AlarmId::of(Subject::Elder(ELDER), "heart_rate_high", at(100)));
+    assert_eq!(raised.alarm, model::AlarmId::of(Subject::Elder(ELDER), "pulse_rate_high", at(100)));
 }
 
 #[test]
@@ -156,7 +156,9 @@ fn a_strangers_values_are_never_judged_but_a_call_for_help_is_an_alarm_about_the
 #[test]
 fn a_night_in_the_outbox_becomes_one_review_item_however_often_it_is_sent() {
     let mut day = Day::new();
-    day.reads(36_000, Metric::Spo2, 97.0);
+    for before in [7_200, 3_600, 0] {
+        day.reads(36_000 - before, Metric::Spo2, 97.0);
+    }
     let night: Vec<(i64, f64)> = (0..60).map(|i| (i * 60, if (20..40).contains(&i) { 88.0 } else { 97.0 })).collect();
     let mut told = Vec::new();
     for (i, (taken, value)) in night.iter().enumerate() {
@@ -173,22 +175,22 @@ fn a_night_in_the_outbox_becomes_one_review_item_however_often_it_is_sent() {
 #[test]
 fn late_data_do_not_disturb_a_live_hold_or_condition() {
     let mut day = Day::new();
-    day.reads(7_200, Metric::HeartRate, 140.0);
-    assert_eq!(day.reads_late(7_210, 600, Metric::HeartRate, 70.0), NOTHING);
-    assert_eq!(day.reads(7_260, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
-    assert_eq!(day.reads_late(7_270, 660, Metric::HeartRate, 70.0), NOTHING, "does not clear");
-    assert_eq!(day.reads_late(7_280, 600, Metric::HeartRate, 125.0), NOTHING);
-    assert_eq!(day.reads_late(7_281, 660, Metric::HeartRate, 125.0), ["late P3 heart_rate_high"]);
-    assert_eq!(day.reads(7_300, Metric::HeartRate, 80.0), ["cleared heart_rate_high"]);
-    assert_eq!(day.tick(7_882), ["cleared heart_rate_high"], "the late one: newer live values show that it is over");
+    day.reads(7_200, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads_late(7_210, 600, Metric::PulseRate, 70.0), NOTHING);
+    assert_eq!(day.reads(7_260, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"]);
+    assert_eq!(day.reads_late(7_270, 660, Metric::PulseRate, 70.0), NOTHING, "does not clear");
+    assert_eq!(day.reads_late(7_280, 600, Metric::PulseRate, 125.0), NOTHING);
+    assert_eq!(day.reads_late(7_281, 660, Metric::PulseRate, 125.0), ["late P3 pulse_rate_high"]);
+    assert_eq!(day.reads(7_300, Metric::PulseRate, 80.0), ["cleared pulse_rate_high"]);
+    assert_eq!(day.tick(7_882), ["cleared pulse_rate_high"], "the late one: newer live values show that it is over");
 }
 
 #[test]
 fn a_late_episode_without_an_end_in_the_data_is_unknown() {
     let mut day = Day::new();
-    day.reads_late(7_200, 600, Metric::HeartRate, 125.0);
-    assert_eq!(day.reads_late(7_200, 660, Metric::HeartRate, 125.0), ["late P3 heart_rate_high"]);
-    assert_eq!(day.tick(7_800), ["lost heart_rate_high"]);
+    day.reads_late(7_200, 600, Metric::PulseRate, 125.0);
+    assert_eq!(day.reads_late(7_200, 660, Metric::PulseRate, 125.0), ["late P3 pulse_rate_high"]);
+    assert_eq!(day.tick(7_800), ["lost pulse_rate_high"]);
 }
 
 #[test]
@@ -202,11 +204,11 @@ fn a_late_mild_value_is_no_review_item() {
 #[test]
 fn values_that_overtake_each_other_do_not_cheat_the_hold_time() {
     let mut day = Day::new();
-    day.reads_late(60, 60, Metric::HeartRate, 140.0);
-    assert_eq!(day.reads_late(61, 0, Metric::HeartRate, 140.0), NOTHING, "older than the last judged");
+    day.reads_late(60, 60, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads_late(61, 0, Metric::PulseRate, 140.0), NOTHING, "older than the last judged");
     assert_eq!(day.engine.counters().out_of_order, 1);
-    assert_eq!(day.reads_late(90, 90, Metric::HeartRate, 140.0), NOTHING);
-    assert_eq!(day.reads_late(120, 120, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    assert_eq!(day.reads_late(90, 90, Metric::PulseRate, 140.0), NOTHING);
+    assert_eq!(day.reads_late(120, 120, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"]);
     // A level without a hold time is decided by a single value, whenever it comes.
     assert_eq!(day.reads(200, Metric::Glucose, 6.0), NOTHING);
     assert_eq!(day.reads_late(201, 100, Metric::Glucose, 3.0), ["P1 glucose_low", "cleared glucose_low"]);
@@ -216,8 +218,8 @@ fn values_that_overtake_each_other_do_not_cheat_the_hold_time() {
 #[test]
 fn a_clock_ahead_of_ours_does_not_blind_the_engine() {
     let mut day = Day::new();
-    day.reads_late(0, 86_400, Metric::HeartRate, 140.0);
-    assert_eq!(day.reads(60, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    day.reads_late(0, 86_400, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads(60, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"]);
     assert_eq!(day.engine.counters().future, 1);
 }
 
@@ -225,25 +227,25 @@ fn a_clock_ahead_of_ours_does_not_blind_the_engine() {
 fn a_clock_set_back_does_not_stop_the_timers() {
     const YEAR: i64 = 31_536_000;
     let mut day = Day::new();
-    day.reads(YEAR, Metric::HeartRate, 70.0);
+    day.wears(YEAR);
     assert_eq!(day.tick(YEAR + 600), NOTHING, "quiet for ten minutes");
     assert_eq!(day.tick(600), NOTHING, "the clock is set right: still ten minutes");
     assert_eq!(day.tick(1_799), NOTHING);
     assert_eq!(day.tick(1_800), ["T silence"], "not in a year");
-    day.reads(1_900, Metric::HeartRate, 140.0);
-    assert_eq!(day.reads(1_960, Metric::HeartRate, 140.0), ["P1 heart_rate_high"], "and values are in order again");
+    day.reads(1_900, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads(1_960, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"], "and values are in order again");
 }
 
 #[test]
 fn a_band_that_falls_silent_is_a_technical_alarm_until_it_speaks() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 70.0);
+    day.wears(0);
     assert_eq!(day.tick(1_799), NOTHING);
     assert_eq!(day.tick(1_800), ["T silence"]);
     assert_eq!(day.tick(3_600), NOTHING, "told once");
     let hist = Frame { lane: Lane::Hist, ..frame(3_700) };
     assert_eq!(day.told(&Entry::Frame(hist)), NOTHING, "old data are no sign of life");
-    assert_eq!(day.absent(3_800, Metric::HeartRate, Quality::SensorOff), ["cleared silence"], "off, but it speaks");
+    assert_eq!(day.absent(3_800, Metric::PulseRate, Quality::SensorOff), ["cleared silence"], "off, but it speaks");
     assert_eq!(day.tick(5_599), NOTHING);
     assert_eq!(day.tick(5_600), ["T silence"]);
 }
@@ -251,7 +253,10 @@ fn a_band_that_falls_silent_is_a_technical_alarm_until_it_speaks() {
 #[test]
 fn a_cuff_used_at_breakfast_is_not_silent_at_noon() {
     let mut day = Day::new();
-    day.reads(0, Metric::Systolic, 120.0);
+    for second in [0, 120, 300] {
+        day.reads(second, Metric::Systolic, 120.0);
+        day.reads(second, Metric::PulseRate, 70.0);
+    }
     assert_eq!(day.tick(20_000), NOTHING);
 }
 
@@ -276,13 +281,13 @@ fn a_careless_band_does_not_hide_what_the_finger_clip_sees() {
 #[test]
 fn two_devices_that_see_the_same_are_one_alarm() {
     let mut day = Day::new();
-    of_device(&mut day, 3, 0, Metric::HeartRate, 115.0);
-    assert_eq!(of_device(&mut day, 3, 60, Metric::HeartRate, 115.0), ["P2 heart_rate_high"]);
-    of_device(&mut day, 4, 70, Metric::HeartRate, 140.0);
-    assert_eq!(of_device(&mut day, 4, 130, Metric::HeartRate, 140.0), ["worsened P1 heart_rate_high"]);
-    assert_eq!(of_device(&mut day, 3, 140, Metric::HeartRate, 80.0), NOTHING, "the other one still sees it");
-    assert_eq!(day.tick(731), ["lost heart_rate_high"]);
-    assert_eq!(of_device(&mut day, 3, 740, Metric::HeartRate, 80.0), ["cleared heart_rate_high"], "the only one left");
+    of_device(&mut day, 3, 0, Metric::PulseRate, 115.0);
+    assert_eq!(of_device(&mut day, 3, 60, Metric::PulseRate, 115.0), ["P2 pulse_rate_high"]);
+    of_device(&mut day, 4, 70, Metric::PulseRate, 140.0);
+    assert_eq!(of_device(&mut day, 4, 130, Metric::PulseRate, 140.0), ["worsened P1 pulse_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 140, Metric::PulseRate, 80.0), NOTHING, "the other one still sees it");
+    assert_eq!(day.tick(731), ["lost pulse_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 740, Metric::PulseRate, 80.0), ["cleared pulse_rate_high"], "the only one left");
     assert_eq!((day.engine.pending(), day.engine.present()), (0, 0));
 }
 
@@ -290,13 +295,13 @@ fn two_devices_that_see_the_same_are_one_alarm() {
 fn a_device_that_goes_on_after_the_other_is_done_has_an_alarm_of_its_own() {
     let mut day = Day::new();
     for device in [3, 4] {
-        of_device(&mut day, device, 0, Metric::HeartRate, 115.0);
+        of_device(&mut day, device, 0, Metric::PulseRate, 115.0);
     }
-    assert_eq!(of_device(&mut day, 3, 60, Metric::HeartRate, 115.0), ["P2 heart_rate_high"]);
-    assert_eq!(of_device(&mut day, 3, 70, Metric::HeartRate, 80.0), ["cleared heart_rate_high"]);
-    let samples = vec![Sample::new(Metric::HeartRate, at(80), 115.0, Quality::Ok)];
+    assert_eq!(of_device(&mut day, 3, 60, Metric::PulseRate, 115.0), ["P2 pulse_rate_high"]);
+    assert_eq!(of_device(&mut day, 3, 70, Metric::PulseRate, 80.0), ["cleared pulse_rate_high"]);
+    let samples = vec![Sample::new(Metric::PulseRate, at(80), 115.0, Quality::Ok)];
     let raised = day.step(&Entry::Frame(Frame { device: DeviceId(4), samples, ..frame(80) }));
-    let first = model::AlarmId::of(Subject::Elder(ELDER), "heart_rate_high", at(0));
+    let first = model::AlarmId::of(Subject::Elder(ELDER), "pulse_rate_high", at(0));
     assert!(raised.len() == 1 && raised[0].alarm != first, "the records would take it for the first: {raised:?}");
 }
 
@@ -371,9 +376,9 @@ fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
 #[test]
 fn a_stream_with_a_hole_starts_its_hold_time_anew() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 140.0);
-    assert_eq!(day.reads(7_200, Metric::HeartRate, 140.0), NOTHING, "two hours nobody saw");
-    assert_eq!(day.reads(7_260, Metric::HeartRate, 140.0), ["P1 heart_rate_high"]);
+    day.reads(0, Metric::PulseRate, 140.0);
+    assert_eq!(day.reads(7_200, Metric::PulseRate, 140.0), NOTHING, "two hours nobody saw");
+    assert_eq!(day.reads(7_260, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"]);
 }
 
 fn without(slug: &str) -> RuleSet {
@@ -386,17 +391,17 @@ fn without(slug: &str) -> RuleSet {
 #[test]
 fn new_rules_keep_what_still_holds_and_clear_what_has_no_rule() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 140.0);
-    day.reads(60, Metric::HeartRate, 140.0);
+    day.reads(0, Metric::PulseRate, 140.0);
+    day.reads(60, Metric::PulseRate, 140.0);
     day.reads(60, Metric::Glucose, 20.0);
     let rules = |elder: Option<ElderId>, set| Entry::Rules { elders: elder.into_iter().collect(), at: at(70), set };
     assert_eq!(day.told(&rules(None, without("glucose_high"))), ["cleared glucose_high"]);
     assert_eq!(day.engine.present(), 1);
-    assert_eq!(day.reads(80, Metric::HeartRate, 140.0), NOTHING, "the same alarm goes on");
-    assert_eq!(day.told(&rules(Some(ELDER), without("heart_rate_high"))), ["cleared heart_rate_high"]);
+    assert_eq!(day.reads(80, Metric::PulseRate, 140.0), NOTHING, "the same alarm goes on");
+    assert_eq!(day.told(&rules(Some(ELDER), without("pulse_rate_high"))), ["cleared pulse_rate_high"]);
     assert_eq!(day.told(&rules(None, vigil_engine::default_rules())), NOTHING, "this elder has rules of its own");
-    assert_eq!(day.reads(140, Metric::HeartRate, 140.0), NOTHING);
-    assert_eq!(day.reads(200, Metric::HeartRate, 140.0), NOTHING);
+    assert_eq!(day.reads(140, Metric::PulseRate, 140.0), NOTHING);
+    assert_eq!(day.reads(200, Metric::PulseRate, 140.0), NOTHING);
     assert_eq!(day.engine.set_of(ElderId(8)).version, vigil_engine::default_rules().version);
 }
 
@@ -406,16 +411,16 @@ fn an_elders_own_limits_judge_only_that_elder() {
     let mut set = vigil_engine::default_rules();
     for rule in &mut set.rules {
         if let Test::Threshold(threshold) = &mut rule.test
-            && rule.slug == "heart_rate_high"
+            && rule.slug == "pulse_rate_high"
         {
             threshold.levels[0].limit = 125.0;
         }
     }
     day.told(&Entry::Rules { elders: vec![ELDER], at: at(0), set });
-    for (elder, expected) in [(ELDER, vec!["P1 heart_rate_high"]), (ElderId(8), vec!["P2 heart_rate_high"])] {
+    for (elder, expected) in [(ELDER, vec!["P1 pulse_rate_high"]), (ElderId(8), vec!["P2 pulse_rate_high"])] {
         let mut told = Vec::new();
         for second in [10, 70] {
-            let samples = vec![Sample::new(Metric::HeartRate, at(second), 126.0, Quality::Ok)];
+            let samples = vec![Sample::new(Metric::PulseRate, at(second), 126.0, Quality::Ok)];
             let subject = Subject::Elder(elder);
             told.extend(day.told(&Entry::Frame(Frame { subject, samples, ..frame(second) })));
         }
@@ -455,7 +460,7 @@ fn a_recording_is_judged_alarm_by_alarm() {
 #[test]
 fn after_a_test_press_silence_counts_anew() {
     let mut day = Day::new();
-    day.reads(0, Metric::HeartRate, 70.0);
+    day.wears(0);
     assert_eq!(day.tick(1_800), ["T silence"]);
     let test = Frame { flags: Flags(Flags::TEST), ..frame(2_000) };
     assert_eq!(day.told(&Entry::Frame(test)), ["cleared silence"]);

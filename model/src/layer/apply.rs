@@ -41,9 +41,13 @@ impl Work {
             } else {
                 let limit =
                     wanted.limit.ok_or((Some(wanted.priority), "there is no such level below: give a limit"))?;
-                let level = Level { priority: wanted.priority, limit, hold_s: wanted.hold_s.unwrap_or(0) };
-                let place = test.levels.iter().position(|other| other.priority > level.priority);
-                test.levels.insert(place.unwrap_or(test.levels.len()), level);
+                let place = test.levels.iter().position(|other| other.priority > wanted.priority);
+                let place = place.unwrap_or(test.levels.len());
+                // A level that somebody adds is no hastier than the more urgent one.
+                let above =
+                    place.checked_sub(1).and_then(|index| test.levels.get(index)).map_or(0, |level| level.hold_s);
+                let level = Level { priority: wanted.priority, limit, hold_s: wanted.hold_s.unwrap_or(above) };
+                test.levels.insert(place, level);
             }
             self.levels.retain(|(priority, _)| *priority != wanted.priority);
             self.levels.push((wanted.priority, origin));
