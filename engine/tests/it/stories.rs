@@ -381,6 +381,29 @@ fn a_stream_with_a_hole_starts_its_hold_time_anew() {
     assert_eq!(day.reads(7_260, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"]);
 }
 
+#[test]
+fn the_default_waits_two_minutes_for_a_band_and_half_an_hour_for_a_watch_that_speaks_so_seldom() {
+    let mut band = Day::new();
+    band.reads(0, Metric::HeartRate, 35.0);
+    assert_eq!(band.reads(60, Metric::HeartRate, 35.0), NOTHING);
+    assert_eq!(band.reads(120, Metric::HeartRate, 35.0), ["P1 heart_rate_low"]);
+    let mut watch = Day::new();
+    watch.reads(0, Metric::HeartRate, 35.0);
+    assert_eq!(watch.reads(1_830, Metric::HeartRate, 35.0), ["P1 heart_rate_low"], "half an hour, more or less");
+    assert_eq!(watch.tick(1_830 + 599), NOTHING);
+    assert_eq!(watch.tick(1_830 + 600), ["lost heart_rate_low"], "a seat knows early that nothing comes");
+    assert_eq!(watch.reads(3_660, Metric::HeartRate, 35.0), ["still heart_rate_low", "repeated heart_rate_low"]);
+}
+
+#[test]
+fn one_low_pressure_asks_again_and_one_that_comes_late_is_looked_at() {
+    let mut day = Day::new();
+    assert_eq!(day.reads(0, Metric::Systolic, 85.0), ["P3 systolic_low", "remeasure systolic_low"]);
+    assert_eq!(day.tick(600), ["worsened P2 systolic_low"]);
+    let mut late = Day::new();
+    assert_eq!(late.reads_late(7_200, 0, Metric::Systolic, 85.0), ["late P3 systolic_low"]);
+}
+
 fn without(slug: &str) -> RuleSet {
     let mut set = vigil_engine::default_rules();
     set.rules.retain(|rule| rule.slug != slug);

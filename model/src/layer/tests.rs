@@ -169,6 +169,17 @@ fn of_two_layers_that_exclude_each_other_the_more_specific_one_judges() {
     assert_eq!(found.origins.len(), 2, "assigned twice, it counts once");
 }
 
+/// A stray value must not page because a layer gave a limit and no time.
+#[test]
+fn a_level_that_a_layer_adds_is_as_slow_as_the_more_urgent_one() {
+    let added = layer("team", Tier::Team, &[("systolic_low", limit(Priority::P3, 105.0))]);
+    let found = effective(&default_set(), false, &[assigned(&added, TEAM, 0, None)], Time(10));
+    let rule = found.set.rules.iter().find(|rule| rule.slug == "systolic_low").unwrap();
+    let Test::Threshold(test) = &rule.test else { panic!("{rule:?}") };
+    let added = Level { priority: Priority::P3, limit: 105.0, hold_s: 60 };
+    assert_eq!(test.levels.last(), Some(&added));
+}
+
 #[test]
 fn a_layer_alone_is_checked() {
     let good = layer("a", Tier::Team, &[("spo2_low", Change::Off)]);
