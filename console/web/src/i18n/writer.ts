@@ -10,7 +10,7 @@ export const writerZh = {
   progress: "补写进度", drained: (share: string, left: string) => `已补写 ${share},还剩 ${left} 条日志`, eta: (text: string) => `约 ${text}后完成`, eta_unknown: "暂时估计不出完成时间",
   lane: "通道", live: "实时", backlog: "积压", entries: "等待(日志条数)", lag: "滞后", rate: "每秒读数", batch: "每批读数", ranges: (n: number) => `${n} 段`,
   rows: "已存读数", size: "占用空间", per_reading: "每条读数", per_sealed: "压缩后每条读数", unknown: "未知", bytes: (n: string) => `${n} 字节`, oldest: "最早未入库的读数", all_stored: "全部已入库", waits: (text: string) => `已等待 ${text}`, worst: "近一分钟最大实时滞后", commit: "事务用时(中位 / 95 分位)", below: (text: string) => `不超过 ${text}`, above: (text: string) => `超过 ${text}`,
-  retries: "失败后重试", no_retries: "没有失败", refused: "被拒收的日志条目", refused_none: "没有", refused_some: (n: string) => `${n} 条,见 readings-refused.ndjson`, cursors: "各读取者的滞后", cursor: "读取者", cursor_lag: "落后(日志条数)",
+  retries: "失败后重试", no_retries: "没有失败", refused: "被拒收的日志条目", refused_none: "没有", refused_some: (n: string) => `${n} 条,见 readings-refused.ndjson`, cursors_why: "日志为每个读取者保留其存档点之后的条目:告警引擎每隔一阵存档一次,重启后从存档点重放,数千条属正常;尚未判断的条数见上方“系统状态”。", cursors: "各读取者的滞后", cursor: "读取者", cursor_lag: "落后(日志条数)",
   readers: { writer: "读数写入", alerting: "告警引擎", ledger: "帧台账", backup: "备份" } as Record<string, string>, per_second: (n: string) => `${n} 条/秒`, moment: (n: string) => `${n} 秒`, ms: (n: string) => `${n} 毫秒`,
 };
 
@@ -25,6 +25,6 @@ export const writerEn: typeof writerZh = {
   progress: "Progress of the backlog", drained: (share, left) => `${share} stored, ${left} entries left`, eta: (text) => `about ${text} to go`, eta_unknown: "no end in sight yet",
   lane: "Lane", live: "Live", backlog: "Backlog", entries: "Waiting (entries)", lag: "Lag", rate: "Readings a second", batch: "Readings a batch", ranges: (n) => `${n} stretches`,
   rows: "Readings stored", size: "Space", per_reading: "A reading", per_sealed: "A reading, compressed", unknown: "not known", bytes: (n) => `${n} bytes`, oldest: "Oldest reading not stored", all_stored: "all are stored", waits: (text) => `waits for ${text}`, worst: "Worst live lag of the last minute", commit: "Time of a transaction (median / P95)", below: (text) => `at most ${text}`, above: (text) => `over ${text}`,
-  retries: "Tried again after", no_retries: "no failure", refused: "Refused entries", refused_none: "none", refused_some: (n) => `${n}, in readings-refused.ndjson`, cursors: "Lag of each reader", cursor: "Reader", cursor_lag: "Behind (entries)",
+  retries: "Tried again after", no_retries: "no failure", refused: "Refused entries", refused_none: "none", refused_some: (n) => `${n}, in readings-refused.ndjson`, cursors_why: "The journal keeps, for each reader, what came after its checkpoint. The alarm engine makes one every so often and replays from it after a restart: thousands of entries are normal. What is not judged yet stands above, under state of the system.", cursors: "Lag of each reader", cursor: "Reader", cursor_lag: "Behind (entries)",
   readers: { writer: "Storing readings", alerting: "Alarm engine", ledger: "Ledger of frames", backup: "Backup" }, per_second: (n) => `${n}/s`, moment: (n) => `${n} s`, ms: (n) => `${n} ms`,
 };
