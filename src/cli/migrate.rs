@@ -31,6 +31,7 @@ pub struct MigrateStore {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub sample: u32,
     /// Also into a schema that holds readings which no move of this data directory brought there. They must be this installation's.
+    /// What is there besides stays: other values of the same instants, and elders of whom the store in use has nothing.
     #[arg(long)]
     pub onto_existing: bool,
     /// Ends a move that is under way: the journal is not held any more, and the server stays where it stores now.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Metric, Time};
+use anyhow::bail;
+use model::{Metric, Subject, Time};
 use store::readings::{Readings, Stored};
 
 use super::BEGINNING;
@@ -49,12 +50,22 @@ pub(super) struct Checked {
     lines: BTreeMap<(u16, Kind), Line>,
     named: Vec<String>,
     compared: Compared,
+    /// Rows that have another value in the target.
+    conflicts: u64,
+    /// Elders of whom only the target has something.
+    strangers: BTreeSet<u32>,
 }
 
 impl Checked {
     /// Counts of both stores beside each other.
     pub(super) fn new(copier: &Copier<'_>, here: &Tally, there: &Tally, compared: Compared) -> Self {
-        let mut checked = Self { lines: BTreeMap::new(), named: Vec::new(), compared };
+        let mut checked = Self {
+            lines: BTreeMap::new(),
+            named: Vec::new(),
+            compared,
+            conflicts: copier.conflicts(),
+            strangers: strangers(here, there),
+        };
         let all: BTreeSet<_> = here.keys().chain(there.keys()).copied().collect();
         for (kind, of) in all.into_iter().filter_map(|(kind, numbers)| Some((kind, series(numbers)?))) {
             let (here, there) = (of_tally(here, kind, of), of_tally(there, kind, of));
@@ -68,6 +79,12 @@ impl Checked {
             line.more += u64::from(there > here);
             if there + old < here {
                 checked.name(of, &format!("{here} in the source, {there} in the target"));
+            } else if there > here {
+                checked.name(of, &format!("{here} in the source, more in the target: {there}"));
+            }
+            let conflicts = copier.conflicts_of(kind, of);
+            if conflicts > 0 {
+                checked.name(of, &format!("{conflicts} rows have another value in the target"));
             }
         }
         for (_, of) in checked.compared.differ.clone() {
@@ -85,6 +102,29 @@ impl Checked {
     /// Nothing is missing in the target, and nothing compared differs.
     pub(super) fn good(&self) -> bool {
         self.compared.different == 0 && self.lines.values().all(|line| line.short == 0)
+    }
+
+    /// Refuses what the target has besides, which somebody has to want.
+    pub(super) fn refuse_besides(&self) -> anyhow::Result<()> {
+        let empty = "move into an empty one (drop the schema, or put the other readings.db away)";
+        if !self.strangers.is_empty() {
+            let some: Vec<String> = self.strangers.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+            bail!(
+                "of {} elders the target has readings or waveforms and the source has none (numbers {}): they were deleted here \
+                 (vigil forget-elder) and would come back, or the target keeps longer. Nothing was handed over: {empty}, or, if they \
+                 are to stay, say --onto-existing",
+                self.strangers.len(),
+                some.join(", ")
+            );
+        }
+        if self.conflicts > 0 {
+            bail!(
+                "{} rows have another value of the same instant in the target. Nothing was handed over: {empty}, or, if the target's \
+                 values are to stay, say --onto-existing",
+                self.conflicts
+            );
+        }
+        Ok(())
     }
 
     /// Series of which compared rows differ.
@@ -119,12 +159,20 @@ impl Checked {
         if more > 0 {
             told.say(&format!(
                 "{more} series have more in the target than in the source: it was in use before and keeps longer, \
-                 waveforms went to another person meanwhile (the journal brings that), or somebody was deleted here (vigil forget-elder) \
-                 and is still there"
+                 or somebody was deleted here (vigil forget-elder) and is still there"
             ))?;
         }
         Ok(())
     }
+}
+
+/// Elders of whom only the target has something.
+fn strangers(here: &Tally, there: &Tally) -> BTreeSet<u32> {
+    let elders = |tally: &Tally| -> BTreeSet<u32> {
+        let some = tally.iter().filter(|(_, rows)| **rows > 0).map(|((_, (subject, _)), _)| *subject);
+        some.filter(|subject| matches!(Subject::from_u32(*subject), Subject::Elder(_))).collect()
+    };
+    elders(there).difference(&elders(here)).copied().collect()
 }
 
 /// Compares `sample` series, spread over all.

@@ -3,22 +3,29 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use model::{Metric, Reading, Subject, Time};
-use store::readings::{BLOCK_US_MAX, Batch, Error, Original, Page, Placed, Progress, Readings, Series, Stored};
+use anyhow::bail;
+use model::{Metric, Subject, Time};
+use store::readings::{BLOCK_US_MAX, Batch, Error, Page, Progress, Readings, Series, Store};
 
 use super::BEGINNING;
 use super::hold::Hold;
+use super::load::{Done, Load, Part, as_there, ordinary};
 use super::note::{Copied, Note, numbers, series};
-use crate::stores::{Meter, Told};
+use crate::stores::{Meter, Stores, Told};
 
 /// Rows of one page, and of one write.
 const PAGE_ROWS: usize = 8_192;
 /// Series of one write at most.
 const PARTS_MAX: usize = 1_000;
 /// Blocks of waveforms of one page: at most 20,000 samples each.
-const PAGE_BLOCKS: usize = 128;
+pub(super) const PAGE_BLOCKS: usize = 128;
+/// Stretches of a waveform that are new, at most; of more, all time since the target's newest is looked through.
+const STRETCHES: usize = 10_000;
+/// A copy into the data directory leaves this much of its disk free, bytes: the journal of a running server needs room.
+const FREE_MIN: u64 = 1 << 30;
 /// Series listed at once.
 const SERIES: usize = 10_000;
 /// Waveforms are copied again window by window, microseconds: a minute of sixteen leads fits into one answer.
@@ -75,12 +82,42 @@ pub(super) struct Copier<'a> {
     progress: Progress,
     /// Rows and blocks of each series that are older than the target keeps.
     expired: RefCell<Tally>,
+    /// Rows of each series that have another value in the target, which stays.
+    conflicts: RefCell<Tally>,
+    /// Such rows of earlier tries.
+    conflicts_before: u64,
+    /// The data directory, when the target is there too.
+    beside: Option<PathBuf>,
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(source: &'a Readings, target: &'a Readings, told: &'a Told) -> anyhow::Result<Self> {
-        let progress = target.progress()?;
-        Ok(Self { source, target, told, progress, expired: RefCell::default() })
+    /// `conflicts_before`: of the tries before this one.
+    pub(super) fn new(
+        stores: &'a Stores,
+        target: &'a Readings,
+        told: &'a Told,
+        conflicts_before: u64,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            source: &stores.readings,
+            target,
+            told,
+            progress: target.progress()?,
+            expired: RefCell::default(),
+            conflicts: RefCell::default(),
+            conflicts_before,
+            beside: (target.store() == Store::Embedded).then(|| stores.dir.clone()),
+        })
+    }
+
+    /// Rows that have another value in the target, of earlier tries too.
+    pub(super) fn conflicts(&self) -> u64 {
+        self.conflicts_before + self.conflicts.borrow().values().sum::<u64>()
+    }
+
+    /// Those of one series in this try.
+    pub(super) fn conflicts_of(&self, kind: Kind, of: Of) -> u64 {
+        self.conflicts.borrow().get(&(kind, numbers(of))).copied().unwrap_or_default()
     }
 
     /// Counts everything that a store holds.
@@ -116,7 +153,12 @@ impl<'a> Copier<'a> {
             for done in self.put(load)? {
                 meter.add(done.rows, self.told)?;
                 if done.last {
-                    note.advance(Copied { rows: Some(numbers(done.of)), count: meter.done(), ..note.copied() })?;
+                    note.advance(Copied {
+                        rows: Some(numbers(done.of)),
+                        count: meter.done(),
+                        conflicts: self.conflicts(),
+                        ..note.copied()
+                    })?;
                 }
             }
             hold.check()
@@ -193,6 +235,7 @@ impl<'a> Copier<'a> {
         let (of, whole, mut after) = ((subject, metric), start == BEGINNING, start);
         if whole {
             self.expired.borrow_mut().remove(&(Kind::Rows, numbers(of)));
+            self.conflicts.borrow_mut().remove(&(Kind::Rows, numbers(of)));
         }
         loop {
             let page = self.source.page(subject, metric, after, PAGE_ROWS)?;
@@ -245,7 +288,11 @@ impl<'a> Copier<'a> {
         ordinary(of, page, &mut batch);
         let mut written = self.write(&batch)?;
         if written.conflict > 0 {
-            written.stored += self.write(&as_there(of, page))?.stored;
+            let placed = self.write(&as_there(of, page))?;
+            written.stored += placed.stored;
+            if placed.conflict > 0 {
+                *self.conflicts.borrow_mut().entry((Kind::Rows, numbers(of))).or_default() += placed.conflict;
+            }
         }
         if whole && written.expired > 0 {
             *self.expired.borrow_mut().entry((Kind::Rows, numbers(of))).or_default() += written.expired;
@@ -280,21 +327,33 @@ impl<'a> Copier<'a> {
         let (Some(here), Some(there)) = (newest(self.source)?, newest(self.target)?) else {
             return self.waves((subject, metric), |_| Ok(()));
         };
-        let (mut from, mut stored) = (there.plus_us(-BLOCK_US_MAX), 0);
-        while from < here {
-            let to = from.plus_us(WINDOW_US);
-            let waves = self.source.waves(subject, metric, from, to)?;
-            if !waves.is_empty() {
+        let since = there.plus_us(-BLOCK_US_MAX);
+        let new = self.source.stretches(subject, metric, since, Time::MAX, STRETCHES)?;
+        let mut spans: Vec<(Time, Time)> = new.found.iter().map(|stretch| (stretch.from, stretch.to)).collect();
+        if new.cut {
+            spans = vec![(since, here)];
+        }
+        spans.sort_unstable();
+        let (mut reached, mut stored) = (since, 0);
+        for (from, to) in spans {
+            reached = reached.max(from);
+            while reached < to {
+                let next = reached.plus_us(WINDOW_US);
+                let waves = self.source.waves(subject, metric, reached, next)?;
                 stored += self.write(&Batch { waves, ..Batch::default() })?.waves.stored;
+                self.told.pass("the newest waveforms")?;
+                reached = next;
             }
-            self.told.pass("the newest waveforms")?;
-            from = to;
         }
         Ok(stored)
     }
 
     /// Writes, patiently: a target that is away for a while does not end hours of work.
-    fn write(&self, batch: &Batch) -> anyhow::Result<store::readings::Written> {
+    pub(super) fn write(&self, batch: &Batch) -> anyhow::Result<store::readings::Written> {
+        if let Some(dir) = &self.beside {
+            let disk = rustix::fs::statvfs(dir)?;
+            leave_room(disk.f_bavail.saturating_mul(disk.f_frsize))?;
+        }
         let mut pause = PAUSE;
         for _ in 1..TRIES {
             match self.target.write_batch(batch, &self.progress) {
@@ -308,54 +367,15 @@ impl<'a> Copier<'a> {
     }
 }
 
-/// Pages of one series or of several, for one write: a commit for a few rows would take longer than the rows.
-#[derive(Default)]
-struct Load {
-    parts: Vec<Part>,
-    rows: usize,
-}
-
-struct Part {
-    of: Of,
-    page: Page,
-    /// The series is copied from its beginning.
-    whole: bool,
-    /// Its last page.
-    last: bool,
-}
-
-/// What became of a part.
-struct Done {
-    of: Of,
-    rows: u64,
-    stored: u64,
-    last: bool,
-}
-
-/// Rows as they were measured, with their origins, and those that were moved away.
-fn ordinary((subject, metric): Of, page: &Page, batch: &mut Batch) {
-    for stored in &page.rows {
-        let reading = Reading { subject, device: stored.device, sample: stored.sample };
-        if stored.moved {
-            batch.placed.push(Placed { reading, moved: true });
-        } else {
-            batch.rows.push(reading);
-        }
-        batch.originals.extend(original((subject, metric), stored));
+/// An error when so many free bytes are too few to go on.
+pub(super) fn leave_room(free: u64) -> anyhow::Result<()> {
+    if free < FREE_MIN {
+        bail!(
+            "the disk of the data directory has {} MiB left, and a copy leaves {} of them to the server: nothing more is copied. Make \
+             room and say this again, which goes on where it was, or say --give-up",
+            free >> 20,
+            FREE_MIN >> 20
+        );
     }
-}
-
-/// Every row as the source has it. A row that comes back brings its origin, which went when it left.
-fn as_there((subject, metric): Of, page: &Page) -> Batch {
-    let placed = page.rows.iter().map(|stored| {
-        let reading = Reading { subject, device: stored.device, sample: stored.sample };
-        Placed { reading, moved: stored.moved }
-    });
-    let originals = page.rows.iter().filter_map(|stored| original((subject, metric), stored));
-    Batch { placed: placed.collect(), originals: originals.collect(), ..Batch::default() }
-}
-
-fn original((subject, metric): Of, stored: &Stored) -> Option<Original> {
-    let (at, origin) = (stored.sample.taken_at, stored.origin.clone()?);
-    Some(Original { subject, metric, at, origin })
+    Ok(())
 }

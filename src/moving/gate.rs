@@ -16,7 +16,7 @@ use crate::stores::{Stores, Told};
 
 /// Refuses a store that lacks something because of a move, with what to do.
 pub(super) fn check_in_use(dir: &Path, in_use: Store) -> anyhow::Result<Option<Note>> {
-    let Some(note) = Note::read(dir) else { return Ok(None) };
+    let Some(note) = Note::read(dir)? else { return Ok(None) };
     let Way { from, to, .. } = *note.way();
     match note.state() {
         State::TakenOver if in_use == from => bail!(
@@ -48,16 +48,21 @@ pub(super) fn check_in_use(dir: &Path, in_use: Store) -> anyhow::Result<Option<N
 /// move, it takes over now.
 pub(crate) fn check_start(dir: &Path, config: &Config, journal: &Journal, records: &Records) -> anyhow::Result<()> {
     let note = check_in_use(dir, config.store)?;
-    let ready = |note: &Note| note.state() == State::Complete && note.way().to == config.store;
-    let Some(mut note) = note.filter(ready) else { return Ok(()) };
+    let moved =
+        |note: &Note| matches!(note.state(), State::Complete | State::TakenOver) && note.way().to == config.store;
+    let Some(mut note) = note.filter(moved) else { return Ok(()) };
     let Way { from, to, server } = note.way().clone();
     if to == Store::Timescale {
         let named = config.timescale.place()?;
         if named != server {
             bail!(
-                "the readings were moved to {server}, but [readings.timescale] names {named}: name the same server in the same words"
+                "the readings were moved to {server}, but [readings.timescale] names {named}: name the same server in the same \
+                 words. (If it is the same database under another name, and in use already, remove {FILE} in the data directory.)"
             );
         }
+    }
+    if note.state() == State::TakenOver {
+        return Ok(());
     }
     if journal.first() > Seq(note.place().0 + 1) {
         note.enter(State::GivenUp)?;
@@ -94,8 +99,8 @@ fn gone(from: Store, to: Store) -> String {
 }
 
 /// Whether what the target holds is this installation's: a file of this directory, or a schema that an earlier move named.
-pub(super) fn is_ours(dir: &Path, way: &Way) -> bool {
-    way.to == Store::Embedded || Note::read(dir).is_some_and(|note| note.way().server == way.server)
+pub(super) fn is_ours(dir: &Path, way: &Way) -> anyhow::Result<bool> {
+    Ok(way.to == Store::Embedded || Note::read(dir)?.is_some_and(|note| note.way().server == way.server))
 }
 
 /// What the audit calls a store.
@@ -114,7 +119,7 @@ pub(crate) enum Elsewhere {
 /// For whoever changes the store in use beside the journal, which the other store of a move would not learn of: refused while one is
 /// under way, and for a store that is behind. Where the last move leaves readings besides.
 pub(crate) fn before_changing(dir: &Path, in_use: Store) -> anyhow::Result<Elsewhere> {
-    let Some(note) = Note::read(dir) else { return Ok(Elsewhere::Nowhere) };
+    let Some(note) = Note::read(dir)? else { return Ok(Elsewhere::Nowhere) };
     let Way { from, to, server } = note.way();
     match note.state() {
         State::Copying | State::Complete => bail!(
@@ -132,7 +137,7 @@ pub(crate) fn before_changing(dir: &Path, in_use: Store) -> anyhow::Result<Elsew
 /// Ends a move that no server has taken over yet.
 pub(super) fn give_up(stores: &Stores, told: &Told) -> anyhow::Result<()> {
     let under_way = |note: &Note| matches!(note.state(), State::Copying | State::Complete);
-    let Some(note) = Note::read(&stores.dir).filter(under_way) else { bail!("no move of the readings is under way") };
+    let Some(note) = Note::read(&stores.dir)?.filter(under_way) else { bail!("no move of the readings is under way") };
     let Way { to, server, .. } = note.way().clone();
     hold::give_up(&stores.journal, &stores.dir)?;
     let detail = serde_json::json!({ "uid": stores.uid, "server": server }).to_string();
@@ -143,6 +148,6 @@ pub(super) fn give_up(stores: &Stores, told: &Told) -> anyhow::Result<()> {
     };
     told.say(&format!(
         "the move is given up: the server goes on where it stores now, and the journal is not held any more. What was copied is \
-         still in {left}: the next move goes on from it, or delete it"
+         still in {left}: the next move takes as long again and leaves alone what is the same there, or delete it"
     ))
 }

@@ -27,6 +27,8 @@ pub(super) struct Hold<'a> {
     journal: &'a Journal,
     dir: &'a Path,
     place: Seq,
+    /// Something may come in: the journal's room is looked at.
+    live: bool,
 }
 
 impl<'a> Hold<'a> {
@@ -36,18 +38,19 @@ impl<'a> Hold<'a> {
         dir: &'a Path,
         source: &Readings,
         way: &Way,
+        live: bool,
     ) -> anyhow::Result<(Self, Note)> {
-        look(journal, dir, source)?;
+        look(journal, dir, source, live)?;
         if let Some(held) = place(journal, CURSOR) {
             let still = "the store in use still takes in what came during the last move: wait until the server has caught up (page \
                          administration, lag of the backlog), then say this again";
-            let Some(note) = Note::read(dir) else { bail!(still) };
+            let Some(note) = Note::read(dir)? else { bail!(still) };
             match note.state() {
                 State::Copying | State::Complete if note.way() == way && held <= note.place() => {
                     // Killed just after it was made known, the cursor holds more than it must.
                     let place = note.place();
                     journal.commit_cursor_sync(CURSOR, place)?;
-                    return Ok((Self { journal, dir, place }, note));
+                    return Ok((Self { journal, dir, place, live }, note));
                 }
                 State::Copying | State::Complete => bail!(
                     "a move from {} to {} ({}) is under way: finish it, or end it with `vigil migrate-store --give-up`",
@@ -70,7 +73,7 @@ impl<'a> Hold<'a> {
             bail!("the journal let go of entries just now: say this again");
         }
         journal.commit_cursor_sync(CURSOR, place)?;
-        Ok((Self { journal, dir, place }, note))
+        Ok((Self { journal, dir, place, live }, note))
     }
 
     pub(super) const fn place(&self) -> Seq {
@@ -79,16 +82,17 @@ impl<'a> Hold<'a> {
 
     /// An error when the hold was given up meanwhile, or has to be.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        if place(self.journal, CURSOR) == Some(self.place) && !is_crowded(self.journal) {
+        let crowded = self.live && is_crowded(self.journal);
+        if place(self.journal, CURSOR) == Some(self.place) && !crowded {
             return Ok(());
         }
-        if !is_crowded(self.journal) {
+        if !crowded {
             bail!("the move was ended meanwhile: the journal is not held any more");
         }
         give_up(self.journal, self.dir)?;
         bail!(
-            "the journal is half full and could not be held any longer: the move is given up. What was copied stays, so the next \
-             one is shorter. Give the journal more room (journal.bytes_max), or move with the server stopped, and say this again"
+            "the journal is half full and could not be held any longer: the move is given up. The next one \
+             takes as long again: raise journal.bytes_max first, or move with the server stopped"
         )
     }
 }
@@ -105,7 +109,7 @@ fn is_crowded(journal: &Journal) -> bool {
 
 /// The target will lack something from now on: that is written down before the journal may forget.
 pub(super) fn give_up(journal: &Journal, dir: &Path) -> anyhow::Result<()> {
-    if let Some(mut note) = Note::read(dir) {
+    if let Some(mut note) = Note::read(dir)? {
         note.enter(State::GivenUp)?;
     }
     if place(journal, CURSOR).is_some() {
@@ -114,14 +118,14 @@ pub(super) fn give_up(journal: &Journal, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One look at the hold, with the store in use: it ends when it is needed no more, or cannot be kept.
-pub(super) fn look(journal: &Journal, dir: &Path, readings: &Readings) -> anyhow::Result<()> {
+/// One look at the hold, with the store in use: it ends when it is needed no more, or cannot be kept while something may come in.
+pub(super) fn look(journal: &Journal, dir: &Path, readings: &Readings, live: bool) -> anyhow::Result<()> {
     if place(journal, CURSOR).is_none() {
         return Ok(());
     }
-    let note = Note::read(dir);
+    let note = Note::read(dir)?;
     match note.as_ref().map(Note::state) {
-        Some(State::Copying | State::Complete) if is_crowded(journal) => {
+        Some(State::Copying | State::Complete) if live && is_crowded(journal) => {
             give_up(journal, dir)?;
             tracing::error!(
                 "the journal is half full: it is not held for the move of the readings any more; move again before you change the store"
@@ -144,7 +148,7 @@ pub(super) fn look(journal: &Journal, dir: &Path, readings: &Readings) -> anyhow
 pub async fn mind(journal: Journal, readings: Readings, dir: PathBuf, stop: Stop) {
     while !stop.is_requested() {
         let (journal, readings, dir) = (journal.clone(), readings.clone(), dir.clone());
-        let looked = tokio::task::spawn_blocking(move || look(&journal, &dir, &readings));
+        let looked = tokio::task::spawn_blocking(move || look(&journal, &dir, &readings, true));
         if let Ok(Err(error)) = looked.await {
             tracing::error!(error = format!("{error:#}"), "the hold of a move cannot be ended");
         }

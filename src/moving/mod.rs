@@ -15,8 +15,10 @@ mod check;
 mod copy;
 mod gate;
 mod hold;
+mod load;
 mod note;
 mod settle;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +63,15 @@ pub struct Move {
     pub onto_existing: bool,
 }
 
+/// On which terms the target is handed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// Series compared row by row.
+    pub sample: usize,
+    /// What the target has besides stays: other values of the same instants, and elders of whom the source has nothing.
+    pub onto_existing: bool,
+}
+
 /// A store as the configuration and the commands call it.
 pub fn word(store: Store) -> &'static str {
     match store {
@@ -99,7 +110,7 @@ pub(crate) fn run(spec: &Spec, stores: &Stores, told: &Told) -> anyhow::Result<(
     let server = target.timescale.place().context("cannot tell which server is meant")?;
     let way = Way { from: spec.from, to: spec.to, server };
     let target = Readings::open(&stores.dir, &target).context("cannot use the store to move to")?;
-    if !spec.onto_existing && !gate::is_ours(&stores.dir, &way) && is_used(&target)? {
+    if !spec.onto_existing && !gate::is_ours(&stores.dir, &way)? && is_used(&target)? {
         bail!(
             "{} holds readings already, and no move of this data directory brought them there: another installation's would become \
              one with these. Name another schema ([readings.timescale] schema), drop this one, or, if they are this installation's, \
@@ -107,7 +118,8 @@ pub(crate) fn run(spec: &Spec, stores: &Stores, told: &Told) -> anyhow::Result<(
             way.server
         );
     }
-    move_to(&way, spec.sample, stores, &target, told)
+    let terms = Terms { sample: spec.sample, onto_existing: spec.onto_existing };
+    move_to(&way, terms, stores, &target, told)
 }
 
 /// Whether a store holds anything.
@@ -128,33 +140,41 @@ fn target_config(spec: &Move) -> anyhow::Result<Config> {
 
 /// The move itself, to an opened target.
 #[doc(hidden)]
-pub fn move_to(way: &Way, sample: usize, stores: &Stores, target: &Readings, told: &Told) -> anyhow::Result<()> {
+pub fn move_to(way: &Way, terms: Terms, stores: &Stores, target: &Readings, told: &Told) -> anyhow::Result<()> {
     let source = &stores.readings;
     let ahead = target.progress().context("cannot use the store to move to")?.done();
     let stands = source.progress()?.done();
+    if ahead > stands && ahead <= stores.journal.head() {
+        bail!("the store in use has not caught up yet ({stands} of {ahead}): wait, then say this again");
+    }
     if ahead > stands {
         bail!(
-            "the target has seen entry {ahead} of the journal, the source only {stands}: they belong to different journals. Move \
+            "the target has seen entry {ahead} of the journal, which has not come so far: they belong to different journals. Move \
              into an empty schema, or put the other readings.db away"
         );
     }
-    let (hold, mut note) = Hold::take(&stores.journal, &stores.dir, source, way)?;
+    let (hold, mut note) = Hold::take(&stores.journal, &stores.dir, source, way, stores.live)?;
     audit(stores, way, "move_readings", serde_json::json!({ "entry": hold.place().0 }))?;
     let before = match note.copied().count {
         0 => String::new(),
         count => format!(", {count} rows and blocks are there already"),
     };
     told.say(&format!("moving from journal entry {}{before}", hold.place()))?;
-    let copier = Copier::new(source, target, told)?;
+    let copier = Copier::new(stores, target, told, note.copied().conflicts)?;
     copier.all(&mut note, &hold)?;
-    let checked = settle::settle(&copier, stores, sample)?;
+    let checked = settle::settle(&copier, stores, terms.sample)?;
     checked.tell(told)?;
+    note.advance(note::Copied { conflicts: copier.conflicts(), ..note.copied() })?;
+    note.keep()?;
     if !checked.good() {
         bail!(
             "the stores differ: nothing was handed over. Say this again (it is quick now), if need be with the server stopped; if \
              the same rows differ again, the target has other values of the same instants: move into an empty one (drop the schema, \
              or put the other readings.db away)"
         );
+    }
+    if !terms.onto_existing {
+        checked.refuse_besides()?;
     }
     hold.check()?;
     hand_over(target, hold.place())?;

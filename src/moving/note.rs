@@ -4,9 +4,10 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use model::{Metric, Seq, Subject};
 use serde::{Deserialize, Serialize};
 use store::readings::Store;
@@ -16,12 +17,15 @@ pub(super) const FILE: &str = "moving.json";
 /// How often the place reached is written down.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// Whoever changes the note of a running process has its turn: what was given up stays given up.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// From where to where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
     pub from: Store,
     pub to: Store,
-    /// Hosts, port and schema of the one of the two that is on a PostgreSQL server.
+    /// Hosts, port, database and schema of the one of the two that is on a PostgreSQL server.
     pub server: String,
 }
 
@@ -48,6 +52,9 @@ pub(super) struct Copied {
     pub(super) waves: Option<(u32, u16)>,
     /// Rows and blocks in them.
     pub(super) count: u64,
+    /// Rows that have another value in the target.
+    #[serde(default)]
+    pub(super) conflicts: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,20 +83,20 @@ impl Note {
         Ok(note)
     }
 
-    /// The note of the last move. One that cannot be read is as good as none: it says so.
-    pub(super) fn read(dir: &Path) -> Option<Self> {
+    /// The note of the last move. One that is there and cannot be read is an error: it may say that a store lacks something.
+    pub(super) fn read(dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = dir.join(FILE);
         let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(anyhow::Error::from),
         };
-        match bytes.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)) {
-            Ok(content) => Some(Self { path, content, saved: Instant::now() }),
-            Err(error) => {
-                tracing::error!(file = FILE, %error, "the note of the last move of the readings cannot be read");
-                None
-            }
-        }
+        let content = bytes.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)).with_context(|| {
+            format!(
+                "{FILE} in the data directory, the note of the last move of the readings, cannot be read. Give it to the user that \
+                 runs the server; or, if it is damaged and you know that the store in use lacks nothing, remove it"
+            )
+        })?;
+        Ok(Some(Self { path, content, saved: Instant::now() }))
     }
 
     pub(super) const fn way(&self) -> &Way {
@@ -112,15 +119,27 @@ impl Note {
     /// One more whole series is there.
     pub(super) fn advance(&mut self, copied: Copied) -> anyhow::Result<()> {
         self.content.copied = copied;
-        if self.saved.elapsed() >= EVERY {
-            self.saved = Instant::now();
-            self.save()?;
-        }
-        Ok(())
+        if self.saved.elapsed() >= EVERY { self.keep() } else { Ok(()) }
     }
 
-    /// Durable when it returns.
+    /// Durable when it returns. An error when the move was given up meanwhile.
+    pub(super) fn keep(&mut self) -> anyhow::Result<()> {
+        self.saved = Instant::now();
+        self.put(self.content.state)
+    }
+
+    /// As [`keep`](Self::keep), in another state.
     pub(super) fn enter(&mut self, state: State) -> anyhow::Result<()> {
+        self.put(state)
+    }
+
+    fn put(&mut self, state: State) -> anyhow::Result<()> {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let stands = Self::read(dir)?.map(|note| note.content.state);
+        if stands == Some(State::GivenUp) && state != State::GivenUp {
+            bail!("the move was given up meanwhile");
+        }
         self.content.state = state;
         self.save()
     }

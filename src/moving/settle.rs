@@ -8,6 +8,7 @@ use store::readings::Readings;
 use super::check::{self, Checked, Compared};
 use super::copy::{Copier, Kind, Of, Tally};
 use super::note::series;
+use super::surplus;
 use crate::stores::Stores;
 
 /// Rounds before the differences are shown.
@@ -25,6 +26,7 @@ pub(super) fn settle(copier: &Copier<'_>, stores: &Stores, sample: usize) -> any
         copier.newest(&behind(copier, &here, &there), &mut there)?;
         let Still { here, left: mut again, compared } = calmly(copier, stores, sample, &mut there)?;
         if again.is_empty() || round == ROUNDS_MAX {
+            surplus::carry_on(copier, &here, &there)?;
             there = copier.tally(copier.target, "the target once more")?;
             let checked = Checked::new(copier, &here, &there, compared);
             if checked.good() || round == ROUNDS_MAX {

@@ -14,6 +14,8 @@ use super::hold::{CURSOR, give_up, look, place};
 use super::note::Note;
 use super::*;
 
+mod again;
+
 const BAND: DeviceId = DeviceId(9);
 
 fn subject(n: u32) -> Subject {
@@ -121,10 +123,14 @@ impl World {
 
     /// Runs the move and stops listening after so many words.
     fn run(&self, target: &Readings, words: usize) -> anyhow::Result<()> {
+        self.run_on(Terms { sample: 10, onto_existing: false }, target, words)
+    }
+
+    fn run_on(&self, terms: Terms, target: &Readings, words: usize) -> anyhow::Result<()> {
         let (told, lines) = Told::channel();
         std::thread::scope(|scope| {
             let listener = scope.spawn(move || lines.iter().take(words).collect::<Vec<_>>());
-            let moved = move_to(&way(), 10, &self.stores, target, &told);
+            let moved = move_to(&way(), terms, &self.stores, target, &told);
             // The listener ends with the talker.
             drop(told);
             let said = listener.join().unwrap();
@@ -135,11 +141,16 @@ impl World {
 
 /// The target is another embedded store: what it is called does not matter to the move.
 fn way() -> Way {
-    Way { from: Store::Embedded, to: Store::Timescale, server: "localhost port 5432, schema vigil".into() }
+    Way {
+        from: Store::Embedded,
+        to: Store::Timescale,
+        server: "localhost port 5432, database readings, schema vigil".into(),
+    }
 }
 
 fn in_use(store: Store) -> Config {
-    let timescale = TimescaleConfig { dsn: Some(Dsn::new("host=localhost user=x")), ..TimescaleConfig::default() };
+    let timescale =
+        TimescaleConfig { dsn: Some(Dsn::new("host=localhost user=x dbname=readings")), ..TimescaleConfig::default() };
     Config { store, timescale, ..Config::default() }
 }
 
@@ -186,10 +197,10 @@ fn given_up_at_any_word_and_begun_again_nothing_is_lost_or_doubled() {
         let place = target.cursor();
         assert_eq!(place, Seq(60), "the journal is held where the first try began");
         let (journal, dir) = (&world.stores.journal, world.dir.path());
-        look(journal, dir, &world.stores.readings).unwrap();
+        look(journal, dir, &world.stores.readings, true).unwrap();
         assert!(world.held().is_some(), "while the old store is in use");
         world.starts_with(Store::Timescale).unwrap();
-        look(journal, dir, &target).unwrap();
+        look(journal, dir, &target, true).unwrap();
         assert_eq!((world.held(), writer_at(journal)), (None, Some(place)), "the new one goes on from there by itself");
         world.take_over(&target);
         let (here, there) = (content(&world.stores.readings), content(&target));
@@ -238,6 +249,12 @@ fn a_server_starts_only_with_a_store_that_lacks_nothing() {
     assert_eq!(world.starts_with(Store::Embedded), Ok(()), "nothing has happened yet");
     assert_eq!(world.starts_with(Store::Timescale), Ok(()));
     assert_eq!(world.starts_with(Store::Timescale), Ok(()), "and every time after");
+    let Stores { dir, records, journal, .. } = &world.stores;
+    let other_database =
+        TimescaleConfig { dsn: Some(Dsn::new("host=localhost user=x dbname=b")), ..TimescaleConfig::default() };
+    let elsewhere = Config { timescale: other_database, ..in_use(Store::Timescale) };
+    let refused = check_start(dir, &elsewhere, journal, records).unwrap_err().to_string();
+    assert!(refused.contains("database readings") && refused.contains("database b"), "{refused}");
     let refused = world.starts_with(Store::Embedded).unwrap_err();
     assert!(refused.contains("--from timescale --to embedded"), "{refused}");
     assert!(forget(Store::Embedded).is_err(), "the person is still in the store in use");
@@ -258,7 +275,7 @@ fn a_journal_that_was_not_held_to_the_end_is_noticed_at_the_start() {
     (0..10).for_each(|_| world.write());
     // As if another version of the program, or a person, had let go of it.
     world.stores.journal.remove_cursor(CURSOR).unwrap();
-    let mut note = Note::read(world.dir.path()).unwrap();
+    let mut note = Note::read(world.dir.path()).unwrap().unwrap();
     assert_eq!(note.place(), Seq(10));
     assert_eq!(world.starts_with(Store::Timescale), Ok(()), "all of it is there by luck");
     assert_eq!(world.held(), Some(Seq(10)), "and is held again");
@@ -287,7 +304,7 @@ fn a_cursor_without_a_note_goes_when_the_store_needs_it_no_more() {
     let mut world = World::new(5);
     (0..10).for_each(|_| world.write());
     world.stores.journal.register_cursor(CURSOR).unwrap();
-    look(&world.stores.journal, world.dir.path(), &world.stores.readings).unwrap();
+    look(&world.stores.journal, world.dir.path(), &world.stores.readings, true).unwrap();
     assert_eq!(world.held(), None);
     assert!(!world.dir.path().join(note::FILE).exists());
 }
@@ -319,7 +336,7 @@ fn a_move_that_is_ended_leaves_the_server_where_it_is() {
     world.run(&target, usize::MAX).unwrap();
     gate::give_up(&world.stores, &told).unwrap();
     drop(told);
-    assert!(listener.join().unwrap()[0].contains("localhost port 5432, schema vigil"));
+    assert!(listener.join().unwrap()[0].contains("localhost port 5432, database readings, schema vigil"));
     assert_eq!(world.held(), None);
     assert!(world.starts_with(Store::Timescale).is_err());
     world.write();

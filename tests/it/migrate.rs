@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use model::{DeviceId, ElderId, Metric, Quality, Reading, Sample, Seq, Subject, Time};
 use store::readings::{Config, Dsn, Readings, Store};
-use vigil::moving::{Way, move_to};
+use vigil::moving::{Terms, Way, move_to};
 use vigil::seed::Gateway;
 use vigil::stores::{Stores, Told};
 
@@ -34,7 +34,7 @@ async fn the_store_moves_under_load_and_the_next_server_goes_on_with_it() {
         let listener = std::thread::spawn(move || lines.iter().collect::<Vec<_>>());
         // The target becomes the embedded store of the second server below.
         let way = Way { from: Store::Timescale, to: Store::Embedded, server: "nowhere".into() };
-        let moved = move_to(&way, 50, &stores, &target, &told);
+        let moved = move_to(&way, Terms { sample: 50, onto_existing: false }, &stores, &target, &told);
         drop(told);
         (moved, listener.join().unwrap())
     });

@@ -180,4 +180,12 @@ pub(crate) fn blocks_of_waveforms_come_once_each_page_by_page(place: &Place) {
     }
     waves.sort_by_key(|wave| (wave.subject.to_u32(), wave.place()));
     assert_eq!(found, waves);
+    // Blocks that the other has already leave all the same, also in a write that brings nothing else.
+    let of_one = waves.iter().filter(|wave| wave.subject == elder(1) && wave.device == DeviceId(3));
+    let waveforms = of_one.map(|wave| wave.block.clone()).collect();
+    let moved = Moved { from: elder(1), to: elder(2), device: DeviceId(3), samples: vec![], waveforms };
+    store.write_batch(&Batch { moves: vec![moved], ..Batch::default() }, Seq(1)).unwrap();
+    let store = place.settle(store);
+    let left: Vec<u64> = store.wave_series(None, 10).unwrap().iter().map(|series| series.rows).collect();
+    assert_eq!(left, [14, 28]);
 }

@@ -110,7 +110,9 @@ impl Writer {
         admit_placed(&tx, state, heads, bring.placed, &mut admitted)?;
         put_beside(&tx, heads, &state.limits, bring, &mut admitted)?;
         let sealed = state.seal_due(&tx, heads, budget)?;
-        let beside = admitted.written.waves.stored > 0;
+        // Blocks that changed their owner are no rows.
+        let carried = bring.moves.iter().any(|moved| !moved.waveforms.is_empty());
+        let beside = admitted.written.waves.stored > 0 || carried;
         let logged = !admitted.rows.is_empty() || beside || cursor > state.cursor;
         let cursor = cursor.max(state.cursor);
         let bytes = encode_log(heads, &admitted);

@@ -123,9 +123,11 @@ impl Default for Timescale {
 const SCHEMA_LEN_MAX: usize = 40;
 
 impl Timescale {
-    /// Where the readings are, for people and the audit: hosts, port and schema, neither user nor password. Reads `dsn_file`.
+    /// Where the readings are, for people and the audit: hosts, port, database and schema, neither user nor password. Reads
+    /// `dsn_file`.
     pub fn place(&self) -> Result<String, Error> {
-        Ok(format!("{}, schema {}", Target::of(self)?.shown(), self.schema))
+        let target = Target::of(self)?;
+        Ok(format!("{}, database {}, schema {}", target.shown(), target.database(), self.schema))
     }
 
     /// The first setting that makes no sense, as a sentence. Reads no file.

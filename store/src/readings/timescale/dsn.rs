@@ -103,7 +103,7 @@ impl Target {
         Dsn::new(format!("host=127.0.0.1 port={port}{}", words.collect::<String>()))
     }
 
-    /// Hosts and database, for a sentence to the operator.
+    /// Hosts and ports, for a sentence to the operator.
     pub(super) fn shown(&self) -> String {
         let host = |host: &Host| match host {
             Host::Tcp(name) => name.clone(),
@@ -116,6 +116,11 @@ impl Target {
         let ports: Vec<String> = self.0.get_ports().iter().map(ToString::to_string).collect();
         let port = if ports.is_empty() { "5432".to_owned() } else { ports.join(",") };
         format!("{} port {port}", hosts.join(","))
+    }
+
+    /// The database's name, where it is written down; otherwise the server takes the user's.
+    pub(super) fn database(&self) -> &str {
+        self.0.get_dbname().unwrap_or("(named as the user)")
     }
 }
 
@@ -158,6 +163,6 @@ mod tests {
     #[test]
     fn what_is_shown_has_no_password() {
         let target = Target::parse(&Dsn::new("postgresql://v:s3cret@db.example:5433/x")).unwrap();
-        assert_eq!(format!("{target:?}"), "db.example port 5433");
+        assert_eq!((format!("{target:?}").as_str(), target.database()), ("db.example port 5433", "x"));
     }
 }
