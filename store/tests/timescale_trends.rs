@@ -375,3 +375,42 @@ fn what_is_dropped_is_known_to_be_gone_day_by_day() {
     assert_eq!((store.count(), n()), (1, 144));
     assert_eq!(store.integrity_check().unwrap(), Vec::<String>::new());
 }
+
+/// Ten values a second for a day, those that are doubtful spread over all of it or in one hour: of the first kind as many rows are looked
+/// at as may be, and the answer is the same with and without rollups; the second kind is found by its hour.
+#[test]
+fn a_bounded_number_of_rows_is_looked_at_for_doubtful_values() {
+    let Some(server) = Postgres::start() else { return };
+    let store = Readings::open(Path::new("."), &settings(server.dsn(), 4)).unwrap();
+    pgtest::until("the store is not there", || store.progress().ok());
+    store.write(&[reading(9, Metric::HeartRate, START, 60.0, Quality::Ok)], Seq(1)).unwrap();
+    let fill = |of: u32, doubtful: &str| {
+        server.admin(&format!(
+            "INSERT INTO vigil.reading (ts, value, subject, device, metric, quality)
+             SELECT to_timestamp({}) + i * interval '100 ms', 60, {}, 7, {}, CASE WHEN {doubtful} THEN {} ELSE {} END
+             FROM generate_series(0, 863999) AS i",
+            START / SECOND,
+            elder(of).to_u32(),
+            Metric::HeartRate.id(),
+            Quality::Motion.id(),
+            Quality::Ok.id()
+        ));
+    };
+    fill(1, "i % 1000 = 7");
+    fill(2, "i / 36000 = 20 AND i % 1000 = 7");
+    server.admin("ANALYZE vigil.reading");
+    let look = |of: u32, most| {
+        let found = store.doubtful(elder(of), Metric::HeartRate, Time(START), Time(START + 2 * DAY), most).unwrap();
+        (found.rows.len(), found.until.map(|until| until.0 - START))
+    };
+    let end = Some(30_000 * SECOND);
+    assert_eq!((look(1, 300_000), look(2, 300_000)), ((300, end), (0, end)), "from rows");
+    store.maintain(Time(START + 3 * DAY)).unwrap();
+    assert_eq!(server.one("SELECT count(*) FROM vigil.hour"), "49");
+    assert_eq!((look(1, 300_000), look(2, 300_000)), ((300, end), (36, None)), "by their hours");
+    assert_eq!(look(1, 5), (5, Some(5_000 * SECOND / 10 + 700_000)));
+    // A server that does not answer in time costs them, and is no error.
+    let held = Session::open(&server.admin_dsn()).unwrap();
+    held.query("BEGIN; LOCK TABLE vigil.hour IN ACCESS EXCLUSIVE MODE").unwrap();
+    assert_eq!(look(1, 5), (0, Some(0)));
+}

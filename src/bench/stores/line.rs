@@ -1,9 +1,14 @@
 //! The line to a database server, which can be cut.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use store::readings::{TimescaleConfig, bench_server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A port of this machine that leads to a server. Ends when it is dropped.
 pub(super) struct Line {
@@ -40,10 +45,11 @@ async fn serve(listener: TcpListener, server: (String, u16), mut state: watch::R
             accepted = listener.accept() => accepted,
             changed = state.changed() => if changed.is_ok() { continue } else { return },
         };
-        if let Ok((client, _)) = accepted
-            && !*state.borrow()
-        {
-            tokio::spawn(relay(client, server.clone(), state.clone()));
+        match accepted {
+            Ok((client, _)) if !*state.borrow() => drop(tokio::spawn(relay(client, server.clone(), state.clone()))),
+            Ok(_) => {}
+            // No more files, as a rule: that does not end at once.
+            Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }

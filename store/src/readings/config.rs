@@ -72,7 +72,8 @@ pub struct Config {
     pub block_rows_max: usize,
     /// Unsealed rows of all series together; beyond it the oldest series are sealed early. About 20 bytes of memory a row.
     pub head_rows_max: usize,
-    /// Bytes of the log on disk; beyond it the oldest series are sealed early. Bytes.
+    /// Log on disk from the first row on that is not sealed; beyond it the oldest series are sealed early. What is before that row goes a
+    /// little with each write and is not counted. Bytes.
     pub log_bytes_max: u64,
     /// A row older than this in the log gets sealed, so that the log never pins an old batch. Seconds.
     pub seal_age_s: u64,

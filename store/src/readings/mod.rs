@@ -184,7 +184,8 @@ impl Readings {
 
     /// The values with `from <= taken_at < to` that are kept and never judged, in time order. Reads `rows_max` rows at most (300,000
     /// whatever is asked), of every quality when the store [has to](Self::scans_for_doubtful): see [`Doubtful::until`] and
-    /// [`Doubtful::scanned`].
+    /// [`Doubtful::scanned`]. A server that finds them by their quality gives `rows_max` of them at most, looks at 300,000 rows, and
+    /// says that it looked at none when it has no time.
     pub fn doubtful(
         &self,
         subject: Subject,

@@ -94,13 +94,16 @@ impl Target {
         }
     }
 
-    /// The same user and database by way of a port of this machine.
-    pub(super) fn through(&self, port: u16) -> Dsn {
+    /// The same user and database by way of a port of this machine. `None` for a server elsewhere: it is spoken to by TLS, under its name.
+    pub(super) fn through(&self, port: u16) -> Option<Dsn> {
+        if !self.is_local() {
+            return None;
+        }
         let quoted = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let password = self.0.get_password().map(String::from_utf8_lossy);
         let words = [("user", self.0.get_user()), ("dbname", self.0.get_dbname()), ("password", password.as_deref())];
         let words = words.iter().filter_map(|(name, value)| Some(format!(" {name}={}", quoted((*value)?))));
-        Dsn::new(format!("host=127.0.0.1 port={port}{}", words.collect::<String>()))
+        Some(Dsn::new(format!("host=127.0.0.1 port={port}{}", words.collect::<String>())))
     }
 
     /// Hosts and ports, for a sentence to the operator.
@@ -151,13 +154,15 @@ mod tests {
 
     #[test]
     fn another_way_leads_to_the_same_database() {
-        let target = Target::parse(&Dsn::new("host=db.example user=v dbname=x password='it\\'s \\\\ s3cret'")).unwrap();
-        assert_eq!(target.server(), Some(("db.example".to_owned(), 5432)));
-        let other = Target::parse(&target.through(7_000)).unwrap();
+        let target = Target::parse(&Dsn::new("host=localhost user=v dbname=x password='it\\'s \\\\ s3cret'")).unwrap();
+        assert_eq!(target.server(), Some(("localhost".to_owned(), 5432)));
+        let other = Target::parse(&target.through(7_000).unwrap()).unwrap();
         assert_eq!(other.server(), Some(("127.0.0.1".to_owned(), 7_000)));
         assert_eq!((other.0.get_user(), other.0.get_dbname()), (target.0.get_user(), target.0.get_dbname()));
         assert_eq!(other.0.get_password(), target.0.get_password());
         assert_eq!(Target::parse(&Dsn::new("host=a,b")).unwrap().server(), None);
+        let far = Target::parse(&Dsn::new("host=db.example user=v")).unwrap();
+        assert!(far.through(7_000).is_none(), "its TLS would be lost");
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Gone {
         Ok(())
     }
 
-    /// What is to be subtracted from the count in memory.
+    /// Readings known to be deleted.
     pub(super) fn total(&self) -> i64 {
         self.0.load(Ordering::Acquire)
     }

@@ -30,6 +30,9 @@ const QUIET: i64 = 60_000_000;
 /// Days for which there are partitions ahead of need.
 const DAYS_AHEAD: i32 = 3;
 
+/// Waits for a deletion that was cut off here and is still being committed there.
+const COUNT: &str = "SELECT rows FROM state FOR UPDATE";
+
 /// Looks after one schema.
 #[derive(Debug)]
 pub(super) struct Upkeep {
@@ -43,6 +46,8 @@ pub(super) struct Upkeep {
 struct Turn {
     /// `now` of the last look at which nothing was left to do.
     quiet_since: i64,
+    /// A backlog was being stored at the last look.
+    was_draining: bool,
     /// It was said that the clock is too far ahead.
     is_clock_doubted: bool,
 }
@@ -52,7 +57,7 @@ impl Upkeep {
         Self {
             keep,
             again: Again::default(),
-            turn: Mutex::new(Turn { quiet_since: i64::MIN, is_clock_doubted: false }),
+            turn: Mutex::new(Turn { quiet_since: i64::MIN, was_draining: false, is_clock_doubted: false }),
         }
     }
 
@@ -64,29 +69,33 @@ impl Upkeep {
         own(link)?;
         let done = link.ask_within(LIMIT, async move |db| {
             let mut turn = upkeep.turn.lock().await;
-            // The same instant again: somebody wants it done.
-            if (1..QUIET).contains(&now.0.saturating_sub(turn.quiet_since)) {
+            let is_draining = !this.memory().progress.pending.is_empty();
+            // The same instant again: somebody wants it done. What waited for the end of a backlog is due at once.
+            let is_over = turn.was_draining && !is_draining;
+            if !is_over && (1..QUIET).contains(&now.0.saturating_sub(turn.quiet_since)) {
                 return Ok(());
             }
             let newest = this.memory().newest_at();
             let now = (now.0, believe(now.0, newest, &mut turn.is_clock_doubted));
             let contact = contact(&this)?;
-            if patiently(&db, &this, upkeep.pass(&db, &this, &contact, now, &counted)).await? {
+            if patiently(&db, &this, upkeep.pass(&db, &this, &contact, (now, is_draining), &counted)).await? {
                 turn.quiet_since = now.0;
             }
+            turn.was_draining = is_draining;
             Ok(())
         });
         settle(link, &gone, done.is_ok());
         done
     }
 
-    /// True when nothing is left to do. By what the clock says (`now`) nothing is deleted, only by as much of it as is believed.
+    /// True when nothing is left to do, but for what waits while a backlog is stored. By what the clock says (`now`) nothing is deleted,
+    /// only by as much of it as is believed.
     async fn pass(
         &self,
         db: &ClientWrapper,
         link: &Link,
         contact: &Contact,
-        (now, believed): (i64, Option<i64>),
+        ((now, believed), is_draining): ((i64, Option<i64>), bool),
         gone: &Gone,
     ) -> Result<bool, Error> {
         let until = Instant::now() + BUDGET;
@@ -99,12 +108,12 @@ impl Upkeep {
         let mut made = true;
         if let Some(believed) = believed {
             link.advance(db, Time(believed)).await?;
-            let is_draining = !link.memory().progress.pending.is_empty();
-            made = rollup::make(db, contact, (believed, is_draining), until).await? && !is_draining;
+            made = rollup::make(db, contact, (believed, is_draining), until).await?;
             made &= rollup::make_late(db, contact.kind, until).await?;
             retention::sweep(db, contact.kind, &self.keep, believed, gone).await?;
         }
-        let mut more = contact.kind == Kind::Timescale;
+        // Compressing takes what the backlog needs, and is undone where the backlog's rows belong.
+        let mut more = contact.kind == Kind::Timescale && !is_draining;
         if more {
             compress::set_policy(db, link.config.compress_after_days).await?;
         }
@@ -182,11 +191,10 @@ fn own(link: &Arc<Link>) -> Result<(), Error> {
     link.wait(async move { this.writer().await.map(drop) })
 }
 
-/// Takes what was deleted from the count in memory. After an error a deletion may have been committed and not answered: the count is
-/// asked for.
+/// Asks for the count when something was deleted: memory may have been loaded anew in between, with or without it. After an error
+/// a deletion may have been committed and not answered.
 fn settle(link: &Arc<Link>, gone: &Gone, is_known: bool) {
-    if is_known {
-        link.memory().rows -= gone.total();
+    if is_known && gone.total() == 0 {
         return;
     }
     let this = Arc::clone(link);
@@ -204,7 +212,7 @@ async fn recount(link: &Link) -> Result<(), Error> {
     let Some(db) = slot.session.as_ref().map(|session| Arc::clone(&session.db)) else {
         return Err(Error::Unreachable { what: "the connection just ended".to_owned() });
     };
-    let count = async { Ok(db.query_one("SELECT rows FROM state", &[]).await?.try_get(0)?) };
+    let count = async { Ok(db.query_one(COUNT, &[]).await?.try_get(0)?) };
     let counted = within(link.statement_limit(), count).await?;
     link.memory().rows = counted;
     Ok(())
