@@ -56,31 +56,9 @@ pub(crate) struct Server {
 impl Server {
     /// With fsync, so that a crash costs nothing. `None`, after saying why, where there is no PostgreSQL.
     pub(crate) fn start() -> Option<Self> {
-        Self::with(&Options { durable: true, ..Options::default() })
-    }
-
-    /// Without fsync, for files that cannot be synced.
-    pub(crate) fn without_sync() -> Option<Self> {
-        Self::with(&Options::default())
-    }
-
-    fn with(options: &Options) -> Option<Self> {
-        let postgres = Postgres::with(options)?;
+        let postgres = Postgres::with(&Options { durable: true, ..Options::default() })?;
         let proxy = Proxy::to(postgres.port());
         Some(Self { postgres, proxy })
-    }
-
-    /// The partition of readings of a day from today (UTC) on, made if it is not there. Its name.
-    pub(crate) fn partition(&self, days_on: u32) -> String {
-        let day = |more| format!("timezone('UTC', now())::date + {}", days_on + more);
-        let name = self.postgres.one(&format!("SELECT to_char({}, '\"vigil.reading_\"YYYYMMDD')", day(0)));
-        let at = |more| self.postgres.one(&format!("SELECT ({}) || ' 00:00:00+00'", day(more)));
-        self.postgres.admin(&format!(
-            "SET ROLE vigil; CREATE TABLE IF NOT EXISTS {name} PARTITION OF vigil.reading FOR VALUES FROM ('{}') TO ('{}')",
-            at(0),
-            at(1)
-        ));
-        name
     }
 
     pub(crate) fn dsn(&self) -> String {
