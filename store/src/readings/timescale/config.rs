@@ -211,7 +211,7 @@ mod tests {
         let config = good();
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!serde_json::to_string(&config).unwrap().contains("s3cret"));
-        assert_eq!(config.place().unwrap(), "localhost port 5432, schema vigil");
+        assert_eq!(config.place().unwrap(), "localhost port 5432, database (named as the user), schema vigil");
         let bad = Dsn::new("host=x password='s3cret");
         assert!(!Target::parse(&bad).unwrap_err().contains("s3cret"));
     }
