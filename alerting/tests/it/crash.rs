@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use journal::Journal;
 use model::PersonId;
-use model::page::PageState;
 use runtime::{Clock, Tasks};
 use store::records::{FILE, PageView, Records};
 use vigil_alerting::start;
@@ -103,7 +102,7 @@ impl Telling<'_> {
     /// Waits until nothing is left to do at this time, over a crash if there is one.
     async fn settle(&mut self) {
         let patience = tokio::time::Instant::now() + PATIENCE;
-        while !self.is_settled() {
+        while !self.world.is_at_rest() {
             assert!(tokio::time::Instant::now() < patience, "never settles: {:#?}", self.pages());
             if self.world.records.is_dead() {
                 stop(self.tasks.take().unwrap()).await;
@@ -121,15 +120,6 @@ impl Telling<'_> {
 
     fn pages(&self) -> Vec<PageView> {
         self.world.alarms().pop().map(|alarm| alarm.pages).unwrap_or_default()
-    }
-
-    fn is_settled(&self) -> bool {
-        let (records, now) = (&self.world.records, self.world.clock.now());
-        // In the order in which things happen: what leaves one list meanwhile is seen in the next.
-        let is_due = !records.steps_due(now, 10).unwrap().is_empty() || !records.pages_due(now, 10).unwrap().is_empty();
-        let pages = self.pages();
-        let is_sending = pages.iter().any(|page| page.state == PageState::Sending);
-        !is_due && !is_sending && !pages.is_empty() && !records.is_dead()
     }
 
     /// The first doctor declines; when the process dies meanwhile, again.

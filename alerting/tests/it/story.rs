@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use model::PersonId;
-use model::page::PageState;
 use model::people::Role;
 use model::policy::{Policy, Step, StopOn, Target};
 use model::{Priority, Time};
@@ -110,7 +109,7 @@ impl Story {
                 let poked = notify.notified();
                 tokio::pin!(poked);
                 poked.as_mut().enable();
-                if self.is_settled() {
+                if self.world.is_at_rest() {
                     // The notification may have been meant for the pager.
                     notify.notify_one();
                     return;
@@ -122,20 +121,6 @@ impl Story {
             }
         };
         assert!(tokio::time::timeout(PATIENCE, done).await.is_ok(), "the pager never rests: {:#?}", self.pages());
-    }
-
-    fn is_settled(&self) -> bool {
-        let now = self.world.clock.now();
-        let records = &self.world.records;
-        let pages = self.pages();
-        let waits = |page: &PageView| {
-            page.state == PageState::Sending
-                || (page.state == PageState::ProviderAccepted && page.due_at.is_some_and(|due| due <= now))
-        };
-        !pages.is_empty()
-            && !pages.iter().any(waits)
-            && records.steps_due(now, 10).unwrap().is_empty()
-            && records.pages_due(now, 10).unwrap().is_empty()
     }
 
     pub(crate) fn alarm(&self) -> AlarmDetail {

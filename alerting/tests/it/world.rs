@@ -6,6 +6,7 @@ use std::time::Duration;
 use journal::Journal;
 use model::alarm::AlarmEventKind;
 use model::entry::{Entry, Flags, Frame};
+use model::page::PageState;
 use model::people::{Role, Sex};
 use model::{DeviceId, ElderId, Event, EventKind, GatewayId, Metric, PersonId, Quality, Sample, Seq, Subject, Time};
 use runtime::{Clock, Tasks};
@@ -150,6 +151,22 @@ impl World {
     pub(crate) fn alarms(&self) -> Vec<AlarmDetail> {
         let all = self.records.alarms(AlarmFilter::default(), 1_000).unwrap();
         all.iter().map(|alarm| self.records.alarm(alarm.id).unwrap().unwrap()).collect()
+    }
+
+    /// Whether a page was queued and the pager has nothing left to do at this time. What is under way shows in the alarms or
+    /// in the lists of what is due, but may go from one to the other meanwhile: a look counts when nothing changed around it.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let (records, now) = (&self.records, self.clock.now());
+        let before = self.alarms();
+        let is_due = !records.steps_due(now, 10).unwrap().is_empty() || !records.pages_due(now, 10).unwrap().is_empty();
+        let mut pages = before.iter().flat_map(|alarm| &alarm.pages).peekable();
+        let is_paged = pages.peek().is_some();
+        let is_waiting = pages.any(|page| match page.state {
+            PageState::Sending => true,
+            PageState::ProviderAccepted => page.due_at.is_some_and(|due| due <= now),
+            _ => false,
+        });
+        is_paged && !is_due && !is_waiting && !records.is_dead() && before == self.alarms()
     }
 
     /// The only alarm, once `test` holds for it.
