@@ -8,11 +8,13 @@
 mod care;
 mod config;
 mod custody;
+mod desk;
 mod frame;
 mod intake;
 pub mod ledger;
 mod moves;
 mod notes;
+mod quarantine;
 mod quiet;
 mod retained;
 mod stats;
@@ -39,7 +41,8 @@ pub use custody::Missing;
 pub use stats::Counters;
 pub use writer::Writing;
 
-use intake::{Job, Refusal};
+use desk::Refusal;
+use intake::Job;
 use ledger::{FrameKey, Ledger};
 use view::View;
 
@@ -157,7 +160,7 @@ impl Ingest {
         shared.catch_up_moves();
         let ingest = Self { shared: Arc::clone(&shared), desk: desk.clone() };
         let at_desk = Arc::clone(&shared);
-        thread(tasks, "ingest.desk", move |_| intake::desk(&at_desk, &jobs))?;
+        thread(tasks, "ingest.desk", move |_| desk::desk(&at_desk, &jobs))?;
         let (at_writer, to_store) = (Arc::clone(&shared), readings.clone());
         thread(tasks, "ingest.writer", move |stop| at_writer.write(&to_store, (head, journalled), &stop))?;
         let (at_upkeep, readings) = (Arc::clone(&shared), readings.clone());

@@ -75,6 +75,9 @@ pub struct Bench {
     /// Seconds that the store is away in `outage`.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..=7_200))]
     pub outage_s: u64,
+    /// The readings of the outage come as quickly as the journal takes them, not in their own time: an hour's backlog in a minute.
+    #[arg(long)]
+    pub hurried: bool,
     /// Days of ECG of `strips`.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub days: u32,
@@ -87,6 +90,9 @@ impl Bench {
     /// Why this cannot be measured as it is asked for: nothing that was said is passed over in silence.
     pub fn problem(&self) -> Option<&'static str> {
         let of_server = self.store == store::readings::Store::Timescale;
+        if self.hurried && self.profile != Profile::Outage {
+            return Some("--hurried is of outage");
+        }
         if !self.profile.is_of_store() {
             let is_said = of_server || self.dsn.is_some();
             return is_said.then_some(

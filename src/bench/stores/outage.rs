@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use journal::Journal;
+use model::Time;
 use runtime::Clock;
 use serde::Serialize;
 use store::readings::Store;
@@ -17,6 +18,8 @@ use crate::cli::Bench;
 const BEFORE: Duration = Duration::from_secs(5);
 /// Between two groups of frames, and two looks.
 const BEAT: Duration = Duration::from_millis(20);
+/// Frames that are written to the journal at once, at most.
+const GROUP: u64 = 4_096;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Outage {
@@ -39,55 +42,84 @@ pub(super) struct Outage {
 
 /// Readings at a steady rate, until told to stop.
 struct Feeder {
-    on: Arc<AtomicBool>,
-    frames: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     thread: std::thread::JoinHandle<anyhow::Result<()>>,
 }
 
+/// What both sides of a [`Feeder`] know.
+struct Progress {
+    on: AtomicBool,
+    /// Frames that were sent.
+    sent: AtomicU64,
+    /// Frames that are due before their time.
+    ahead: AtomicU64,
+}
+
 impl Feeder {
-    fn start(journal: Journal, rate: u64, elders: u64) -> Self {
-        let (on, frames) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
-        let (going, count) = (Arc::clone(&on), Arc::clone(&frames));
+    /// `from`: the time of the first reading.
+    fn start(journal: Journal, args: &Bench, from: Time) -> Self {
+        let (rate, elders) = (args.rate as f64 / FRAME as f64, args.elders);
+        let progress = Progress { on: AtomicBool::new(true), sent: AtomicU64::new(0), ahead: AtomicU64::new(0) };
+        let progress = Arc::new(progress);
+        let told = Arc::clone(&progress);
         let thread = std::thread::spawn(move || {
             let (begun, clock) = (Instant::now(), Clock::system());
-            let from = clock.now();
-            while going.load(Ordering::Relaxed) {
-                let (first, due) = (count.load(Ordering::Relaxed), begun.elapsed().as_secs_f64() * rate as f64);
-                let last = (due / FRAME as f64) as u64;
-                let now = clock.now();
+            while told.on.load(Ordering::Relaxed) {
+                let first = told.sent.load(Ordering::Relaxed);
+                let due = (begun.elapsed().as_secs_f64() * rate) as u64 + told.ahead.load(Ordering::Relaxed);
+                let (last, now) = (due.clamp(first, first + GROUP), clock.now());
                 journal.append_blocking((first..last).map(|n| frame(n, elders, from, now)).collect())?;
-                count.store(last.max(first), Ordering::Relaxed);
-                std::thread::sleep(BEAT);
+                told.sent.store(last, Ordering::Relaxed);
+                if last == due {
+                    std::thread::sleep(BEAT);
+                }
             }
             Ok(())
         });
-        Self { on, frames, thread }
+        Self { progress, thread }
     }
 
+    /// Readings that were sent.
     fn sent(&self) -> u64 {
-        self.frames.load(Ordering::Relaxed) * FRAME
+        self.progress.sent.load(Ordering::Relaxed) * FRAME
+    }
+
+    /// The readings of some time come now, as quickly as the journal takes them.
+    fn hurry(&self, readings: u64) {
+        let target = self.progress.sent.load(Ordering::Relaxed) + readings / FRAME;
+        self.progress.ahead.fetch_add(readings / FRAME, Ordering::Relaxed);
+        while self.progress.sent.load(Ordering::Relaxed) < target && !self.thread.is_finished() {
+            std::thread::sleep(BEAT);
+        }
     }
 
     fn stop(self) -> anyhow::Result<u64> {
-        self.on.store(false, Ordering::Relaxed);
+        self.progress.on.store(false, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow::anyhow!("the feeder failed"))??;
-        Ok(self.frames.load(Ordering::Relaxed) * FRAME)
+        Ok(self.progress.sent.load(Ordering::Relaxed) * FRAME)
     }
 }
 
 pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     let mut bed = Bed::with_line(args)?;
     let ingest = bed.start_writer()?;
-    let feeder = Feeder::start(bed.journal.clone(), args.rate, args.elders);
+    let missed = Duration::from_secs(args.outage_s);
+    let earlier = if args.hurried { missed } else { Duration::ZERO };
+    let from = Clock::system().now().plus_us(-(earlier.as_micros() as i64));
+    let feeder = Feeder::start(bed.journal.clone(), args, from);
     std::thread::sleep(BEFORE);
     bed.away(true);
     let (stored, begun) = (bed.readings.count(), Instant::now());
-    std::thread::sleep(Duration::from_secs(args.outage_s));
+    if args.hurried {
+        feeder.hurry(args.outage_s * args.rate);
+    } else {
+        std::thread::sleep(missed);
+    }
     let backlog_rows = feeder.sent().saturating_sub(stored);
     bed.away(false);
     let away_s = begun.elapsed().as_secs_f64();
     let (back, mut worst) = (Instant::now(), 0.0_f64);
-    let (before, live) = (bed.readings.count(), feeder.sent());
+    let live = feeder.sent();
     bed.wait("the store takes readings again", |_| ingest.writing().state != "failing")?;
     while ingest.writing().backlog.entries > 0 {
         let writing = ingest.writing();
@@ -96,12 +128,11 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     }
     let drain_s = back.elapsed().as_secs_f64();
     let live = feeder.sent() - live;
-    let drained = (bed.readings.count() - before).saturating_sub(live);
     let sent = feeder.stop()?;
     let head = bed.journal.head().0;
     bed.wait("the store takes all", |_| ingest.writing().done >= head)?;
     let stored = bed.readings.count();
-    let drain_rows_per_s = drained as f64 / drain_s;
+    let drain_rows_per_s = backlog_rows as f64 / drain_s;
     let outage = Outage {
         store: args.store,
         live_rows_per_s: live as f64 / drain_s,
