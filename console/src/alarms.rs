@@ -20,6 +20,8 @@ use crate::view::{self, Alarm};
 const LIST_DEFAULT: usize = 200;
 /// Alarms one list answers at most.
 const LIST_MAX: usize = 1_000;
+/// Characters of a search text.
+const SEARCH_CHARS_MAX: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,12 @@ pub(crate) struct ListQuery {
     /// Also those that a standing incident explains.
     #[serde(default)]
     grouped: bool,
+    /// Part of a name, an address, a device, a title or who has it, as the list shows them.
+    #[serde(default)]
+    q: String,
+    /// Priorities with commas between them; all when nothing is said.
+    #[serde(default)]
+    priority: String,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -44,31 +52,73 @@ enum ListState {
     All,
 }
 
-/// `GET /api/alarms?state=open|all&class=all|clinical|technical&grouped=false&elder=ID&limit=200`. What an incident explains is
-/// left out of the open list, unless asked for or asked by elder.
+/// `GET /api/alarms?state=open|all&class=all|clinical|technical&grouped=false&elder=ID&q=&priority=P1,P2&limit=200`. What an incident
+/// explains is left out of the open list, unless asked for or asked by elder.
 pub(crate) async fn list(
     State(app): State<App>,
     signed: Signed,
     Params(query): Params<ListQuery>,
 ) -> Answer<Json<Value>> {
     let records = app.deps.records.clone();
+    let search = Search::of(&query)?;
     let found = app.calls.run("alarm list", move || {
         // Before the list: an event in between is in the list and comes again by the stream, never in neither.
         let last_event = *records.watch_alarm_events().borrow();
         let storm = *records.watch_storm().borrow();
-        let alarms = read_list(&records, &signed, &query)?;
+        let (alarms, matched) = read_list(&records, &signed, &query, search.as_ref())?;
         let counts = signed.sees_all().then(|| records.alarm_counts()).transpose();
         let counts = counts.map_err(|error| ApiError::internal("alarm list", &error))?;
-        Ok(list_json(&alarms, counts, last_event, storm, signed.sight()))
+        let mut list = list_json(&alarms, counts, last_event, storm, signed.sight());
+        list["matched"] = json!(matched);
+        Ok(list)
     });
     found.await?.map(Json)
 }
 
-fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Vec<AlarmView>> {
+/// What somebody looks for among the alarms.
+struct Search {
+    /// In lower case.
+    text: String,
+    /// Empty: all.
+    priorities: Vec<Priority>,
+}
+
+impl Search {
+    /// `None`: nothing is looked for.
+    fn of(query: &ListQuery) -> Answer<Option<Self>> {
+        let text = query.q.trim().to_lowercase();
+        if text.chars().count() > SEARCH_CHARS_MAX {
+            return Err(ApiError::bad_request(
+                format!("搜索内容最多 {SEARCH_CHARS_MAX} 个字符。"),
+                format!("The search text has at most {SEARCH_CHARS_MAX} characters."),
+            ));
+        }
+        let words = query.priority.split(',').filter(|word| !word.is_empty());
+        let priorities: Option<Vec<_>> = words.map(Priority::parse).collect();
+        let priorities = priorities.ok_or_else(|| {
+            ApiError::bad_request("priority 应为 P1、P2、P3、T,以逗号分隔。", "priority is P1, P2, P3 or T, with commas.")
+        })?;
+        Ok((!text.is_empty() || !priorities.is_empty()).then_some(Self { text, priorities }))
+    }
+
+    /// By what this person is shown, so that nobody finds out by trying what is hidden from them.
+    fn fits(&self, alarm: &AlarmView, sight: Sight) -> bool {
+        (self.priorities.is_empty() || self.priorities.contains(&alarm.priority))
+            && (self.text.is_empty() || Alarm::new(alarm, sight).mentions(&self.text))
+    }
+}
+
+/// The list, and how many there are of what is looked for (among the first [`store::records::ROWS_MAX`]).
+fn read_list(
+    records: &Records,
+    signed: &Signed,
+    query: &ListQuery,
+    search: Option<&Search>,
+) -> Answer<(Vec<AlarmView>, Option<usize>)> {
     let limit = query.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MAX);
     let failed = |error| ApiError::internal("alarm list", &error);
-    // Other teams' alarms are left out after the query, so the query must not stop early.
-    let read_max = if signed.sees_all() { limit } else { store::records::ROWS_MAX };
+    // Other teams' alarms, and what is not looked for, are left out after the query, so the query must not stop early.
+    let read_max = if signed.sees_all() && search.is_none() { limit } else { store::records::ROWS_MAX };
     let mut alarms = match (query.state, query.elder) {
         (ListState::Open, None) => records.alarms_waiting(query.class, !query.grouped, read_max).map_err(failed)?,
         (state, elder) => {
@@ -79,8 +129,12 @@ fn read_list(records: &Records, signed: &Signed, query: &ListQuery) -> Answer<Ve
     };
     let is_paged = query.elder.is_some() && !signed.sees_all() && is_paged_for(records, signed.person.id, query.elder)?;
     alarms.retain(|alarm| is_paged || signed.has_team(team_of(alarm)));
+    let matched = search.map(|search| {
+        alarms.retain(|alarm| search.fits(alarm, signed.sight()));
+        alarms.len()
+    });
     alarms.truncate(limit);
-    Ok(alarms)
+    Ok((alarms, matched))
 }
 
 fn list_json(

@@ -1,4 +1,4 @@
-//! Signing in and out: the cookie, the limit on wrong passwords per address, and who "me" is.
+//! Signing in and out: the cookie (renewed by asking who "me" is), the limit on wrong passwords per address, and who "me" is.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -53,8 +53,7 @@ pub(crate) async fn login(
     let tried = app.login_calls.run("login", move || records.login(&sent.login, &sent.password)).await?;
     match tried {
         Ok((person, token)) => {
-            let cookie = cookie(&token.0, i64::from(app.config.session_hours) * 3_600, app.config.secure_cookie)?;
-            Ok(([(header::SET_COOKIE, cookie)], Json(me_json(&person))).into_response())
+            Ok(([(header::SET_COOKIE, kept(&app, &token.0)?)], Json(me_json(&person))).into_response())
         }
         Err(LoginError::BadCredentials) => {
             app.failures.count(from, now);
@@ -83,9 +82,15 @@ pub(crate) async fn logout(State(app): State<App>, signed: Signed) -> Answer<Res
     Ok(([(header::SET_COOKIE, cookie)], StatusCode::NO_CONTENT).into_response())
 }
 
-/// `GET /api/me`
-pub(crate) async fn me(signed: Signed) -> Json<Value> {
-    Json(me_json(&signed.person))
+/// `GET /api/me`. Every use renews the session; this also renews the browser's cookie, which would otherwise end in the
+/// middle of a shift, so many hours after the sign-in. Not with every answer: one that comes late could undo another sign-in.
+pub(crate) async fn me(State(app): State<App>, signed: Signed) -> Answer<Response> {
+    Ok(([(header::SET_COOKIE, kept(&app, &signed.token)?)], Json(me_json(&signed.person))).into_response())
+}
+
+/// The cookie, for as long as the browser keeps it.
+fn kept(app: &App, token: &str) -> Answer<HeaderValue> {
+    cookie(token, i64::from(app.config.session_hours) * 3_600, app.config.secure_cookie)
 }
 
 fn me_json(person: &Person) -> Value {

@@ -111,6 +111,24 @@ impl<'a> Alarm<'a> {
     }
 }
 
+impl Alarm<'_> {
+    /// Whether a text in lower case is part of a name, an address, a device or a title that is shown.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        let elder = self.elder.as_ref();
+        [
+            elder.map(|elder| elder.name_masked.as_str()),
+            elder.map(|elder| elder.address).filter(|address| *address != HIDDEN),
+            self.device,
+            Some(self.title_zh),
+            Some(self.title_en),
+            self.claimed_by.map(|named| named.name.as_str()),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|shown| shown.to_lowercase().contains(text))
+    }
+}
+
 /// Without the words that somebody typed, where there is no place for them.
 fn progress(progress: &Progress, sight: Sight) -> Cow<'_, Progress> {
     if sight == Sight::Clear {

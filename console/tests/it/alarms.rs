@@ -39,6 +39,37 @@ async fn the_list_is_masked_and_the_card_is_clear_and_audited() {
     assert_eq!(zhang.get("/api/alarms/xyz").await.0, 404);
 }
 
+/// A page that holds only a part of a county's alarms lets the server search.
+#[tokio::test]
+async fn the_list_is_searched_by_what_it_shows() {
+    let house = House::open().await;
+    let (fall, crisis) = (house.fall(house.wang), house.crisis(house.li));
+    let zhang = house.signed_in("zhang");
+    let found = async |client: &crate::house::Client, query: &str| {
+        let (status, list) = client.get(&format!("/api/alarms?{query}")).await;
+        assert_eq!(status, 200, "{query}: {list}");
+        assert_eq!(list["counts"]["unclaimed"].as_u64(), Some(2), "{query}: the counts are the centre's");
+        let ids = list["alarms"].as_array().unwrap().iter().map(|alarm| alarm["id"].as_str().unwrap().to_owned());
+        (list["matched"].as_u64(), ids.collect::<Vec<_>>())
+    };
+    assert_eq!(found(&zhang, "limit=1").await.0, None, "nothing was looked for");
+    let (fall, crisis) = (fall.to_string(), crisis.to_string());
+    assert_eq!(found(&zhang, "q=%E7%8E%8B*").await, (Some(1), vec![fall.clone()]), "王*");
+    assert_eq!(found(&zhang, "q=%E8%B7%8C%E5%80%92").await, (Some(1), vec![fall.clone()]), "the title 跌倒");
+    assert_eq!(found(&zhang, "q=+FALL+&priority=P1,P2").await, (Some(1), vec![fall.clone()]));
+    assert_eq!(found(&zhang, "priority=P2,T").await, (Some(1), vec![crisis.clone()]));
+    assert_eq!(found(&zhang, "priority=P2&q=fall").await, (Some(0), vec![]));
+    let (matched, first) = found(&zhang, "q=%E5%B9%B8%E7%A6%8F&limit=1").await;
+    assert_eq!((matched, first.len()), (Some(2), 1), "幸福: both addresses, the list was cut");
+
+    let admin = house.signed_in("admin");
+    assert_eq!(found(&admin, "q=%E5%B9%B8%E7%A6%8F").await.0, Some(0), "an address nobody shows them");
+    for wrong in ["priority=P9", "priority=p1", &format!("q={}", "x".repeat(65))] {
+        let (status, body) = zhang.get(&format!("/api/alarms?{wrong}")).await;
+        assert_eq!((status, &body["error"]["code"]), (422, &json!("bad_request")), "{wrong}");
+    }
+}
+
 #[tokio::test]
 async fn two_dispatchers_want_the_same_alarm() {
     let house = House::open().await;

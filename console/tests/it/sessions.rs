@@ -32,6 +32,25 @@ async fn sign_in_look_around_sign_out() {
 }
 
 #[tokio::test]
+async fn a_seat_that_is_used_stays_signed_in_and_its_cookie_with_it() {
+    let house = House::open().await;
+    let client = house.signed_in("zhang");
+    for hours in 1..=3 {
+        house.clock.set(house.clock.now().plus_us(11 * 3_600_000_000));
+        let response = client.request("GET", "/api/me").send().await.unwrap();
+        assert_eq!(response.status(), 200, "after {hours} times 11 hours");
+        let cookie = response.headers().get("set-cookie").expect("the cookie is renewed").to_str().unwrap().to_owned();
+        assert_eq!(cookie.split(';').next(), client.cookie.as_deref(), "the same session");
+        for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
+            assert!(cookie.contains(part), "{part} is missing");
+        }
+    }
+    house.clock.set(house.clock.now().plus_us(13 * 3_600_000_000));
+    let response = client.request("GET", "/api/me").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.headers().get("set-cookie")), (401, None), "unused for 13 hours");
+}
+
+#[tokio::test]
 async fn five_wrong_passwords_lock_the_login_and_time_opens_it() {
     let house = House::open().await;
     let client = house.anonymous();

@@ -373,6 +373,38 @@ async function doctor() {
   await page.context().close();
 }
 
+/** Who only goes there: a P1 of a limit, of which a responder hears nothing but that it is about health. */
+async function responder() {
+  const page = await open(browser, base, { width: 390, height: 844 }, { isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+  await step("responder: a P1 of a limit is accepted and arrived at; nothing clinical, nothing the server would refuse", async () => {
+    const alarm = world.state.raise("crisis", 31, { page: false });
+    world.state.page(alarm, "陈网格员");
+    const refusals = [];
+    page.on("response", (answer) => answer.status() === 403 && refusals.push(answer.url()));
+    await signIn(page, "wangge", "wangge-pw");
+    await page.getByTestId("page-row").first().waitFor();
+    await axe(page, "responder's list");
+    await page.getByTestId("page-row").first().tap();
+    await page.getByTestId("page-accept").waitFor();
+    await axe(page, "responder's page");
+    await page.getByTestId("page-accept").tap();
+    await page.getByTestId("page-result").getByText("您已接手").waitFor();
+    await shot(page, "phone-responder");
+    check((await page.getByTestId("page-resolve").count()) === 0, "a responder resolves nothing");
+    check((await page.getByTestId("latest").count()) === 0, "a responder sees no values, and is not told that there are none");
+    check((await page.locator("a[href^='/elders']").count()) === 0, "no link to a page that is refused");
+    check(!(await page.locator("main").innerText()).includes("收缩压"), "what was measured is the clinic's business");
+    await page.getByTestId("page-arrived").tap();
+    await page.getByTestId("page-result").getByText("已到达").waitFor();
+    check((await page.getByTestId("page-arrived").count()) === 0, "to arrive once is enough");
+    check(alarm.arrived_at, "the server must have heard of it");
+    await axe(page, "responder has arrived");
+    check(refusals.length === 0, `the page asked for what it may not have: ${refusals.join(", ")}`);
+  });
+  troubles.push(...page.troubles);
+  await page.context().close();
+}
+
 async function admin() {
   const page = await open(browser, base);
   await step("administrator: health, unbound devices, quarantine with replay; English", async () => {
@@ -464,6 +496,7 @@ try {
   await reconnect(page);
   await clockSkew(page);
   await doctor();
+  await responder();
   troubles.push(...second.troubles);
   await second.context().close();
   await elders();

@@ -1,6 +1,6 @@
 // The endpoints of the mock, one function a group, as in the console's contract.
 import { judgement, numbers } from "./figures.mjs";
-import { card, iso, latest, stretches, strip, trend } from "./state.mjs";
+import { card, iso, latest, seen, stretches, strip, trend } from "./state.mjs";
 import { population, profile, team } from "./trends.mjs";
 import { board, channels, helpers, incident, incidents, policies, quiet } from "./work.mjs";
 import { writer } from "./writer.mjs";
@@ -8,6 +8,8 @@ import { ELDERS, EVENTS, METRICS, PEOPLE, mask } from "./words.mjs";
 
 const say = (response, status, value, headers = {}) => response.writeHead(status, { "Content-Type": "application/json", ...headers }).end(value === undefined ? "" : JSON.stringify(value));
 const refuse = (response, status, code, message_zh, message_en, more = {}) => say(response, status, { error: { code, message_zh, message_en, ...more } });
+/** All that somebody may ask for who only goes there. */
+const VISITS = /^\/api\/(logout|me|metrics|teams|rota|pages)(\/|$)/;
 const shown = ({ password, login, ...me }) => me;
 
 export async function api(world, request, response, url, body) {
@@ -27,6 +29,7 @@ export async function api(world, request, response, url, body) {
   const token = /vigil_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
   const me = world.sessions.get(token);
   if (!me) return refuse(response, 401, "not_signed_in", "请先登录", "Please sign in");
+  if (me.role === "responder" && !VISITS.test(path)) return refuse(response, 403, "not_allowed", "您的角色不能使用此功能", "Your role cannot use this");
   if (path === "/api/logout") { world.sessions.delete(token); return say(response, 204); }
   if (path === "/api/me") return say(response, 200, shown(me));
   if (path === "/api/metrics") return say(response, 200, { metrics: METRICS, qualities: [], outcomes: [], priorities: [], events: EVENTS });
@@ -155,19 +158,25 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
 async function pages({ state }, request, response, [, id, verb], me, body) {
   const mine = state.pages.filter((page) => page.person === me.name);
   const all = request.url.includes("state=all");
-  if (!id) return say(response, 200, { pages: mine.filter((page) => all || !["accepted", "declined", "superseded"].includes(page.state)).map((page) => state.pageRow(page)) });
+  if (!id) return say(response, 200, { pages: mine.filter((page) => all || !["accepted", "declined", "superseded"].includes(page.state)).map((page) => state.pageRow(page, me)) });
   const page = mine.find((one) => one.id === Number(id));
   if (!page) return refuse(response, 404, "not_found", "没有这条寻呼", "No such page");
   const alarm = state.alarms.get(page.alarm);
   const set = (to) => { page.state = to; alarm.page_state = to; };
   if (!verb) {
     if (page.state === "provider_accepted") { set("read"); state.change(alarm, "page_sent", null, { person: page.person, note: "read" }); }
-    return say(response, 200, { page: state.pageRow(page), alarm, elder: alarm.elder ? card(alarm.elder.id) : null, latest: latest() });
+    return say(response, 200, { page: state.pageRow(page, me), alarm: seen(alarm, me), elder: alarm.elder ? card(alarm.elder.id, me) : null, latest: me.role === "responder" ? [] : latest() });
   }
   const { reason } = await body(request);
-  set(verb === "accept" ? "accepted" : "declined");
-  if (verb === "accept") Object.assign(alarm, { handling: "engaged", accepted_by: { id: me.id, name: me.name, at: iso() } });
-  state.change(alarm, verb === "accept" ? "accepted" : "declined", me.name, reason ? { reason } : null);
+  if (verb === "arrived") {
+    if (alarm.accepted_by?.id !== me.id && alarm.sent?.person?.id !== me.id) return refuse(response, 403, "not_allowed", "请先接手", "Accept first");
+    set("accepted");
+    alarm.arrived_at ??= iso();
+  } else {
+    set(verb === "accept" ? "accepted" : "declined");
+    if (verb === "accept") Object.assign(alarm, { handling: "engaged", accepted_by: { id: me.id, name: me.name, at: iso() } });
+  }
+  state.change(alarm, { accept: "accepted", decline: "declined" }[verb] ?? verb, me.name, reason ? { reason } : null);
   request.remember({});
-  say(response, 200, {});
+  say(response, 200, state.pageRow(page, me));
 }

@@ -66,6 +66,6 @@ export function start(port = 0, state = seeded()) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { base, world } = await start(Number(process.env.PORT ?? 8091));
-  console.log(`mock at ${base}; logins: zuoxi/zuoxi-pw (dispatcher), zhang/zhang-pw, doctor/doctor-pw, admin/admin-pw`);
+  console.log(`mock at ${base}; logins: zuoxi/zuoxi-pw (dispatcher), zhang/zhang-pw, doctor/doctor-pw, wangge/wangge-pw (responder), admin/admin-pw`);
   setInterval(() => world.state.raise(["high", "watch", "fall", "removed"][Math.floor(Math.random() * 4)], 1 + Math.floor(Math.random() * 60)), 20_000);
 }

@@ -55,12 +55,13 @@ export class State {
     };
     this.alarms.set(id, alarm);
     this.change(alarm, "raised", null, null, at);
-    if (page && (priority === "P1" || priority === "P2")) {
-      this.pages.push({ id: this.pages.length + 1, alarm: id, person: "李医生", channel: "webhook", state: "provider_accepted", queued_at: at, repeat: 0, attempts: [{ at, result: "accepted", detail: "HTTP 204" }] });
-      alarm.page_state = "provider_accepted";
-      this.change(alarm, "page_sent", null, { person: "李医生", channel: "webhook" }, at);
-    }
+    if (page && (priority === "P1" || priority === "P2")) this.page(alarm, "李医生", at);
     return alarm;
+  }
+  page(alarm, person, at = iso()) {
+    this.pages.push({ id: this.pages.length + 1, alarm: alarm.id, person, channel: "webhook", state: "provider_accepted", queued_at: at, repeat: 0, attempts: [{ at, result: "accepted", detail: "HTTP 204" }] });
+    alarm.page_state = "provider_accepted";
+    this.change(alarm, "page_sent", null, { person, channel: "webhook" }, at);
   }
   /** One line of history: stored, and sent to every listener. */
   change(alarm, kind, by, detail = null, at = iso()) {
@@ -86,14 +87,21 @@ export class State {
       .map((page) => ({ ...page, state_zh: PAGE_STATES[page.state]?.[0], state_en: PAGE_STATES[page.state]?.[1] }));
     return { alarm, elder: alarm.elder ? card(alarm.elder.id) : null, events, pages };
   }
-  pageRow(page) {
-    return { id: page.id, alarm: this.alarms.get(page.alarm), state: page.state, queued_at: page.queued_at, repeat: page.repeat };
+  pageRow(page, me) {
+    return { id: page.id, alarm: seen(this.alarms.get(page.alarm), me), state: page.state, queued_at: page.queued_at, repeat: page.repeat };
   }
 }
 
-export function card(id) {
+/** Event kinds with which an elder calls for help. */
+const HELP = ["sos", "fall", "unspecified_alarm"];
+export const forHelp = (alarm) => alarm.kind.type === "event" && HELP.includes(alarm.kind.kind);
+
+/** What this person may see of an alarm: who only goes there learns nothing of what was measured. */
+export const seen = (alarm, me) => (me.role !== "responder" || forHelp(alarm) ? alarm : { ...alarm, rule: "***", title_zh: "健康告警", title_en: "Health alarm", kind: null, group: null });
+
+export function card(id, me) {
   const { name, phone, age, sex, address, notes } = ELDERS[id - 1];
-  return { id, name, phone, age, sex, address, notes };
+  return { id, name, phone, age, sex, address, notes: me?.role === "responder" ? null : notes };
 }
 
 const BASE = { systolic: [148, 14], diastolic: [86, 9], heart_rate: [74, 9], spo2: [96, 1.6], respiratory_rate: [17, 2], body_temperature: [36.5, 0.3], glucose: [7.2, 1.4], weight: [61, 0.6] };

@@ -13,7 +13,7 @@ export const EVENTS = [
 
 export const KINDS = {
   raised: ["触发", "Raised"], repeated: ["再次触发", "Repeated"], cleared: ["恢复", "Cleared"], claimed: ["接单", "Claimed"], returned: ["退回队列", "Returned to the queue"],
-  accepted: ["医生已接手", "Accepted"], declined: ["医生无法接手", "Declined"], page_sent: ["寻呼已发出", "Page sent"], resolved: ["处置完成", "Resolved"], note: ["备注", "Note"],
+  accepted: ["已接手", "Accepted"], declined: ["无法接手", "Declined"], page_sent: ["寻呼已发出", "Page sent"], resolved: ["处置完成", "Resolved"], note: ["备注", "Note"],
 };
 
 export const PAGE_STATES = {
@@ -26,6 +26,7 @@ export const PEOPLE = [
   { id: 1, login: "zuoxi", password: "zuoxi-pw", name: "王座席", ...role("dispatcher", "座席员", "Dispatcher"), team: null, language: "zh" },
   { id: 2, login: "zhang", password: "zhang-pw", name: "张工", ...role("dispatcher", "座席员", "Dispatcher"), team: null, language: "zh" },
   { id: 3, login: "doctor", password: "doctor-pw", name: "李医生", ...role("doctor", "家庭医生", "Doctor"), team: { id: 1, name: "城东第一团队" }, language: "zh" },
+  { id: 8, login: "wangge", password: "wangge-pw", name: "陈网格员", ...role("responder", "上门人员", "Responder"), team: { id: 1, name: "城东第一团队" }, language: "zh" },
   { id: 4, login: "admin", password: "admin-pw", name: "赵管理", ...role("administrator", "管理员", "Administrator"), team: null, language: "zh" },
 ];
 

@@ -3,7 +3,8 @@ import { ApiError, get, post } from "../lib/api";
 import { serverClock } from "../lib/clock.svelte";
 import type { Alarm, AlarmList, Counts, Outcome, Priority, Storm } from "../lib/types";
 import { Book } from "./book";
-import { compare, count, isOpen, isUnclaimed, passes, place, sameMeasurement } from "./order";
+import { fold, groupKey, isGroupId, type Line, type Seat } from "./fold";
+import { compare, count, isOpen, isUnclaimed, mustShow, passes, place, sameMeasurement } from "./order";
 import { Stream } from "./stream";
 
 /** Alarms asked for at once. */
@@ -11,6 +12,10 @@ const LIST_MAX = 1_000;
 /** The list is compared with the server's this often, and this often while the stream is down (milliseconds). */
 const CHECK_MS = 60_000;
 const CHECK_DOWN_MS = 5_000;
+/** While the server has more open alarms than this page, its counts are asked for this often (milliseconds). */
+const COUNT_MS = 10_000;
+/** A search goes to the server when nobody has typed for this long. */
+const TYPING_MS = 300;
 /** Held-back alarms go into the list this long after the hand has left it: time to reach the strip and its buttons. */
 const LET_GO_MS = 3_000;
 
@@ -26,15 +31,25 @@ export class Desk {
   private hidden: ReturnType<typeof setTimeout> | undefined;
   private checker: ReturnType<typeof setTimeout> | undefined;
   private letGo: ReturnType<typeof setTimeout> | undefined;
+  private counter: ReturnType<typeof setTimeout> | undefined;
   private fresh: string[] = [];
+  private was: ReadonlyMap<string, Priority> = new Map();
+  private seats: Map<string, Seat> = new Map();
+  private opened = new Set<string>();
+  /** The whole centre's counts, by the server, while this page holds only a part of the alarms. */
+  private whole: Counts | null = null;
 
-  /** Rows in the order shown. */
+  /** Alarms in the order shown. */
   rows = $state.raw<Alarm[]>([]);
-  /** New alarms held back, urgent ones first. */
+  /** The same as rows of the list: in a storm one row stands for all of one cause. */
+  lines = $state.raw<Line[]>([]);
+  /** Shown although the filter would not: unclaimed, and it cannot wait. */
+  outside = $state.raw<ReadonlySet<string>>(new Set());
+  /** Alarms that are new or got more urgent and are not in their place yet, urgent ones first. */
   held = $state.raw<Alarm[]>([]);
   counts = $state.raw<Counts>({ P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 });
   storm = $state.raw<Storm | null>(null);
-  /** The server has more open alarms than it listed. */
+  /** The server has more open alarms (of what is searched for) than it listed. */
   missing = $state(0);
   unclaimedP1 = $state.raw<Alarm[]>([]);
   unclaimedP2 = $state(0);
@@ -62,6 +77,10 @@ export class Desk {
         // Restored from a backup: the server's numbers are behind ours.
         if (last < this.book.lastEvent) void this.reload();
       },
+      storm: (storm) => {
+        this.storm = storm;
+        this.redraw();
+      },
       reset: () => void this.reload(),
       state: (up) => {
         this.connected = up;
@@ -81,7 +100,7 @@ export class Desk {
   }
   stop(): void {
     this.stream.stop();
-    for (const timer of [this.checker, this.hidden, this.letGo]) clearTimeout(timer);
+    for (const timer of [this.checker, this.hidden, this.letGo, this.counter]) clearTimeout(timer);
     cancelAnimationFrame(this.frame);
   }
   /** The gap is too long for the stream: the list anew, then go on from there. */
@@ -93,9 +112,14 @@ export class Desk {
     try {
       const list = await get<AlarmList>(`/api/alarms?state=open&limit=${LIST_MAX}`);
       const total = list.counts.P1 + list.counts.P2 + list.counts.P3 + list.counts.T;
+      const missing = Math.max(0, total - list.alarms.length);
+      // The filter of this page knows only what it has: of a part of the alarms the server has to search.
+      const found = missing > 0 && this.isFiltered ? await get<AlarmList>(`/api/alarms?${this.search()}`) : null;
       this.storm = list.storm ?? null;
-      this.missing = Math.max(0, total - list.alarms.length);
-      this.book.replaceOpen(list);
+      this.missing = found ? Math.max(0, (found.matched ?? 0) - found.alarms.length) : missing;
+      this.book.replaceOpen(found ? { ...list, alarms: [...list.alarms, ...found.alarms] } : list);
+      this.whole = missing > 0 ? list.counts : null;
+      this.recount();
       this.error = null;
       this.redraw(true);
       return true;
@@ -104,6 +128,36 @@ export class Desk {
       this.error = error;
       return false;
     }
+  }
+  private search(): URLSearchParams {
+    const asked = new URLSearchParams({ state: "open", limit: String(LIST_MAX) });
+    if (this.text.trim()) asked.set("q", this.text.trim());
+    if (this.priorities.size > 0) asked.set("priority", [...this.priorities].join(","));
+    return asked;
+  }
+  get isFiltered(): boolean {
+    return this.priorities.size > 0 || this.text.trim() !== "";
+  }
+  /** Somebody changed the filter. */
+  narrow(): void {
+    this.flush();
+    if (this.whole) this.check(TYPING_MS);
+  }
+  /** What the page does not hold it cannot count. */
+  private recount(): void {
+    clearTimeout(this.counter);
+    if (!this.whole) return;
+    this.counter = setTimeout(async () => {
+      try {
+        const { counts } = await get<AlarmList>("/api/alarms?state=open&limit=1");
+        if (this.whole) this.whole = counts;
+        this.redraw();
+      } catch (error) {
+        // The check of the list says when the server is out of reach.
+        if (!(error instanceof ApiError)) throw error;
+      }
+      this.recount();
+    }, COUNT_MS);
   }
   /** Safety net under the stream: a connection can die without a word. */
   private check(after: number): void {
@@ -133,13 +187,16 @@ export class Desk {
     const all = [...this.book.alarms.values()];
     const filter = { priorities: this.priorities, state: this.state, text: this.text };
     const kept = new Set(this.anchor === null ? [] : this.fresh);
-    const wanted = all.filter((alarm) => passes(alarm, filter) || (kept.has(alarm.id) && passes(alarm, { ...filter, state: "all" })));
-    const placed = place(this.fresh, wanted, this.anchor);
-    this.fresh = placed.shown;
+    const wanted = all.filter((alarm) => passes(alarm, filter) || mustShow(alarm) || kept.has(alarm.id));
+    const placed = place(this.fresh, wanted, this.anchor, this.was);
+    [this.fresh, this.was] = [placed.shown, placed.was];
     const rows = (ids: string[]) => ids.flatMap((id) => this.book.alarms.get(id) ?? []);
     this.rows = rows(placed.shown);
     this.held = rows(placed.held);
-    this.counts = count(all);
+    this.outside = new Set(this.rows.filter((alarm) => mustShow(alarm) && !passes(alarm, filter)).map((alarm) => alarm.id));
+    const folded = fold(this.rows, this.storm !== null, this.opened, this.seats, this.anchor);
+    [this.lines, this.seats] = [folded.lines, folded.seats];
+    this.counts = this.whole ?? count(all);
     this.unclaimedP1 = all.filter((alarm) => alarm.priority === "P1" && isUnclaimed(alarm)).sort(compare);
     this.unclaimedP2 = all.filter((alarm) => alarm.priority === "P2" && isUnclaimed(alarm)).length;
     this.tick = this.book.lastEvent;
@@ -206,10 +263,18 @@ export class Desk {
   resolve = (id: string, outcome: Outcome, note: string): Promise<Alarm> => this.act(id, "resolve", { outcome, note });
   note = (id: string, note: string): Promise<Alarm> => this.act(id, "note", { note });
 
-  /** First open row below (or above) `id`, for the keyboard. */
+  /** Opens or closes the row of one cause. */
+  toggle(id: string): void {
+    if (!isGroupId(id)) return;
+    const key = groupKey(id);
+    if (!this.opened.delete(key)) this.opened.add(key);
+    for (const seat of this.seats.values()) if (seat.key === key) seat.drawn = true;
+    this.redraw(true);
+  }
+  /** First row below (or above) `id`, for the keyboard. */
   neighbour(id: string | null, step: 1 | -1): string | null {
-    const at = this.rows.findIndex((alarm) => alarm.id === id);
-    const to = at < 0 ? 0 : Math.min(this.rows.length - 1, Math.max(0, at + step));
-    return this.rows[to]?.id ?? null;
+    const at = this.lines.findIndex((line) => line.id === id);
+    const to = at < 0 ? 0 : Math.min(this.lines.length - 1, Math.max(0, at + step));
+    return this.lines[to]?.id ?? null;
   }
 }

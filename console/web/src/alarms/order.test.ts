@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { alarm } from "../lib/fixtures";
-import { compare, count, passes, place, sameMeasurement, sorted, together } from "./order";
+import { compare, count, mustShow, passes, place, sameMeasurement, sorted, together } from "./order";
 
 const ids = (alarms: { id: string }[]) => alarms.map((one) => one.id);
 
@@ -21,18 +21,33 @@ describe("order of the list", () => {
 describe("placing new rows", () => {
   const [p1, p2, p3] = [alarm("p1"), alarm("p2", { priority: "P2" }), alarm("p3", { priority: "P3" })];
   it("sorts plainly when nobody points at a row", () => {
-    expect(place(["p3", "p2"], [p3, p2, p1], null)).toEqual({ shown: ["p1", "p2", "p3"], held: [] });
+    expect(place(["p3", "p2"], [p3, p2, p1], null)).toMatchObject({ shown: ["p1", "p2", "p3"], held: [] });
   });
   it("holds back what belongs above the anchor and inserts what belongs below", () => {
     const t = alarm("t", { priority: "T" });
-    expect(place(["p2", "t"], [p2, t, p1, p3], "p2")).toEqual({ shown: ["p2", "p3", "t"], held: ["p1"] });
+    expect(place(["p2", "t"], [p2, t, p1, p3], "p2")).toMatchObject({ shown: ["p2", "p3", "t"], held: ["p1"] });
   });
   it("keeps the anchored row's place when its own rank changes", () => {
     const claimed = alarm("p1b", { handling: "claimed" });
     expect(place(["p1b", "p1"], [claimed, p1], "p1b").shown).toEqual(["p1b", "p1"]);
   });
   it("forgets an anchor that is gone", () => {
-    expect(place(["gone", "p2"], [p1, p2], "gone")).toEqual({ shown: ["p1", "p2"], held: [] });
+    expect(place(["gone", "p2"], [p1, p2], "gone")).toMatchObject({ shown: ["p1", "p2"], held: [] });
+  });
+  it("tells of a row that got more urgent than the one under the hand, and leaves it where it stood", () => {
+    const first = place([], [p2, p3], null);
+    const worse = { ...p3, priority: "P1" as const };
+    const placed = place(first.shown, [p2, worse], "p2", first.was);
+    expect(placed).toMatchObject({ shown: ["p2", "p3"], held: ["p3"] });
+    expect(place(placed.shown, [p2, worse], "p2", placed.was).held).toEqual(["p3"]);
+    expect(place(placed.shown, [p2, worse], null, placed.was)).toMatchObject({ shown: ["p3", "p2"], held: [] });
+  });
+  it("tells of it above the hand too, and moves it up where nothing under the hand moves", () => {
+    const [above, t] = [alarm("above", { priority: "P2" }), alarm("t", { priority: "T" })];
+    const first = place([], [above, p3, t], null);
+    expect(place(first.shown, [{ ...above, priority: "P1" }, p3, t], "p3", first.was)).toMatchObject({ shown: ["above", "p3", "t"], held: ["above"] });
+    const all = place([], [p1, p3, t], null);
+    expect(place(all.shown, [p1, p3, { ...t, priority: "P2" }], "p1", all.was)).toMatchObject({ shown: ["p1", "t", "p3"], held: [] });
   });
   it("never loses an alarm: shown and held together are all wanted", () => {
     const many = Array.from({ length: 60 }, (_, i) => alarm(`a${i}`, { priority: (["P1", "P2", "P3", "T"] as const)[i % 4] ?? "T" }));
@@ -57,6 +72,21 @@ describe("counters and filter", () => {
     expect(passes(alarm("a", { priority: "P2" }), { ...filter, priorities: new Set(["P1"]) })).toBe(false);
     expect(passes(alarm("a"), { ...filter, text: " 和平 " })).toBe(true);
     expect(passes(alarm("a"), { ...filter, text: "nobody" })).toBe(false);
+  });
+});
+
+describe("what no filter may hide", () => {
+  it("is an unclaimed P1, and an unclaimed call for help of any priority", () => {
+    expect(mustShow(alarm("a"))).toBe(true);
+    expect(mustShow(alarm("a", { kind: null }))).toBe(true);
+    expect(mustShow(alarm("a", { priority: "P2", kind: { type: "event", kind: "sos" } }))).toBe(true);
+    expect(mustShow(alarm("a", { priority: "P2" }))).toBe(false);
+    expect(mustShow(alarm("a", { handling: "claimed" }))).toBe(false);
+  });
+  it("does not list or count what an outage explains", () => {
+    const grouped = alarm("g", { priority: "T", incident: 3 });
+    expect(passes(grouped, { priorities: new Set(), state: "open", text: "" })).toBe(false);
+    expect(count([grouped]).T).toBe(0);
   });
 });
 

@@ -7,7 +7,7 @@ const PITCH_HZ = 261.63;
 const HARMONICS = [0, 1, 0.9, 0.8, 0.8, 0.7, 0.6] as const;
 /** Repeat of a burst while an unclaimed alarm stands, milliseconds (limits: 15 s and 30 s). */
 const REPEAT_MS = { P1: 10_000, P2: 25_000 } as const;
-/** Mute takes the sound away for this long, never the light or the row. */
+/** Mute takes the sound away for this long, never the light or the row, and never that of a P1 which was not there yet. */
 export const MUTE_MS = 60_000;
 
 /** Starts of the pulses of one burst, seconds, and their length. */
@@ -22,6 +22,9 @@ class Sound {
   private context: AudioContext | null = null;
   private wave: PeriodicWave | null = null;
   private last = { P1: 0, P2: 0 };
+  /** Unclaimed P1s of the last beat, and those that stood when somebody muted. */
+  private standing: readonly string[] = [];
+  private mutedOver: ReadonlySet<string> = new Set();
   running = $state(false);
   mutedUntil = $state(0);
   /** Bursts played: lets a test hear. */
@@ -45,19 +48,31 @@ class Sound {
     this.wave = context.createPeriodicWave(new Float32Array(HARMONICS.length), new Float32Array(HARMONICS));
     return context;
   }
-  mute(): void {
-    this.mutedUntil = Date.now() + MUTE_MS;
+  /** Pressed again it does not begin anew: silence is never longer than a minute at a time. */
+  mute(now = Date.now()): void {
+    if (now < this.mutedUntil) return;
+    this.mutedUntil = now + MUTE_MS;
+    this.mutedOver = new Set(this.standing);
   }
   unmute(): void {
     this.mutedUntil = 0;
   }
-  /** Called about once a second with what is unclaimed. */
-  beat(p1: number, p2: number, now: number): void {
-    if (p1 === 0) this.last.P1 = 0;
+  /** Called about once a second with what is unclaimed: the ids of P1s, the number of P2s. */
+  beat(p1: readonly string[], p2: number, now: number): void {
+    this.standing = p1;
+    if (now < this.mutedUntil && p1.some((id) => !this.mutedOver.has(id))) {
+      this.mutedUntil = 0;
+      this.last.P1 = 0;
+    }
+    if (p1.length === 0) this.last.P1 = 0;
     if (p2 === 0) this.last.P2 = 0;
-    const priority = p1 > 0 ? "P1" : p2 > 0 ? "P2" : null;
+    const priority = p1.length > 0 ? "P1" : p2 > 0 ? "P2" : null;
     if (!priority || !this.running || now < this.mutedUntil || now - this.last[priority] < REPEAT_MS[priority]) return;
     this.last[priority] = now;
+    this.call(priority);
+  }
+  /** One burst, muted or not. */
+  call(priority: Priority): void {
     const { starts, length_s } = burst(priority);
     this.play(starts, length_s);
     this.bursts += 1;

@@ -24,6 +24,7 @@ const handlers: StreamHandlers = {
   after: () => after,
   event: (event) => { after = event.seq; log.push(`event ${event.seq}`); },
   hello: (_time, last) => log.push(`hello ${last}`),
+  storm: (storm) => log.push(storm ? `storm ${storm.alarms}` : "no storm"),
   reset: () => log.push("reset"),
   state: (up) => log.push(up ? "up" : "down"),
 };
@@ -43,7 +44,14 @@ describe("the live connection", () => {
     newest().open();
     newest().send("hello", { server_time: "2026-11-22T00:00:00Z", last_event: 7 });
     newest().send("alarm", { seq: 8, kind: "raised", at: "", by: null, alarm: alarm("a") });
-    expect(log).toEqual(["up", "hello 7", "event 8"]);
+    expect(log).toEqual(["up", "hello 7", "no storm", "event 8"]);
+  });
+  it("hears that a storm began, stands and is over", () => {
+    begin();
+    newest().send("hello", { server_time: "2026-11-22T00:00:00Z", last_event: 7, storm: { since: "", seats: 1, alarms: 40 } });
+    newest().send("storm", { storm: null });
+    newest().send("storm", { storm: { since: "", seats: 1, alarms: 12 } });
+    expect(log).toEqual(["hello 7", "storm 40", "no storm", "storm 12"]);
   });
   it("leaves a short break to the browser, which resends Last-Event-ID", () => {
     begin();

@@ -1,6 +1,6 @@
 /** The live connection: EventSource with a watch over it. The browser resends Last-Event-ID when it reconnects by itself;
  *  when it gives up (an HTTP error) we open a new one after the last event seen. */
-import type { StreamEvent } from "../lib/types";
+import type { Storm, StreamEvent } from "../lib/types";
 
 /** Pauses between our own attempts, milliseconds; the last one repeats. */
 export const RETRY_MS = [1_000, 2_000, 4_000, 8_000] as const;
@@ -13,6 +13,8 @@ export interface StreamHandlers {
   after(): number;
   event(event: StreamEvent): void;
   hello(serverTime: string, lastEvent: number): void;
+  /** A flood of alarms began, stands (with each connection), or is over (null). */
+  storm(storm: Storm | null): void;
   /** The server cannot bridge the gap: fetch the list anew. */
   reset(): void;
   state(connected: boolean): void;
@@ -71,8 +73,14 @@ export class Stream {
     source.onopen = () => source === this.source && this.up();
     source.onerror = () => source === this.source && this.down(source);
     source.addEventListener("hello", mine((event) => {
-      const hello = parse<{ server_time: string; last_event: number }>(event.data);
-      if (hello) this.handlers.hello(hello.server_time, hello.last_event);
+      const hello = parse<{ server_time: string; last_event: number; storm?: Storm | null }>(event.data);
+      if (!hello) return;
+      this.handlers.hello(hello.server_time, hello.last_event);
+      this.handlers.storm(hello.storm ?? null);
+    }));
+    source.addEventListener("storm", mine((event) => {
+      const told = parse<{ storm: Storm | null }>(event.data);
+      if (told) this.handlers.storm(told.storm);
     }));
     source.addEventListener("alarm", mine((event) => {
       const alarm = parse<StreamEvent>(event.data);

@@ -14,9 +14,10 @@ export function span(seconds: number): string {
   return seconds < 172_800 ? t.hours(Math.round(seconds / 3_600)) : t.days(Math.round(seconds / 86_400));
 }
 
-/** What was measured and against which limit: `收缩压 186 mmHg` and `限 180`. */
+/** What was measured and against which limit: `收缩压 186 mmHg` and `限 180`. Empty where there is no number, and for those who may not know. */
 export function measured(alarm: Alarm): { what: string; limit: string } {
   const kind = alarm.kind;
+  if (!kind) return { what: "", limit: "" };
   if (kind.type === "threshold") {
     const metric = session.metrics.get(kind.metric);
     const name = metric ? i18n.pick(metric) : kind.metric;
@@ -46,10 +47,10 @@ export function elderLine(alarm: Alarm): { name: string; rest: string } {
 }
 
 /** Whether the cause is still there. An event (fall, SOS) happens once and has no such state. */
-export const conditionOf = (alarm: Alarm): string => (alarm.kind.type === "event" ? "" : word(i18n.t.condition, alarm.condition));
+export const conditionOf = (alarm: Alarm): string => (alarm.kind?.type === "event" ? "" : word(i18n.t.condition, alarm.condition));
 /** The condition, or when the event happened. */
 export const stateOf = (alarm: Alarm): string =>
-  alarm.kind.type === "event" ? i18n.t.happened(clock(Date.parse(alarm.started_at))) : conditionOf(alarm);
+  alarm.kind?.type === "event" ? i18n.t.happened(clock(Date.parse(alarm.started_at))) : conditionOf(alarm);
 
 /** `网关本地已报警 02:10`: it was heard at home while the server was out of reach. Empty when it was not. */
 export function soundedLine(alarm: Alarm): string {

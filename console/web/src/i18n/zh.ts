@@ -9,7 +9,7 @@ import { rulesZh } from "./rules";
 export const zh = {
   // The house
   app_name: "守望", app_sub: "居家养老健康守护", other_language: "English", sign_out: "退出", skip: "跳到主要内容",
-  nav_desk: "告警台", nav_elders: "老人", nav_phone: "我的告警", nav_admin: "管理", nav_label: "主菜单",
+  nav_desk: "告警台", nav_elders: "老人", nav_phone: "我的寻呼", nav_admin: "管理", nav_label: "主菜单",
   loading: "正在加载…", retry: "重试", cancel: "取消", close: "关闭", save: "保存", back: "返回", more: "显示更多", search: "搜索",
   not_found_title: "没有这个页面", not_found_text: "地址可能写错了,或者内容已被移走。", go_home: "回到首页", error_title: "没有成功",
   not_for_role_title: "不能使用此页面", not_for_role: "您的角色不能使用此页面。", ago: (text: string) => `${text}前`, day: "天", unknown: "未知", years: (n: number) => `${n}岁`,
@@ -18,15 +18,16 @@ export const zh = {
   // Login
   login_title: "登录", login_name: "账号", login_password: "密码", login_go: "登录", login_busy: "正在登录…",
   login_need_both: "请填写账号和密码", login_bad: "账号或密码不对", login_locked: "错误次数过多,请 15 分钟后再试",
+  session_ended: "登录已过期,请重新登录", session_ended_desk: "登录已过期,告警台已停止", session_ended_seen: "知道了",
   // Desk
   desk_title: "告警台", unclaimed: "未接单", count_label: "告警计数", connected: "已连接", connecting: "正在连接…",
   lost: (s: number) => `连接中断 ${s} 秒`, skew: (s: number) => `本机时钟与服务器相差 ${s} 秒,计时已按服务器校正,请校准本机时钟`,
   duty_start: "开始值班", sound_off: "声音未开启:请点「开始值班」,听到测试音后再值守", sound_on: "声音已开启", mute: "静音 60 秒", unmute: (s: number) => `取消静音(${s} 秒)`,
   muted: (s: number) => `已静音,还有 ${s} 秒`, test_tone: "测试音", filter_state: "状态", filter_open: "未结", filter_all: "全部", filter_priority: "优先级", filter_text: "姓名、地址、设备",
   new_alarms: (n: number) => `${n} 条新告警`, strip_title: "新的紧急告警", empty_title: "没有未结告警", empty_text: "新的告警会自动出现在这里。",
-  empty_filter: "没有符合筛选条件的告警", clear_filter: "清除筛选", missing: (n: number) => `还有 ${n} 条告警没有显示,请缩小范围或先处理上面的告警`,
+  empty_filter: "没有符合筛选条件的告警", clear_filter: "清除筛选", outside_filter: "不在筛选内", missing: (n: number) => `还有 ${n} 条告警没有显示,请缩小范围或先处理上面的告警`,
   col_priority: "级别", col_elapsed: "已过", col_elder: "老人", col_what: "情况", col_address: "地址", col_pages: "寻呼", col_handling: "处理", col_actions: "操作",
-  claim: "接单", claiming: "接单中…", release: "放弃接单", resolve: "处置完成", open_detail: "详情", mine: "我", claimed_by: (name: string) => `${name} 已接单`, accepted_by: (name: string) => `医生已接手 ${name}`,
+  claim: "接单", claiming: "接单中…", release: "放弃接单", resolve: "处置完成", open_detail: "详情", mine: "我", claimed_by: (name: string) => `${name} 已接单`, accepted_by: (name: string) => `${name} 已接手`,
   limit_of: (limit: string) => `限 ${limit}`, silent_for: (text: string) => `${text}没有数据`, late_mark: "补传发现", sounded: (at: string) => `网关本地已报警 ${at}`, sounded_not: (at: string) => `网关本地报警失败 ${at}`, hook_failed: "未能发声", repeats: (n: number) => `×${n}`, repeats_label: (n: number) => `共触发 ${n} 次`,
   no_elder: "未绑定老人", nobody_to_page: "无人可寻呼", said_claimed: "已接单", said_released: "已放弃接单", said_resolved: "处置已记录", said_note: "备注已记录", happened: (at: string) => `${at} 发生`, same_measurement: "同一次测量", keys: "快捷键",
   alarm_list: "告警列表", new_p1: (text: string) => `新的紧急告警:${text}`, help: "快捷键帮助", p1_waiting: (n: number) => `${n} 条紧急告警未接单,返回告警台`,
@@ -40,7 +41,7 @@ export const zh = {
   // Resolve
   resolve_title: "处置完成", outcome: "处置结果", outcome_needed: "请选择处置结果", note: "备注", resolve_go: "确认处置", resolve_rest: (what: string) => `同一次测量一并结束:${what}`,
   // Elders
-  elders_title: "老人", elders_search: "姓名、地址或电话", elders_empty: "没有找到老人", open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
+  elders_title: "老人", elders_search: "姓名、地址或电话", elders_empty: "没有找到老人", elders_cut: (n: number) => `只列出前 ${n} 位,请用搜索缩小范围`, open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
   latest: "最新读数", no_value: "无数值", taken: "测量", alarms_of: "告警记录", alarms_none: "没有告警", summary: "概览", name: "姓名", sex_age: "性别 / 年龄",
   trends: "趋势", range_day: "24 小时", range_week: "7 天", range_month: "30 天", range_label: "时间范围", as_table: "看表格", as_chart: "看图", trend_empty: "这段时间没有数据", gap: "缺口", gap_why: (why: string) => `缺口:${why}`, no_data: "无数据", no_data_before: "此前没有数据", no_data_since: "此后没有数据", short_metric: { systolic: "收缩", diastolic: "舒张", arterial_systolic: "收缩", arterial_diastolic: "舒张" } as Record<string, string>,
   mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段(指上去看原因),浅色底是告警范围。",
@@ -51,11 +52,11 @@ export const zh = {
   rules_title: "告警规则", rules_own: "个人规则", rules_default: "默认规则", rules_source: "依据", rules_by: (name: string, at: string) => `${name} 修改于 ${at}`, rules_why: "理由", edit: "修改阈值", col_rule: "规则", col_limit: "界限", col_hold: "持续", col_margin: "恢复余量", at_once: "立即",
   rule_high: "≥", rule_low: "≤", reason: "修改理由", reason_needed: "请写明修改理由", rules_saved: "规则已保存", hold_s: "持续秒数", version: (n: number) => `第 ${n} 版`, not_a_number: "请填写数字", levels_crossed: (rule: string) => `「${rule}」的界限次序不对:越紧急的级别,界限要离正常值越远`, sides_crossed: (low: string, high: string) => `「${low}」的界限必须低于「${high}」的界限`, rule_wrong: (rule: string) => `规则「${rule}」:`, silence_after: (text: string) => `${text}没有数据`, repeat_within: (text: string) => `${text}内重复算同一条`,
   // Phone
-  phone_title: "我的告警", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", phone_engaged: "我已接手,处置中", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
-  ended_as: (what: string) => `已处置:${what}`, accepted_done: "您已接手,告警台已看到。", accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", sending: "正在提交…",
+  phone_title: "我的寻呼", phone_empty: "没有需要处理的寻呼", phone_empty_text: "有新的寻呼时会出现在这里。", phone_engaged: "我已接手,处置中", page_title: "寻呼", what_happened: "发生了什么", last_readings: "最近读数", accept: "我已接手", decline: "无法接手", decline_title: "无法接手", decline_reason: "原因", decline_reasons: ["正在处理其他病人", "不在辖区", "需要上级支援", "联系不上老人"], decline_go: "确认无法接手", decline_needed: "请选择或填写原因",
+  ended_as: (what: string) => `已处置:${what}`, accepted_done: "您已接手,告警台已看到。", arrived_done: (at: string) => `您于 ${at} 已到达,告警台已看到。`, accepted_other: (name: string) => `${name} 已接手。`, declined_done: "已告知告警台您无法接手。", superseded: "此寻呼已取消,无需处理。", call: (number: string) => `拨打 ${number}`, queued: "发出", repeat_n: (n: number) => `第 ${n} 次寻呼`, updated: (at: string) => `更新于 ${at}`, poll_failed: "暂时连接不上,显示的可能不是最新", poll_failed_since: (at: string) => `暂时连接不上,显示的是 ${at} 的数据`, sending: "正在提交…",
   // Administration
   custody: "缺失与丢失的数据", custody_text: "网关的每一帧都有编号:没有到达的会再次请求,确定丢失的写明原因。", custody_none: "没有缺失的数据", custody_sums: (frames: number, readings: number) => `已声明丢失 ${frames} 帧,稀疏化去除 ${readings} 条读数`,
-  gap_range: "帧编号", gap_missing: "缺失帧数", gap_lost: "丢失帧数", gap_since: "发现于", gap_asks: "已请求", ask_again: "再次请求", said_asked: "已再次请求", losses: "已声明的丢失", lane: "通道", by_whom: "由谁声明", by_server: "服务器", by_gateway: "网关", thinned: (kept: number, all: number) => `稀疏化:保留 ${kept}/${all} 条读数`,
+  gap_range: "帧编号", gap_missing: "缺失帧数", gap_lost: "丢失帧数", gap_since: "发现于", gap_asks: "已请求", ask_again: "再次请求", said_asked: "已再次请求", losses: "已声明的丢失", lane: "通道优先级", by_whom: "由谁声明", by_server: "服务器", by_gateway: "网关", thinned: (kept: number, all: number) => `稀疏化:保留 ${kept}/${all} 条读数`,
   gap_state: { open: "待请求", asked: "已请求", filled: "已补齐", lost: "已丢失" } as Record<string, string>,
   loss_cause: { disk_budget: "网关存储已满", corrupt: "存储损坏", outbox_lost: "网关缓存丢失", acknowledged: "已送达,服务器侧缺失", flooding: "设备发送过快", overflow: "缓冲溢出" } as Record<string, string>,
   gateways: "网关", gateways_text: "每台网关的连接、版本与自身状况。配置和设备清单由管理员下发,规则自动下发;网关确认后才算生效。", gateways_none: "还没有登记的网关", site: "站点", seen: "最近一次", firmware: "固件", versions: "版本(已生效 / 应有)", gateway_health: "自身状况", unsent: "待传最久", gateway_states: { up: "在线", sleeping: "休眠", lost: "离线" } as Record<string, string>, gateway_new: "从未连接", gateway_disabled: "已停用", push_words: { config: "配置", rules: "规则", devices: "设备清单" } as Record<string, string>, push_refused: (reason: string) => `已拒绝:${reason}`, push_waits: "待确认", gateways_more: (n: number) => `仅显示前 ${n} 台`,

@@ -3,14 +3,27 @@ import { i18n } from "../i18n/i18n.svelte";
 import { ApiError, get, onSignedOut, post } from "./api";
 import type { Me, MetricInfo, Vocabulary } from "./types";
 
+/** The server is asked this often who we are: that renews the browser's cookie, which ends 12 h after it was set. Milliseconds. */
+const RENEW_MS = 15 * 60_000;
+
+/** Is paged, and has no alarm desk. */
+const isCarer = (me: Me | null | undefined): boolean => me?.role === "doctor" || me?.role === "nurse" || me?.role === "responder";
+
 class Session {
   /** undefined: not asked yet; null: signed out. */
   me = $state.raw<Me | null | undefined>(undefined);
   error = $state.raw<ApiError | null>(null);
+  /** Whose session the server ended while this page was open; null once they know, or signed in again. */
+  ended = $state.raw<Me | null>(null);
+  private leaving = false;
+  private renewal: ReturnType<typeof setInterval> | undefined;
   metrics = $state.raw<ReadonlyMap<string, MetricInfo>>(new Map());
 
   constructor() {
-    onSignedOut(() => (this.me = null));
+    onSignedOut(() => {
+      if (this.me && !this.leaving) this.ended = this.me;
+      this.leave();
+    });
   }
 
   /** Asks the server who we are. A failed network is an error, not a sign-out. */
@@ -19,7 +32,7 @@ class Session {
     try {
       this.enter(await get<Me>("/api/me"));
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) this.me = null;
+      if (error instanceof ApiError && error.status === 401) this.leave();
       else if (error instanceof ApiError) this.error = error;
       else throw error;
     }
@@ -30,15 +43,29 @@ class Session {
     return me;
   }
   async logout(): Promise<void> {
+    this.leaving = true;
     try {
       await post("/api/logout");
     } finally {
-      this.me = null;
+      this.leave();
     }
+  }
+  /** Somebody has seen that the session is over. */
+  dismiss(): void {
+    this.ended = null;
+  }
+  private leave(): void {
+    clearInterval(this.renewal);
+    this.me = null;
   }
   private enter(me: Me): void {
     i18n.prefer(me.language);
     this.me = me;
+    this.ended = null;
+    this.leaving = false;
+    clearInterval(this.renewal);
+    // A failure is no news here: whatever the page does next tells.
+    this.renewal = setInterval(() => void get<Me>("/api/me").catch(() => {}), RENEW_MS);
     void this.learnWords();
   }
   /** The tables behind labels and units; asked again until they are there. */
@@ -62,6 +89,10 @@ class Session {
   get mayResolve(): boolean {
     return this.me !== null && this.me !== undefined && this.me.role !== "administrator" && this.me.role !== "responder";
   }
+  /** Sees values and the elder's page. Who only goes there does not. */
+  get seesClinical(): boolean {
+    return this.me !== null && this.me !== undefined && this.me.role !== "responder";
+  }
   get mayEditRules(): boolean {
     return this.me?.role === "doctor" || this.me?.role === "administrator";
   }
@@ -69,9 +100,12 @@ class Session {
   get seesLongTrends(): boolean {
     return this.me?.role !== "dispatcher" && this.me?.role !== "supervisor";
   }
-  /** Is paged, and has no alarm desk. */
   get isCarer(): boolean {
-    return this.me?.role === "doctor" || this.me?.role === "nurse" || this.me?.role === "responder";
+    return isCarer(this.me);
+  }
+  /** An alarm desk stood open when the session ended: nobody watches there now. */
+  get deskStopped(): boolean {
+    return this.ended !== null && !isCarer(this.ended);
   }
   /** The page a person lands on. */
   get home(): string {

@@ -35,7 +35,8 @@ export interface Alarm {
   rule: string;
   title_zh: string;
   title_en: string;
-  kind: AlarmKind;
+  /** null: not for this role (responders learn what it is only of a call for help). */
+  kind: AlarmKind | null;
   started_at: string;
   raised_at: string;
   updated_at: string;
@@ -65,6 +66,8 @@ export interface Alarm {
   level?: number | null;
   next_due?: string | null;
   incident?: number | null;
+  /** Alarms of one cause have the same; null: always by itself (P1, calls for help). */
+  group?: string | null;
   /** Last event of this alarm; a view with a higher one is newer. */
   seq: number;
 }
@@ -72,7 +75,13 @@ export interface Alarm {
 export interface Counts { P1: number; P2: number; P3: number; T: number; unclaimed: number }
 /** More alarms in 10 minutes than the seats can take. */
 export interface Storm { since: string; seats: number; alarms: number }
-export interface AlarmList { alarms: Alarm[]; last_event: number; counts: Counts; storm?: Storm | null }
+export interface AlarmList {
+  alarms: Alarm[]; last_event: number;
+  /** Of the whole centre, whatever the list was cut to. */
+  counts: Counts; storm?: Storm | null;
+  /** Alarms that fit what was searched for, before the list was cut. Only where something was. */
+  matched?: number | null;
+}
 export interface StreamEvent { seq: number; kind: string; at: string; by: string | null; alarm: Alarm }
 
 export interface AlarmEvent {
