@@ -96,7 +96,10 @@ impl Search {
         let words = query.priority.split(',').filter(|word| !word.is_empty());
         let priorities: Option<Vec<_>> = words.map(Priority::parse).collect();
         let priorities = priorities.ok_or_else(|| {
-            ApiError::bad_request("priority 应为 P1、P2、P3、T,以逗号分隔。", "priority is P1, P2, P3 or T, with commas.")
+            ApiError::bad_request(
+                "priority 应为 P1、P2、P3、T,以逗号分隔。",
+                "priority is P1, P2, P3 or T, with commas.",
+            )
         })?;
         Ok((!text.is_empty() || !priorities.is_empty()).then_some(Self { text, priorities }))
     }

@@ -82,8 +82,8 @@ words! {
         Present = "present", "再次出现", "Present again";
         Claimed = "claimed", "接单", "Claimed";
         Returned = "returned", "退回队列", "Returned to the queue";
-        Accepted = "accepted", "医生已接手", "Accepted";
-        Declined = "declined", "医生无法接手", "Declined";
+        Accepted = "accepted", "已接手", "Accepted";
+        Declined = "declined", "无法接手", "Declined";
         PageSent = "page_sent", "寻呼已发出", "Page sent";
         PageFailed = "page_failed", "寻呼失败", "Page failed";
         Resolved = "resolved", "处置完成", "Resolved";

@@ -73,7 +73,7 @@ async function accept(browser, page) {
     await shot(phone, "demo-phone-accepted");
   });
   await step("the dispatcher's list shows who accepted", async () => {
-    await page.locator(`#row-${alarm}`).getByText("医生已接手").waitFor();
+    await page.locator(`#row-${alarm}`).getByTestId("page-state").getByText("已接手").waitFor();
     await shot(page, "demo-desk-accepted");
   });
   return phone;

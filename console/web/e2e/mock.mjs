@@ -236,12 +236,84 @@ async function flood(page) {
   await step("filters", async () => {
     await page.getByTestId("filter-P1").click();
     check((await page.locator("[data-testid=alarm-row]:not([data-priority=P1])").count()) === 0, "only P1 may be left");
+    await page.getByTestId("filter-P1").click();
+    await page.getByTestId("filter-T").click();
     await page.getByTestId("filter-text").fill("没有这个人");
     await page.getByText("没有符合筛选条件的告警").waitFor();
+    const waiting = world.state.list("open", 0).alarms.filter((one) => one.priority === "P1" && one.handling === "open").length;
+    check(waiting > 0, "the story needs an unclaimed P1");
+    check((await page.getByTestId("outside").count()) === waiting, "every unclaimed P1 stands there, marked as outside the filter");
+    world.state.raise("crisis", 51);
+    await page.waitForFunction((n) => document.querySelectorAll("[data-testid=outside]").length === n, waiting + 1);
+    await axe(page, "empty filter with P1s outside of it", ".desk");
+    await shot(page, "desk-outside");
+    for (const one of world.state.alarms.values()) if (one.priority === "P1" && one.handling === "open") { one.handling = "engaged"; world.state.change(one, "accepted", "李医生"); }
+    await page.locator("[data-testid=alarm-row]").first().waitFor({ state: "detached" });
     await axe(page, "empty filter", ".desk");
     await page.getByText("清除筛选").click();
     await page.getByTestId("state-all").click();
     await page.locator("[data-testid=alarm-row][data-handling=resolved]").first().waitFor();
+  });
+}
+
+/** More than the seats can look at, and more than one list has. */
+async function storm(page) {
+  await step("a storm: rows of one cause share one that opens by click and keyboard; a P1 stands by itself", async () => {
+    await steer("flood?n=40");
+    await steer("storm?alarms=40");
+    await page.getByTestId("storm").getByText("告警风暴").waitFor();
+    await page.mouse.move(5, 5);
+    const group = page.locator("[data-testid=group-row][data-priority=P3]").first();
+    await group.waitFor();
+    check((await page.locator("[data-testid=alarm-row][data-priority=P3][data-handling=open]").count()) === 0, "unclaimed P3 of one rule share a row");
+    world.state.raise("fall", 52);
+    await page.locator("[data-testid=alarm-row][data-kind=fall][data-handling=open]").first().waitFor();
+    await axe(page, "storm");
+    await shot(page, "desk-storm");
+    await group.getByTestId("group-toggle").click();
+    await page.locator("[data-testid=alarm-row][data-priority=P3]").nth(5).waitFor();
+    await axe(page, "storm, a group open", ".body");
+    await group.focus();
+    await page.keyboard.press("Enter");
+    await page.locator("[data-testid=alarm-row][data-priority=P3]").first().waitFor({ state: "detached" });
+    await page.keyboard.press("o");
+    await page.keyboard.press("j");
+    check((await page.evaluate(() => document.activeElement?.getAttribute("data-priority"))) === "P3", "j goes on into the open group");
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.mouse.move(5, 5);
+    await steer("storm");
+    await page.getByTestId("group-row").first().waitFor({ state: "detached" });
+  });
+  await step("more alarms than one list has: the server counts and searches, and what is missing is said", async () => {
+    Object.assign(world.state, { list_max: 4, beyond: 4_000 });
+    await page.reload();
+    await page.getByTestId("missing").waitFor();
+    check(Number(await page.getByTestId("count-P3").locator(".n").innerText()) > 4_000, "the counts are the server's");
+    await page.getByTestId("filter-text").fill("fall-1");
+    await page.locator("[data-testid=alarm-row][data-kind=device_removed]").first().waitFor();
+    await page.getByTestId("filter-text").fill("没有这个人");
+    await page.getByText("没有符合筛选条件的告警").waitFor();
+    await page.getByTestId("filter-text").fill("");
+    await page.getByTestId("missing").waitFor();
+    Object.assign(world.state, { list_max: 1_000, beyond: 0 });
+    await page.reload();
+    await page.getByTestId("alarm-row").first().waitFor();
+  });
+}
+
+async function signedOut(page) {
+  await step("a seat that the server signs out is told so, and hears it until somebody knows", async () => {
+    await page.getByTestId("duty").click();
+    await page.getByTestId("sound-on").waitFor();
+    await steer("expire");
+    for (const socket of world.sockets) socket.destroy();
+    await page.getByTestId("session-ended").getByText("登录已过期,告警台已停止").waitFor({ timeout: 30_000 });
+    check(Number(await page.getByTestId("session-ended").getAttribute("data-bursts")) > 0, "it must be heard");
+    await axe(page, "signed out");
+    await shot(page, "signed-out");
+    await page.getByTestId("session-ended-seen").click();
+    await page.getByTestId("session-ended").waitFor({ state: "detached" });
+    await page.getByTestId("login-form").waitFor();
   });
 }
 
@@ -261,6 +333,7 @@ async function elders() {
     await signIn(page, "doctor", "doctor-pw");
     await page.getByRole("link", { name: "老人" }).first().click();
     await page.getByTestId("elders").waitFor();
+    check((await page.getByTestId("elders-cut").count()) === 0, "sixty elders are all");
     await axe(page, "elders");
     await shot(page, "elders");
     await page.getByTestId("elders-search").fill("13800001006");
@@ -298,6 +371,12 @@ async function elders() {
     await page.getByTestId("as-table").click();
     await page.getByTestId("pane-heart_rate").getByText("缺口:探头脱落").waitFor();
     await axe(page, "elder table", "[data-testid=pane-systolic-diastolic]");
+    await steer("drop?refuse=1");
+    await page.getByTestId("elder-stale").getByText("显示的是").waitFor();
+    await axe(page, "elder, the server is gone", "header, [data-testid=elder-stale]");
+    await shot(page, "elder-stale");
+    await steer("accept_connections");
+    await page.getByTestId("elder-stale").waitFor({ state: "detached" });
     await page.goto("/elders/11");
     await page.getByText("这段时间没有数据").waitFor();
     await page.getByText("这段时间没有心电图").waitFor();
@@ -502,6 +581,8 @@ try {
   await elders();
   await admin();
   await flood(page);
+  await storm(page);
+  await signedOut(page);
   troubles.push(...page.troubles);
   check(troubles.length === 0, `script errors or CSP violations: ${troubles.join("\n")}`);
   console.log("all good");

@@ -73,6 +73,8 @@ function steer(world, response, [verb], url) {
   const number = (name, otherwise) => Number(url.searchParams.get(name) ?? otherwise);
   if (verb === "raise") return say(response, 200, state.raise(url.searchParams.get("kind"), number("elder", 1)));
   if (verb === "writer") { state.writer = url.searchParams.get("as"); return say(response, 204); }
+  if (verb === "storm") { state.flood(number("alarms", 0)); return say(response, 204); }
+  if (verb === "expire") { world.sessions.clear(); return say(response, 204); }
   if (verb === "outage") { state.outage = true; return say(response, 204); }
   if (verb === "drop") { for (const socket of world.sockets) socket.destroy(); world.refuse = url.searchParams.get("refuse") === "1"; return say(response, 204); }
   if (verb === "accept_connections") { world.refuse = false; return say(response, 204); }
@@ -91,8 +93,8 @@ function stream(world, request, response, url) {
   const after = Number(request.headers["last-event-id"] ?? url.searchParams.get("after") ?? 0);
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   world.sockets.add(request.socket);
-  const send = ({ seq, kind, at, by, view }) => response.write(`event: alarm\nid: ${seq}\ndata: ${JSON.stringify({ seq, kind, at, by, alarm: view })}\n\n`);
-  response.write(`retry: 1000\nevent: hello\ndata: ${JSON.stringify({ server_time: iso(Date.now() + world.skew_ms), last_event: state.seq })}\n\n`);
+  const send = ({ seq, kind, at, by, view, storm }) => storm !== undefined ? response.write(`event: storm\ndata: ${JSON.stringify({ storm })}\n\n`) : response.write(`event: alarm\nid: ${seq}\ndata: ${JSON.stringify({ seq, kind, at, by, alarm: view })}\n\n`);
+  response.write(`retry: 1000\nevent: hello\ndata: ${JSON.stringify({ server_time: iso(Date.now() + world.skew_ms), last_event: state.seq, storm: state.storm })}\n\n`);
   if (state.seq - after > state.keep) response.write("event: reset\ndata: {}\n\n");
   else for (const event of state.events) if (event.seq > after) send(event);
   state.listeners.add(send);
@@ -102,7 +104,11 @@ function stream(world, request, response, url) {
 
 async function alarms({ state }, request, response, url, [, id, ...verbs], me, body) {
   const verb = verbs.join("/");
-  if (!id) return say(response, 200, state.list(url.searchParams.get("state") ?? "open", Number(url.searchParams.get("elder") ?? 0)));
+  if (!id) {
+    const asked = (name, otherwise) => url.searchParams.get(name) ?? otherwise;
+    const search = { q: asked("q", "").trim(), priorities: asked("priority", "").split(",").filter(Boolean), limit: Number(asked("limit", 200)) };
+    return say(response, 200, state.list(asked("state", "open"), Number(asked("elder", 0)), search));
+  }
   const alarm = state.alarms.get(id);
   if (!alarm) return refuse(response, 404, "not_found", "没有这条告警", "No such alarm");
   if (!verb) return say(response, 200, state.detail(alarm));

@@ -40,6 +40,11 @@ export class State {
     { id: 1, gateway: "cabin-07", topic: "vigil/1/cd/cabin-07/u/vit/bp-2", cause: "not a frame: unknown metric 40961", at: iso(Date.now() - 5e6), bytes: 214, replayed_at: null },
     { id: 2, gateway: "home-112", topic: "v1/devices/me/telemetry", cause: "JSON ends too early", at: iso(Date.now() - 9e5), bytes: 61, replayed_at: null },
   ];
+  /** A flood of alarms, when there is one. */
+  storm = null;
+  /** Open alarms that a list answers at most, and that there are beside those of the mock. */
+  list_max = 1_000;
+  beyond = 0;
   seq = 0;
   keep = 5_000;
 
@@ -50,9 +55,10 @@ export class State {
     const who = ELDERS[elder - 1];
     const alarm = {
       id, elder: who ? { id: who.id, name_masked: mask(who.name), age: who.age, sex: who.sex, address: who.address } : null, device: kind.type === "event" ? "fall-1" : "monitor-1",
-      team: "城东第一团队", priority, condition, handling: "open", rule, title_zh, title_en, kind, started_at: iso(Date.now() - ago - 60_000), raised_at: at, updated_at: at, late, sounded_at: null, sounded_ok: null, repeats,
+      team: "城东第一团队", priority, condition, handling: "open", rule, title_zh, title_en, kind, started_at: iso(Date.now() - ago - 60_000), raised_at: at, updated_at: at, late, group: null, sounded_at: null, sounded_ok: null, repeats,
       claimed_by: null, claim_until: null, accepted_by: null, outcome: null, page_state: null, seq: 0,
     };
+    if (priority !== "P1" && !forHelp(alarm)) alarm.group = `rule/${rule}`;
     this.alarms.set(id, alarm);
     this.change(alarm, "raised", null, null, at);
     if (page && (priority === "P1" || priority === "P2")) this.page(alarm, "李医生", at);
@@ -72,13 +78,21 @@ export class State {
     for (const send of this.listeners) send(event);
     return event;
   }
-  list(state, elder) {
+  /** A storm begins (with so many alarms) or is over. */
+  flood(alarms) {
+    this.storm = alarms ? { since: iso(), seats: 1, alarms } : null;
+    for (const send of this.listeners) send({ storm: this.storm });
+  }
+  list(state, elder, { q = "", priorities = [], limit = 1_000 } = {}) {
     const open = (alarm) => alarm.handling !== "resolved" && alarm.handling !== "closed";
     const all = [...this.alarms.values()];
     const counts = { P1: 0, P2: 0, P3: 0, T: 0, unclaimed: 0 };
     for (const alarm of all.filter(open)) { counts[alarm.priority]++; if (alarm.handling === "open") counts.unclaimed++; }
-    const alarms = all.filter((alarm) => (state === "open" ? open(alarm) : true) && (!elder || alarm.elder?.id === elder));
-    return { alarms, last_event: this.seq, counts };
+    counts.P3 += this.beyond;
+    counts.unclaimed += this.beyond;
+    const fits = (alarm) => (priorities.length === 0 || priorities.includes(alarm.priority)) && (!q || [alarm.elder?.name_masked, alarm.elder?.address, alarm.device, alarm.title_zh, alarm.title_en].some((part) => part?.toLowerCase().includes(q.toLowerCase())));
+    const alarms = all.filter((alarm) => (state === "open" ? open(alarm) : true) && (!elder || alarm.elder?.id === elder) && fits(alarm));
+    return { alarms: alarms.slice(0, Math.min(limit, this.list_max)), last_event: this.seq, counts, storm: this.storm, matched: q || priorities.length > 0 ? alarms.length : null };
   }
   detail(alarm) {
     const events = this.events.filter((event) => event.alarm_id === alarm.id)

@@ -44,7 +44,7 @@ describe("the row under the hand", () => {
   it("keeps its place when the storm ends or begins; below it everything follows at once", () => {
     const tail = [of("b1", "rule/b"), of("b2", "rule/b")];
     const was = start([...order, ...tail]);
-    expect(ids(next(was, [...order, ...tail], "h", [], false))).toEqual(["[0]", "h", "b1", "b2"]);
+    expect(ids(next(was, [...order, ...tail], "h", [], false))).toEqual(["[2]", "h", "b1", "b2"]);
     const calm = fold([...order, ...tail], false, new Set(), new Map(), null);
     expect(ids(next(calm, [...order, ...tail], "h"))).toEqual(["a1", "h", "a2", "[2]"]);
   });

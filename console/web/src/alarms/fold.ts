@@ -23,12 +23,13 @@ const causeOf = (alarm: Alarm): string | null => (isUnclaimed(alarm) && !mustSho
  * above it is counted there and drawn when the hand has left.
  */
 export function fold(order: readonly Alarm[], storm: boolean, opened: ReadonlySet<string>, was: ReadonlyMap<string, Seat>, anchor: string | null): Folded {
-  const now = new Map(order.map((alarm) => [alarm.id, storm ? causeOf(alarm) : null]));
+  const cause = new Map(order.map((alarm) => [alarm.id, causeOf(alarm)]));
+  const now = storm ? cause : new Map<string, string | null>();
   const lines: Line[] = [];
   const seats = new Map<string, Seat>();
   const done = new Set<string>();
   const groups = new Set<string>();
-  let frozen = anchor !== null && now.has(anchor);
+  let frozen = anchor !== null && cause.has(anchor);
 
   const single = (alarm: Alarm) => {
     done.add(alarm.id);
@@ -38,7 +39,7 @@ export function fold(order: readonly Alarm[], storm: boolean, opened: ReadonlySe
     const [first] = members;
     if (!first) return;
     groups.add(key);
-    const all = order.filter((alarm) => now.get(alarm.id) === key);
+    const all = (storm ? order : members).filter((alarm) => cause.get(alarm.id) === key);
     const group = { key, count: all.length, elders: new Set(all.map((alarm) => alarm.elder?.id)).size, open: opened.has(key) };
     lines.push({ id: PREFIX + key, alarm: first, group, inside: false });
     for (const alarm of members) {
