@@ -3,6 +3,7 @@
 import { AxeBuilder } from "@axe-core/playwright";
 import { start } from "../mock/server.mjs";
 import { check, launch, open, shot, signIn, step } from "./browser.mjs";
+import { responder, signedOut, storm } from "./seats.mjs";
 
 const { base, server, world } = await start();
 const browser = await launch();
@@ -16,6 +17,8 @@ async function axe(page, name, only = "html") {
   const lines = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.target.join(" ")} ${node.failureSummary ?? ""}`).slice(0, 3).join(" | ")}`);
   check(lines.length === 0, `${name}: ${lines.join("\n  ")}`);
 }
+
+const tools = { world, steer, axe };
 
 /** The ECG pane by keyboard: pages, zoom; and what is drawn is ink, not an empty sheet. */
 async function ecg(page) {
@@ -256,67 +259,6 @@ async function flood(page) {
   });
 }
 
-/** More than the seats can look at, and more than one list has. */
-async function storm(page) {
-  await step("a storm: rows of one cause share one that opens by click and keyboard; a P1 stands by itself", async () => {
-    await steer("flood?n=40");
-    await steer("storm?alarms=40");
-    await page.getByTestId("storm").getByText("告警风暴").waitFor();
-    await page.mouse.move(5, 5);
-    const group = page.locator("[data-testid=group-row][data-priority=P3]").first();
-    await group.waitFor();
-    check((await page.locator("[data-testid=alarm-row][data-priority=P3][data-handling=open]").count()) === 0, "unclaimed P3 of one rule share a row");
-    world.state.raise("fall", 52);
-    await page.locator("[data-testid=alarm-row][data-kind=fall][data-handling=open]").first().waitFor();
-    await axe(page, "storm");
-    await shot(page, "desk-storm");
-    await group.getByTestId("group-toggle").click();
-    await page.locator("[data-testid=alarm-row][data-priority=P3]").nth(5).waitFor();
-    await axe(page, "storm, a group open", ".body");
-    await group.focus();
-    await page.keyboard.press("Enter");
-    await page.locator("[data-testid=alarm-row][data-priority=P3]").first().waitFor({ state: "detached" });
-    await page.keyboard.press("o");
-    await page.keyboard.press("j");
-    check((await page.evaluate(() => document.activeElement?.getAttribute("data-priority"))) === "P3", "j goes on into the open group");
-    await page.evaluate(() => document.activeElement?.blur());
-    await page.mouse.move(5, 5);
-    await steer("storm");
-    await page.getByTestId("group-row").first().waitFor({ state: "detached" });
-  });
-  await step("more alarms than one list has: the server counts and searches, and what is missing is said", async () => {
-    Object.assign(world.state, { list_max: 4, beyond: 4_000 });
-    await page.reload();
-    await page.getByTestId("missing").waitFor();
-    check(Number(await page.getByTestId("count-P3").locator(".n").innerText()) > 4_000, "the counts are the server's");
-    await page.getByTestId("filter-text").fill("fall-1");
-    await page.locator("[data-testid=alarm-row][data-kind=device_removed]").first().waitFor();
-    await page.getByTestId("filter-text").fill("没有这个人");
-    await page.getByText("没有符合筛选条件的告警").waitFor();
-    await page.getByTestId("filter-text").fill("");
-    await page.getByTestId("missing").waitFor();
-    Object.assign(world.state, { list_max: 1_000, beyond: 0 });
-    await page.reload();
-    await page.getByTestId("alarm-row").first().waitFor();
-  });
-}
-
-async function signedOut(page) {
-  await step("a seat that the server signs out is told so, and hears it until somebody knows", async () => {
-    await page.getByTestId("duty").click();
-    await page.getByTestId("sound-on").waitFor();
-    await steer("expire");
-    for (const socket of world.sockets) socket.destroy();
-    await page.getByTestId("session-ended").getByText("登录已过期,告警台已停止").waitFor({ timeout: 30_000 });
-    check(Number(await page.getByTestId("session-ended").getAttribute("data-bursts")) > 0, "it must be heard");
-    await axe(page, "signed out");
-    await shot(page, "signed-out");
-    await page.getByTestId("session-ended-seen").click();
-    await page.getByTestId("session-ended").waitFor({ state: "detached" });
-    await page.getByTestId("login-form").waitFor();
-  });
-}
-
 async function elders() {
   const page = await open(browser, base);
   await step("a dispatcher sees one day of trends, not months", async () => {
@@ -336,6 +278,13 @@ async function elders() {
     check((await page.getByTestId("elders-cut").count()) === 0, "sixty elders are all");
     await axe(page, "elders");
     await shot(page, "elders");
+    world.state.crowd = 250;
+    // Asked again by itself, without a word in the search.
+    await page.getByTestId("elders-cut").getByText("只列出前 200 位").waitFor({ timeout: 45_000 });
+    world.state.crowd = 0;
+    await steer("drop?refuse=1");
+    await page.getByTestId("elders-stale").getByText("显示的是").waitFor({ timeout: 45_000 });
+    await steer("accept_connections");
     await page.getByTestId("elders-search").fill("13800001006");
     await page.waitForFunction(() => document.querySelectorAll("[data-testid=elders] tbody tr").length === 1);
     await page.locator("[data-testid=elders] a").first().click();
@@ -452,38 +401,6 @@ async function doctor() {
   await page.context().close();
 }
 
-/** Who only goes there: a P1 of a limit, of which a responder hears nothing but that it is about health. */
-async function responder() {
-  const page = await open(browser, base, { width: 390, height: 844 }, { isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
-  await step("responder: a P1 of a limit is accepted and arrived at; nothing clinical, nothing the server would refuse", async () => {
-    const alarm = world.state.raise("crisis", 31, { page: false });
-    world.state.page(alarm, "陈网格员");
-    const refusals = [];
-    page.on("response", (answer) => answer.status() === 403 && refusals.push(answer.url()));
-    await signIn(page, "wangge", "wangge-pw");
-    await page.getByTestId("page-row").first().waitFor();
-    await axe(page, "responder's list");
-    await page.getByTestId("page-row").first().tap();
-    await page.getByTestId("page-accept").waitFor();
-    await axe(page, "responder's page");
-    await page.getByTestId("page-accept").tap();
-    await page.getByTestId("page-result").getByText("您已接手").waitFor();
-    await shot(page, "phone-responder");
-    check((await page.getByTestId("page-resolve").count()) === 0, "a responder resolves nothing");
-    check((await page.getByTestId("latest").count()) === 0, "a responder sees no values, and is not told that there are none");
-    check((await page.locator("a[href^='/elders']").count()) === 0, "no link to a page that is refused");
-    check(!(await page.locator("main").innerText()).includes("收缩压"), "what was measured is the clinic's business");
-    await page.getByTestId("page-arrived").tap();
-    await page.getByTestId("page-result").getByText("已到达").waitFor();
-    check((await page.getByTestId("page-arrived").count()) === 0, "to arrive once is enough");
-    check(alarm.arrived_at, "the server must have heard of it");
-    await axe(page, "responder has arrived");
-    check(refusals.length === 0, `the page asked for what it may not have: ${refusals.join(", ")}`);
-  });
-  troubles.push(...page.troubles);
-  await page.context().close();
-}
-
 async function admin() {
   const page = await open(browser, base);
   await step("administrator: health, unbound devices, quarantine with replay; English", async () => {
@@ -575,14 +492,17 @@ try {
   await reconnect(page);
   await clockSkew(page);
   await doctor();
-  await responder();
+  const phone = await open(browser, base, { width: 390, height: 844 }, { isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+  await responder(phone, tools);
+  troubles.push(...phone.troubles);
+  await phone.context().close();
   troubles.push(...second.troubles);
   await second.context().close();
   await elders();
   await admin();
   await flood(page);
-  await storm(page);
-  await signedOut(page);
+  await storm(page, tools);
+  await signedOut(page, tools);
   troubles.push(...page.troubles);
   check(troubles.length === 0, `script errors or CSP violations: ${troubles.join("\n")}`);
   console.log("all good");

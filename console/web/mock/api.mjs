@@ -137,7 +137,8 @@ async function elders({ state }, request, response, url, [, id, what], me, body)
   if (!id) {
     const q = (url.searchParams.get("q") ?? "").trim();
     const open = state.list("open", 0).alarms;
-    const rows = ELDERS.filter((one) => !q || one.name.includes(q) || one.address.includes(q) || one.phone.includes(q));
+    const all = state.crowd ? Array.from({ length: state.crowd }, (_, i) => ({ ...ELDERS[i % ELDERS.length], id: i + 1 })) : ELDERS;
+    const rows = all.filter((one) => !q || one.name.includes(q) || one.address.includes(q) || one.phone.includes(q)).slice(0, Number(url.searchParams.get("limit") ?? 100));
     return say(response, 200, { elders: rows.map(({ id, name, age, sex, team }, i) => ({ id, name_masked: mask(name), age, sex, team: team.name, latest_at: i % 11 === 10 ? null : iso(Date.now() - i * 50_000), open_alarms: open.filter((a) => a.elder?.id === id).length })) });
   }
   const elder = ELDERS[Number(id) - 1];

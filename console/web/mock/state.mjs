@@ -45,6 +45,8 @@ export class State {
   /** Open alarms that a list answers at most, and that there are beside those of the mock. */
   list_max = 1_000;
   beyond = 0;
+  /** Elders that a list has instead of the sixty. */
+  crowd = 0;
   seq = 0;
   keep = 5_000;
 

@@ -26,6 +26,10 @@ describe("languages", () => {
   it("leave no Chinese in English, except the name of Chinese itself", () => {
     for (const [key, text] of texts(en)) if (key !== "other_language") expect(CJK.test(text), `${key}: ${text}`).toBe(false);
   });
+  it("have one noun for a page, and none for a lane that a channel has (docs/glossary.md)", () => {
+    expect([zh.nav_phone, zh.phone_title, zh.col_pages, zh.pages_title].every((text) => text.includes(zh.page_title))).toBe(true);
+    for (const lane of [zh.lane, zh.writer.lane]) expect(lane).not.toBe(zh.rota.channel);
+  });
   it("say every sentence in Chinese", () => {
     const latin = new Set(["other_language", "repeats", "rule_high", "rule_low", "repeats_label"]);
     for (const [key, text] of texts(zh)) if (!latin.has(key)) expect(CJK.test(text), `${key}: ${text}`).toBe(true);

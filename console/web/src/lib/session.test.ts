@@ -54,6 +54,15 @@ it("who signs out by themselves is told nothing, nor who was never signed in", a
   expect([session.me, session.ended]).toEqual([null, null]);
 });
 
+it("an answer that crosses the sign-out is no end of the session", async () => {
+  await signIn("dispatcher");
+  const gone = session.logout();
+  alive = false;
+  await expect(get("/api/alarms")).rejects.toThrow("not_signed_in");
+  await gone;
+  expect([session.me, session.ended]).toEqual([null, null]);
+});
+
 it("asks who we are while signed in, which renews the cookie, and not afterwards", async () => {
   await signIn("dispatcher");
   asked = [];
