@@ -3,7 +3,7 @@ import { ApiError, get, post } from "../lib/api";
 import { serverClock } from "../lib/clock.svelte";
 import type { Alarm, AlarmList, Counts, Outcome, Priority, Storm } from "../lib/types";
 import { Book } from "./book";
-import { fold, groupKey, isGroupId, type Line, type Seat } from "./fold";
+import { fold, groupKey, isGroupId, reuse, type Line, type Seat } from "./fold";
 import { compare, count, isOpen, isUnclaimed, mustShow, passes, place, sameMeasurement } from "./order";
 import { Stream } from "./stream";
 
@@ -193,9 +193,11 @@ export class Desk {
     const rows = (ids: string[]) => ids.flatMap((id) => this.book.alarms.get(id) ?? []);
     this.rows = rows(placed.shown);
     this.held = rows(placed.held);
-    this.outside = new Set(this.rows.filter((alarm) => mustShow(alarm) && !passes(alarm, filter)).map((alarm) => alarm.id));
+    const outside = this.rows.filter((alarm) => mustShow(alarm) && !passes(alarm, filter));
+    // Every row looks at the set: a new empty one would draw them all.
+    if (outside.length > 0 || this.outside.size > 0) this.outside = new Set(outside.map((alarm) => alarm.id));
     const folded = fold(this.rows, this.storm !== null, this.opened, this.seats, this.anchor);
-    [this.lines, this.seats] = [folded.lines, folded.seats];
+    [this.lines, this.seats] = [reuse(this.lines, folded.lines), folded.seats];
     this.counts = this.whole ?? count(all);
     this.unclaimedP1 = all.filter((alarm) => alarm.priority === "P1" && isUnclaimed(alarm)).sort(compare);
     this.unclaimedP2 = all.filter((alarm) => alarm.priority === "P2" && isUnclaimed(alarm)).length;

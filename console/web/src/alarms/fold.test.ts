@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { alarm } from "../lib/fixtures";
 import type { Alarm } from "../lib/types";
-import { fold, isGroupId, type Folded } from "./fold";
+import { fold, isGroupId, reuse, type Folded } from "./fold";
 
 const of = (id: string, group: string | null = "rule/systolic_high", with_: Partial<Alarm> = {}): Alarm =>
   alarm(id, { priority: "P3", group, elder: { id: Number(id.slice(1)) || 1, name_masked: "王*", age: 80, sex: "female", address: "" }, ...with_ });
@@ -28,6 +28,14 @@ describe("rows of one cause in a storm", () => {
   it("are not mixed over priorities: nothing jumps the queue", () => {
     expect(ids(start([of("a1", "r", { priority: "P2" }), of("a2", "r", { priority: "P2" }), of("b1", "r"), of("b2", "r")]))).toEqual(["[2]", "[2]"]);
   });
+});
+
+it("rows that did not change keep their objects, so that they are not drawn anew", () => {
+  const [a, b] = [of("a1", null), of("b2", null)];
+  const before = start([a, b]).lines;
+  const after = reuse(before, start([a, { ...b, repeats: 1 }]).lines);
+  expect([after[0] === before[0], after[1] === before[1], after[1]?.alarm.repeats]).toEqual([true, false, 1]);
+  expect(reuse(before, start([{ ...a, group: "r" }, { ...b, group: "r" }]).lines).map((line) => line.group?.count)).toEqual([2]);
 });
 
 describe("the row under the hand", () => {
