@@ -106,6 +106,9 @@ pub struct ForgetElder {
     /// Really delete. Without it the command only says what would go.
     #[arg(long)]
     pub yes: bool,
+    /// Also delete the files that `vigil doctor --repair` left beside the readings (readings.db.damaged-N), with everybody in them.
+    #[arg(long, requires = "yes")]
+    pub damaged_copies: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,7 +18,7 @@ const BAR: u64 = 30;
 /// Bytes of the journal read at once.
 const READ_BYTES_MAX: usize = 1 << 20;
 
-/// True when nothing is wrong, or all of it was repaired.
+/// True when nothing is wrong, or all of it was repaired without losing rows with a page.
 pub fn doctor(args: &cli::Doctor) -> anyhow::Result<bool> {
     let config = config::server(&args.at.config)?;
     let dir = &config.data_dir;
@@ -146,7 +146,7 @@ fn told(found: &Examination) -> String {
         return seen;
     }
     format!(
-        "{seen}; {lost_rows} rows set aside: the next start reads the journal again from entry {cursor} and stores what it still has"
+        "{seen}; {lost_rows} rows lost or set aside: the next start reads the journal again from entry {cursor} and stores what it still has"
     )
 }
 

@@ -1,19 +1,21 @@
 //! `vigil forget-elder`: deletes the readings, waveforms and origins of one person for good, also those that the store refused, and shows that nothing is left of them
 //! in the store's files.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use ingest::writer::{REFUSED_FILE, count_refused, forget_refused};
 use journal::Journal;
 use model::{ElderId, Subject};
 use runtime::Clock;
-use store::readings::{Config, Forgotten, Proof, Readings, Series, Store};
+use store::readings::{Config, Forgotten, Proof, Readings, Series, Store, damaged_copies};
 use store::records::Records;
 
 use crate::cli;
 use crate::moving::{Elsewhere, before_changing};
 use crate::server::{lock, say};
 
-/// False when nothing was deleted for want of `--yes`, or when something was found afterwards.
+/// False when nothing was deleted for want of `--yes`, when something was found afterwards, or when copies of a damaged file are left.
 pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
     let config = config::server(&args.at.config)?;
     let _lock = lock(&config.data_dir)?;
@@ -49,8 +51,14 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
         gone.series, gone.rows, gone.waves, gone.origins, aside.of_subject
     );
     let found = proof.map_or(0, |proof| proof.found_after);
+    let copies = damaged_files(&config.data_dir, args.damaged_copies)?;
     let records = Records::open(&config.data_dir, Clock::system())?;
-    records.audit(None, "forget_readings", &format!("elder/{}", args.elder), &format!("{counts} found {found}"))?;
+    records.audit(
+        None,
+        "forget_readings",
+        &format!("elder/{}", args.elder),
+        &format!("{counts} found {found} copies {copies}"),
+    )?;
     say(&format!("elder {}: deleted: {counts}", args.elder));
     if let Some(proof) = proof {
         say(&format!(
@@ -71,7 +79,24 @@ pub fn forget_elder(args: &cli::ForgetElder) -> anyhow::Result<bool> {
     if found > 0 {
         say("something is left: say `vigil doctor`, then this command again");
     }
-    Ok(found == 0)
+    Ok(found == 0 && copies == 0)
+}
+
+/// Files that a repair left, which hold this person too: deleted when that was asked for, else named. How many are left.
+fn damaged_files(dir: &Path, delete: bool) -> anyhow::Result<usize> {
+    let copies = damaged_copies(dir)?;
+    for copy in &copies {
+        if delete {
+            std::fs::remove_file(copy).with_context(|| copy.display().to_string())?;
+        }
+        let what = if delete {
+            "deleted, with everybody in it"
+        } else {
+            "not touched: it holds this person too; --damaged-copies deletes it"
+        };
+        say(&format!("{}: {what}", copy.display()));
+    }
+    Ok(if delete { 0 } else { copies.len() })
 }
 
 /// Deletes in all stores, and searches the file of the embedded one.

@@ -178,3 +178,136 @@ fn any_flipped_byte_of_the_file_is_survived_and_the_damaged_file_is_kept() {
     }
     assert!(noticed >= 8 && copies >= 3 && hopeless <= 4, "{noticed} {copies} {hopeless}");
 }
+
+/// Overwrites whole pages, as bad sectors leave them.
+fn overwrite(dir: &Path, pages: &[usize]) {
+    let path = dir.join(FILE);
+    let mut bytes = std::fs::read(&path).unwrap();
+    for page in pages {
+        bytes[page * 4_096..(page + 1) * 4_096].fill(0xa5);
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Leaf pages of a table in their order in it, counted from 0; the file is brought into one order before.
+fn leaves(dir: &Path, table: &str) -> Vec<usize> {
+    let db = rusqlite::Connection::open(dir.join(FILE)).unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE; VACUUM").unwrap();
+    let root: usize = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get::<_, i64>(0))
+        .unwrap() as usize;
+    drop(db);
+    let bytes = std::fs::read(dir.join(FILE)).unwrap();
+    // The root is an interior page of kind 5: cells of a child's number and a key, and the last child in the header.
+    let page = &bytes[(root - 1) * 4_096..root * 4_096];
+    assert_eq!(page[0], 5, "{table} is too small to have leaves");
+    let number = |at: usize| u32::from_be_bytes(page[at..at + 4].try_into().unwrap()) as usize - 1;
+    let cells = usize::from(u16::from_be_bytes([page[3], page[4]]));
+    let cell = |i: usize| usize::from(u16::from_be_bytes([page[12 + 2 * i], page[13 + 2 * i]]));
+    (0..cells).map(|i| number(cell(i))).chain([number(8)]).collect()
+}
+
+/// As the server does after a repair: what the journal has after the cursor is written again.
+fn read_journal_again(dir: &Path, from: Seq) {
+    assert_eq!(from, Seq(4), "the entry before the oldest one of the journal");
+    let store = Readings::open(dir, &config()).unwrap();
+    assert_eq!(store.cursor(), from);
+    for elder in 1..=ELDERS {
+        store.write(&rows(elder, 0..1_050), Seq(14)).unwrap();
+    }
+}
+
+#[test]
+fn rows_lost_with_a_page_are_counted_told_and_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let before: Vec<_> = (1..=ELDERS).map(|elder| stored(dir.path(), elder)).collect();
+    let leaves = leaves(dir.path(), "block");
+    overwrite(dir.path(), &[leaves[leaves.len() / 2]]);
+    let found = repair(dir.path());
+    assert!(found.lost_rows >= 250, "{found:?}");
+    let open: Vec<_> = found.findings.iter().filter(|finding| finding.done.is_none()).collect();
+    assert!(open.len() == 1 && open[0].what.contains("block cannot be read"), "{found:?}");
+    assert!(open[0].what.contains("readings.db.damaged-1"), "{found:?}");
+    read_journal_again(dir.path(), found.cursor);
+    assert_eq!((1..=ELDERS).map(|elder| stored(dir.path(), elder)).collect::<Vec<_>>(), before);
+    assert_eq!(look(dir.path()).findings, []);
+}
+
+#[test]
+fn what_lies_between_two_damaged_pages_survives() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Readings::open(dir.path(), &config()).unwrap();
+    for elder in 1..=40 {
+        store.write(&rows(elder, 0..1_000), Seq(u64::from(elder))).unwrap();
+        store.seal_all().unwrap();
+    }
+    drop(store);
+    let leaves = leaves(dir.path(), "block");
+    overwrite(dir.path(), &[leaves[leaves.len() / 10], leaves[leaves.len() * 9 / 10]]);
+    let blocks = leaves.len() as u64;
+    let found = repair(dir.path());
+    assert!(found.lost_rows > 0 && found.cursor == Seq(4), "{found:?}");
+    let whole: Vec<u32> = (1..=40).filter(|elder| stored(dir.path(), *elder) == rows(*elder, 0..1_000)).collect();
+    assert!((30..40).contains(&whole.len()), "{whole:?} of {blocks} leaves");
+    assert!([1, 40].into_iter().chain(10..=30).all(|elder| whole.contains(&elder)), "{whole:?} of {blocks} leaves");
+    assert_eq!(look(dir.path()).findings, []);
+}
+
+#[test]
+fn writes_after_a_salvage_that_lost_the_log_are_there_after_a_restart() {
+    for (what, damage) in [
+        ("the log", "UPDATE meta SET seq = 950; DELETE FROM log"),
+        ("meta", "DELETE FROM log; DELETE FROM meta; INSERT INTO meta(id, cursor, seq) VALUES(1, 0, 0)"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
+        db.execute_batch(&format!("UPDATE series SET sealed_seq = 999; {damage}")).unwrap();
+        drop(db);
+        // Ended before it is sealed, as by kill -9.
+        let store = Readings::open(dir.path(), &config()).unwrap();
+        assert_eq!(store.write(&rows(1, 2_000..2_010), Seq(20)).unwrap().stored, 10);
+        drop(store);
+        assert_eq!(stored(dir.path(), 1).len(), 1_010, "{what}");
+    }
+}
+
+#[test]
+fn a_series_of_which_only_rollups_are_left_gets_its_row_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let day = 86_400_000_000;
+    let store = Readings::open(dir.path(), &config()).unwrap();
+    store.seal_all().unwrap();
+    // Somebody else is measured by then: else the clock is not believed.
+    let sample = Sample::new(Metric::Spo2, Time(START + 100 * day), 97.0, Quality::Ok);
+    store.write(&[Reading { subject: Subject::Elder(ElderId(9)), device: DeviceId(8), sample }], Seq(15)).unwrap();
+    for _ in 0..20 {
+        store.maintain(Time(START + 100 * day)).unwrap();
+    }
+    let of = Subject::Elder(ElderId(1));
+    let seen = |store: &Readings| {
+        let trend = store.trend(of, Metric::HeartRate, Time(START), Time(START + day), 20).unwrap();
+        (trend, store.latest(of)[0].sample)
+    };
+    let before = seen(&store);
+    assert!(
+        store.raw(of, Metric::HeartRate, Time(0), Time(i64::MAX), 10).unwrap().is_empty()
+            && !before.0.points.is_empty()
+    );
+    drop(store);
+    let key = "series >> 16 = 1";
+    sql(dir.path(), &format!("DELETE FROM series WHERE {key}"));
+    assert!(look(dir.path()).findings[0].what.contains("without a row of their own"));
+    let found = repair(dir.path());
+    assert!(found.findings[0].done.is_some() && found.lost_rows == 0, "{found:?}");
+    assert_eq!(look(dir.path()).findings, []);
+    assert_eq!(seen(&Readings::open(dir.path(), &config()).unwrap()), before);
+    // Damage of what is left is told by its time.
+    let first: i64 = number(dir.path(), &format!("SELECT min(id) FROM block WHERE {key}"));
+    sql(dir.path(), &format!("UPDATE block SET {} WHERE id = {first}", flip("side", 20)));
+    let found = repair(dir.path());
+    let done = found.findings[0].done.as_ref().unwrap();
+    assert!(done.contains("rollup of 2023-11-14T22:13:20Z to 2023-11-14T"), "{done}");
+}

@@ -147,7 +147,7 @@ fn a_file_of_format_2_is_brought_up_to_date_and_forgets_what_it_had_left_behind(
     assert_eq!(proof.found_after, 0, "{proof:?}");
     drop(store);
     let db = rusqlite::Connection::open(&file).unwrap();
-    assert_eq!(db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap(), 3);
+    assert_eq!(db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap(), 4);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_file_of_the_first_format_is_upgraded_and_copied() {
         let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
         db.execute_batch(
             "DROP TABLE waveform; DROP TABLE origin; DROP TABLE bad_log; ALTER TABLE block DROP COLUMN kept; ALTER TABLE bad_block DROP COLUMN kept;
-             ALTER TABLE meta DROP COLUMN now; ALTER TABLE meta DROP COLUMN clean; PRAGMA user_version = 1;",
+             ALTER TABLE meta DROP COLUMN now; ALTER TABLE meta DROP COLUMN clean; ALTER TABLE meta DROP COLUMN blank; PRAGMA user_version = 1;",
         )
         .unwrap();
     }

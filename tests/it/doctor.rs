@@ -49,7 +49,7 @@ fn damage_is_named_mended_and_then_gone() {
     let (sound, said) = run(&["doctor"], config);
     assert!(!sound && said.contains("bad  readings: block 1"), "{said}");
     let (sound, said) = run(&["doctor", "--repair"], config);
-    assert!(sound && said.contains("1000 rows set aside") && said.contains("bad_block"), "{said}");
+    assert!(sound && said.contains("1000 rows lost or set aside") && said.contains("bad_block"), "{said}");
     let (sound, said) = run(&["doctor"], config);
     assert!(sound, "{said}");
     let held = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
@@ -81,6 +81,41 @@ fn an_elder_is_forgotten_only_when_asked_twice_and_it_is_shown_and_written_down(
     let readings = Readings::open(&world.config().data_dir, &Config::default()).unwrap();
     let of = |elder| readings.latest(Subject::Elder(ElderId(elder))).len();
     assert_eq!((of(7), of(8), readings.count()), (0, 1, 1_000));
+    drop(readings);
+    // What a repair left is named, and goes when that is said.
+    let copy = world.config().data_dir.join(format!("{FILE}.damaged-1"));
+    std::fs::write(&copy, "everybody").unwrap();
+    let (done, said) = run(&["forget-elder", "8", "--yes"], config);
+    assert!(!done && said.contains("readings.db.damaged-1: not touched") && copy.exists(), "{said}");
+    let (done, said) = run(&["forget-elder", "8", "--yes", "--damaged-copies"], config);
+    assert!(done && said.contains("readings.db.damaged-1: deleted") && !copy.exists(), "{said}");
+}
+
+#[test]
+fn rows_lost_with_a_page_are_wrong_and_the_journal_is_read_again() {
+    let world = World::new(1, 1);
+    fill(&world);
+    let config = world.config_file();
+    let config = config.to_str().unwrap();
+    let path = world.config().data_dir.join(FILE);
+    let root = {
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'block'", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
+    let root = root as usize;
+    bytes[(root - 1) * page..root * page].fill(0xa5);
+    std::fs::write(&path, &bytes).unwrap();
+    let (sound, said) = run(&["doctor", "--repair"], config);
+    assert!(!sound && said.contains("bad  readings: rows of block cannot be read any more"), "{said}");
+    assert!(
+        said.contains("2000 rows lost or set aside: the next start reads the journal again from entry 0"),
+        "{said}"
+    );
+    let (sound, said) = run(&["doctor"], config);
+    assert!(sound, "{said}");
 }
 
 #[test]

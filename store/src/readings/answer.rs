@@ -98,7 +98,7 @@ pub struct Series {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     pub device: DeviceId,
-    /// Of a row that was moved away: what it was is not kept, its value and instant are.
+    /// Of a row that was moved away only the instant is kept: its value (0 here) and quality went along.
     pub sample: Sample,
     /// Taken to another subject: in no answer, but the same measurement told again does not come back.
     pub moved: bool,

@@ -38,6 +38,7 @@ pub use answer::{Bucket, Doubtful, Forgotten, Page, Proof, Series, Stats, Stored
 pub use config::{Config, Retention, Store};
 pub use embedded::bench::{bench_rows, bench_write_rate};
 pub use embedded::doctor::{Examination, Finding, Telling, examine};
+pub use embedded::salvage::damaged_copies;
 pub use error::{Again, Error};
 pub use moving::{Moved, Placed};
 pub use origin::Original;

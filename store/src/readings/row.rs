@@ -18,7 +18,7 @@ pub(super) fn series_of(key: Key) -> Option<(Subject, Metric)> {
     Some((Subject::from_u32((key >> 16) as u32), Metric::from_id(key as u16)?))
 }
 
-/// One reading without its series. `value` is 0 when the quality says there is none.
+/// One reading without its series. `value` is 0 when the quality says there is none, and of a row that was moved away ([`MOVED`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Row {
     /// Microseconds since 1970.
@@ -50,6 +50,17 @@ impl Row {
         Reading { subject, device: DeviceId(self.device), sample }
     }
 
+    /// What stays in the place of a row that is another's now. Its value is that person's: when they are forgotten nobody looks here.
+    pub(super) fn mark(self) -> Self {
+        Self { quality: MOVED, value: 0.0, ..self }
+    }
+
+    /// A row that stands here takes the state of the same measurement elsewhere (`there`): it goes, or it comes back. A mark has no
+    /// value to compare: what one device measured of one person at one instant is one measurement.
+    pub(super) fn gives_way(&self, there: &Self) -> bool {
+        if there.quality == MOVED { self.device == there.device } else { self.quality == MOVED }
+    }
+
     /// The same measurement told again. The device may differ: the elder's value at that instant does not.
     pub(super) fn repeats(&self, stored: &Self) -> bool {
         self.value.to_bits() == stored.value.to_bits() && self.quality == stored.quality
@@ -60,7 +71,7 @@ impl Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Unknown,
-    /// Taken to another subject: keeps its place, so that the same measurement told again does not come back, and is in no answer.
+    /// Taken to another subject: keeps its place without its value, so that the same measurement told again does not come back, and is in no answer.
     Moved,
     Absent,
     Doubtful,
@@ -293,8 +304,9 @@ impl Rows {
             let device = u32::try_from(*device).map_err(|_| Error::corrupt("an impossible device"))?;
             match kind(quality) {
                 Kind::Unknown => return Err(Error::corrupt("an unknown quality code")),
-                Kind::Absent => rows.value[i] = 0.0,
-                Kind::Doubtful | Kind::Judged | Kind::Moved => {}
+                // Programs before format 4 left the value in a mark.
+                Kind::Absent | Kind::Moved => rows.value[i] = 0.0,
+                Kind::Doubtful | Kind::Judged => {}
             }
             each.push(Tag { device, quality });
         }

@@ -1,5 +1,7 @@
 //! What happens on the way to the server.
 
+use std::time::Duration;
+
 use pgtest::{Mode, until};
 
 use crate::world::World;
@@ -60,6 +62,18 @@ fn silent() {
         world.append_and_fail("TimedOut");
         // What hangs on the server hangs until the network says that nobody is there.
         world.proxy.cut();
+    });
+}
+
+/// The store gives up while its commit is under way; the answer comes a second later, behind which a rollback would seem to succeed.
+#[test]
+fn a_commit_answered_too_late() {
+    survives(Writer::GoesOn, |world| {
+        let before = world.done();
+        world.proxy.set(Mode::HoldAnswer("COMMIT", world.write_limit() + Duration::from_secs(1)));
+        world.append_and_fail("TimedOut");
+        world.drained();
+        assert!(world.done() > before);
     });
 }
 

@@ -52,6 +52,8 @@ struct Shared {
     restarts: AtomicBool,
     /// Entries known to be stored.
     done: AtomicU64,
+    /// Rows that the writer's store believes to hold.
+    count: AtomicU64,
     errors: Mutex<Vec<String>>,
 }
 
@@ -99,6 +101,11 @@ impl World {
             assert!(start.elapsed() < STUCK, "{} of {head} entries stored: {:?}", self.done(), self.errors());
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// How long the writer's store waits for a write: two statements, each with two seconds for the way there and back.
+    pub(crate) fn write_limit(&self) -> Duration {
+        2 * (Duration::from_millis(self.config.timescale.statement_timeout_ms) + Duration::from_secs(2))
     }
 
     /// Entries stored.
@@ -156,6 +163,7 @@ impl World {
         let distinct =
             self.server.one("SELECT count(*) FROM (SELECT DISTINCT subject, metric, ts FROM vigil.reading) r");
         assert_eq!((counted.clone(), counted), (rows.len().to_string(), distinct));
+        assert_eq!(self.shared.count.load(Ordering::Acquire), rows.len() as u64, "rows in the writer's memory");
         let dir = tempfile::tempdir().unwrap();
         let store = Readings::open(dir.path(), &self.direct()).unwrap();
         until("the store does not open again", || store.progress().ok());
@@ -231,6 +239,7 @@ fn step(shared: &Shared, store: &Readings, most: u64) -> Result<(), Error> {
     let written = store.write_batch(&Batch { rows, ..Batch::default() }, Seq(upto))?;
     assert_eq!(written.stored + written.duplicate + written.conflict, sent, "every row is accounted for");
     assert_eq!(written.conflict, 0);
+    shared.count.store(store.count(), Ordering::Release);
     shared.done.fetch_max(upto, Ordering::AcqRel);
     Ok(())
 }

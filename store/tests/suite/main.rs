@@ -41,6 +41,8 @@ on_every_back_end![
     moves::another_measurement_of_the_same_instant_is_not_touched,
     moves::a_measurement_told_again_does_not_come_back_to_where_it_was,
     moves::moving_is_as_if_it_had_been_so_from_the_start,
+    moves::who_is_forgotten_leaves_no_value_where_it_was_before,
+    moves::values_that_old_programs_left_go_with_the_first_deletion,
     placed::a_placed_row_takes_the_state_it_has_elsewhere,
     property::whatever_happens_the_answers_are_the_naive_ones,
     recordings::mit_bih_100_comes_back_sample_for_sample,

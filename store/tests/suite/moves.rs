@@ -176,3 +176,83 @@ pub(crate) fn another_measurement_of_the_same_instant_is_not_touched(place: &Pla
     let rows = store.raw(subject(1), Metric::Systolic, ALL.0, ALL.1, 10).unwrap();
     assert_eq!(rows, [own]);
 }
+
+/// A cuff of a cabin measures somebody; it is told as nobody's, or as another's, and given to the right person afterwards.
+pub(crate) fn who_is_forgotten_leaves_no_value_where_it_was_before(place: &Place) {
+    const VALUE: f64 = 148.37;
+    let cuff = DeviceId(7);
+    let whole = Sample::new(Metric::Systolic, Time(BASE + SECOND), VALUE, Quality::Ok);
+    let wrong = Sample::new(Metric::Systolic, Time(BASE + 90 * SECOND), VALUE, Quality::Ok);
+    let told = [(Subject::Unattributed(cuff), whole), (elder(1), wrong)];
+    let rows = told.map(|(subject, sample)| Reading { subject, device: cuff, sample });
+    let moves = told.map(|(from, sample)| Moved {
+        from,
+        to: elder(2),
+        device: cuff,
+        samples: vec![sample],
+        waveforms: Vec::new(),
+    });
+    let other = |i| Reading { subject: elder(1), device: cuff, sample: sample(i) };
+    // Sealed before the move, after it, or only when the person is deleted.
+    for (before, after) in [(true, true), (false, true), (true, false), (false, false)] {
+        let place = place.another();
+        let settle = |store: Readings, settles: bool| if settles { place.settle(store) } else { store };
+        let mut store = place.open();
+        store.write(&[&rows[..], &[other(1), other(20)]].concat(), Seq(1)).unwrap();
+        store = settle(store, before);
+        drop(store);
+        assert!(place.holds(VALUE), "the search finds what is there");
+        store = place.open();
+        store.write_batch(&Batch { moves: moves.to_vec(), ..Batch::default() }, Seq(2)).unwrap();
+        store = settle(store, after);
+        let place_of = |subject| store.page(subject, Metric::Systolic, ALL.0, 10).unwrap().rows;
+        assert!(place_of(told[0].0)[0].moved && place_of(told[0].0)[0].device == cuff);
+        if place.kind == Kind::Embedded {
+            let (_, proof) = store.forget_with_proof(elder(2)).unwrap();
+            assert!(proof.found_before > 0 && proof.found_after == 0, "{proof:?}");
+        } else {
+            // Rollups of what was moved are made anew by the upkeep.
+            store = settle(store, true);
+            store.forget(elder(2)).unwrap();
+        }
+        for subject in [told[0].0, elder(1), elder(2)] {
+            let page = store.page(subject, Metric::Systolic, ALL.0, 10).unwrap();
+            assert!(page.rows.iter().all(|row| row.sample.value() != Some(VALUE)), "{page:?}");
+        }
+        drop(store);
+        assert!(!place.holds(VALUE), "{before} {after}");
+        // The journal tells it again as it was first told.
+        store = place.open();
+        assert_eq!(store.write(&rows, Seq(3)).unwrap().stored, 0);
+        store = place.settle(store);
+        assert_eq!(store.raw(elder(1), Metric::Systolic, ALL.0, ALL.1, 10).unwrap(), [other(1), other(20)]);
+        assert_eq!(store.raw(told[0].0, Metric::Systolic, ALL.0, ALL.1, 10).unwrap(), []);
+        assert_eq!(store.series(None, 10).unwrap().iter().filter(|one| one.subject == elder(2)).count(), 0);
+        assert_eq!(store.integrity_check().unwrap(), Vec::<String>::new());
+        drop(store);
+        assert!(!place.holds(VALUE));
+    }
+}
+
+/// A program before its marks lost their values wrote into a database; the first deletion of a person takes them out.
+pub(crate) fn values_that_old_programs_left_go_with_the_first_deletion(place: &Place) {
+    if place.kind == Kind::Embedded {
+        // A test beside `embedded/marks.rs` makes such a file.
+        return;
+    }
+    let store = place.open();
+    store.write(&[reading(0, 1), reading(1, 2)], Seq(1)).unwrap();
+    store.write_batch(&Batch { moves: vec![moved(0, 2, 1)], ..Batch::default() }, Seq(2)).unwrap();
+    drop(place.settle(store));
+    place.one("UPDATE reading SET value = 148.37 WHERE quality = 255 RETURNING 1");
+    place.one("UPDATE state SET marks_blank = false RETURNING 1");
+    place.one(
+        "INSERT INTO latest SELECT subject, metric, ts, 148.37, device, 0 FROM reading WHERE quality = 255 RETURNING 1",
+    );
+    assert!(place.holds(148.37));
+    let store = place.open();
+    store.forget(elder(2)).unwrap();
+    drop(store);
+    assert!(!place.holds(148.37));
+    assert_eq!(place.one("SELECT count(*) FROM reading WHERE quality = 255"), "1");
+}

@@ -120,6 +120,25 @@ impl Place {
         session.query(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
+    /// Whether this value stands anywhere: in a byte of the embedded store's files, in a row of the server's tables and rollups.
+    /// On PGlite only while the store is closed.
+    pub(crate) fn holds(&self, value: f64) -> bool {
+        if self.kind == Kind::Embedded {
+            let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
+            let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+            let found = |bytes: Vec<u8>| bytes.windows(8).any(|window| window == little || window == big);
+            return files.into_iter().any(|file| found(std::fs::read(file).unwrap()));
+        }
+        let columns = "SELECT table_name, column_name FROM information_schema.columns
+                       WHERE table_schema = current_schema() AND data_type = 'double precision'";
+        let columns = self.sql(columns);
+        assert!(columns.len() > 5, "{columns:?}");
+        columns.iter().any(|column| {
+            let (table, column) = (column[0].as_ref().unwrap(), column[1].as_ref().unwrap());
+            self.one(&format!("SELECT count(*) FROM \"{table}\" WHERE \"{column}\" = {value}")) != "0"
+        })
+    }
+
     /// The one value of a question.
     pub(crate) fn one(&self, sql: &str) -> String {
         self.sql(sql).first().and_then(|row| row.first().cloned().flatten()).unwrap_or_default()

@@ -38,8 +38,10 @@ pub(crate) fn a_placed_row_takes_the_state_it_has_elsewhere(place: &Place) {
         assert_eq!(place_one(&store, reading(1), false), (0, 1, 0, 0), "one that was away is back");
         let other = Sample::new(Metric::Systolic, reading(2).sample.taken_at, 1.0, Quality::Ok);
         for moved in [true, false] {
-            let there = Reading { sample: other, ..reading(2) };
-            assert_eq!(place_one(&store, there, moved), (0, 0, 0, 1), "another value stays out");
+            // A row that was moved away has no value to compare: its device tells whose measurement it was.
+            let device = DeviceId(if moved { 8 } else { 9 });
+            let there = Reading { sample: other, device, ..reading(2) };
+            assert_eq!(place_one(&store, there, moved), (0, 0, 0, 1), "another measurement stays out");
         }
         let at = |i| reading(i).sample.taken_at;
         let expected = vec![(at(0), true), (at(1), false), (at(2), false)];

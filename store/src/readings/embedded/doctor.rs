@@ -2,20 +2,23 @@
 //!
 //! Looked at: the pages of the file, every block's checksum and its summary and rollups against its rows, every row of the log, the
 //! sums of every series, every waveform. Repair deletes nothing: damaged blocks go to `bad_block`, damaged rows of the log to `bad_log`,
-//! a file with damaged pages is kept beside the one its readable rows were copied to.
+//! a file with damaged pages is kept beside the one its readable rows were copied to. Rows that cannot be copied stay a finding that is
+//! not mended, and the journal is read again.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use model::Seq;
+use model::{Seq, Time};
 use rusqlite::{Connection, params};
 
 use super::block::{self, PLACE, Place};
 use super::care::integrity;
+use super::commit::put_series;
 use super::digest::{Digest, cells, is_stream};
 use super::kept::Kept;
 use super::limits::Keep;
 use super::row::{Key, Rows};
+use super::salvage::Rewritten;
 use super::side::{self, Level};
 use super::{Config, Error, FILE, digest, salvage, schema, waves};
 
@@ -39,7 +42,7 @@ pub struct Examination {
     pub rows: u64,
     pub logged: u64,
     pub waves: u64,
-    /// Rows that were set aside.
+    /// Rows that were set aside, or that nobody can read any more (as far as it is known how many).
     pub lost_rows: u64,
     /// Everything up to here is stored.
     pub cursor: Seq,
@@ -64,8 +67,9 @@ pub fn examine(dir: &Path, config: &Config, repair_from: Option<Seq>, tell: Tell
     if !found.findings.is_empty() && repair_from.is_some() {
         let done = salvage::rewrite(&mut db, &path, config)?;
         for finding in &mut found.findings {
-            finding.done = Some(done.clone());
+            finding.done = Some(done.said.clone());
         }
+        found.add_lost(&db, &done)?;
     }
     // A damaged file is read as far as it can be; what cannot be read was said above.
     let repair = repair_from.is_some();
@@ -87,6 +91,20 @@ pub fn examine(dir: &Path, config: &Config, repair_from: Option<Seq>, tell: Tell
 }
 
 impl Examination {
+    /// Rows that no page tells any more: as many as the series miss in their blocks, and at least one.
+    fn add_lost(&mut self, db: &Connection, done: &Rewritten) -> Result<(), Error> {
+        if done.lost.is_empty() {
+            return Ok(());
+        }
+        let missing = "SELECT coalesce(sum(max(0, s.rows - coalesce(b.n, 0))), 0) FROM series s
+            LEFT JOIN (SELECT series, sum(n) AS n FROM block WHERE kept = 0 GROUP BY series) b ON b.series = s.series";
+        let missing: i64 = db.query_row(missing, [], |row| row.get(0))?;
+        self.lost_rows += missing.max(1) as u64;
+        let tables = done.lost.join(", ");
+        self.add(format!("rows of {tables} cannot be read any more; what is left of them is in {}", done.kept), None);
+        Ok(())
+    }
+
     fn add(&mut self, what: String, done: Option<String>) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(Finding { what, done });
@@ -180,7 +198,12 @@ fn mend(db: &Connection, key: Key, place: &Place, found: &mut Examination) -> Re
     block::move_aside(&tx, place.id)?;
     tx.commit()?;
     found.lost_rows += place.n as u64;
-    Ok(format!("set aside in bad_block; {} rows of it are no longer shown", place.n))
+    let gone = match place.kept {
+        Keep::Rows => format!("{} rows of it are no longer shown", place.n),
+        // No journal goes back so far.
+        _ => format!("the rollup of {} to {} is no longer shown, a backup may have it", Time(place.t0), Time(place.t1)),
+    };
+    Ok(format!("set aside in bad_block; {gone}"))
 }
 
 /// The rows, when the checksum says that they are right: with the `side` that is stored, or with the one that they make, when only
@@ -234,7 +257,8 @@ fn set_log_aside(db: &Connection, seq: i64, found: &mut Examination) -> Result<S
 
 /// Sums that do not agree with the blocks; and blocks of a series that has no row.
 fn series(db: &Connection, repair: bool, found: &mut Examination) -> Result<(), Error> {
-    let sums = "SELECT series, sum(n), sum(bytes), max(t1) FROM block WHERE kept = 0 GROUP BY series";
+    // Also series of which only rollups are left.
+    let sums = "SELECT series, sum(iif(kept = 0, n, 0)), sum(iif(kept = 0, bytes, 0)) FROM block GROUP BY series";
     let mut counted: HashMap<i64, (i64, i64)> = HashMap::new();
     {
         let mut select = db.prepare(sums)?;
@@ -267,16 +291,19 @@ fn series(db: &Connection, repair: bool, found: &mut Examination) -> Result<(), 
     Ok(())
 }
 
-/// A row for a series that lost its own: its newest row is the last one of its last block. Sealed up to nothing, so the log counts.
+/// A row for a series that lost its own, with the newest row that its last block tells of. Sealed up to nothing, so the log counts.
 fn add_series(db: &Connection, series: i64, rows: i64, bytes: i64) -> Result<String, Error> {
-    let last = block::before(db, series as Key, i64::MAX, 1)?;
-    let newest = last.first().map(|place| block::load(db, place)).transpose()?;
-    if let Some(row) = newest.and_then(|rows| Some(rows.get(rows.len().checked_sub(1)?))) {
-        db.execute(
-            "INSERT INTO series VALUES(?1, 0, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![series, rows, bytes, row.at, row.value, row.quality, row.device],
-        )?;
-    }
+    let Some(last) = block::before(db, series as Key, i64::MAX, 1)?.first().copied() else {
+        return Ok("nothing is left of it".to_owned());
+    };
+    let row = match last.kept {
+        Keep::Rows => {
+            let rows = block::load(db, &last)?;
+            rows.len().checked_sub(1).map(|end| rows.get(end))
+        }
+        _ => Some(Kept::load(db, &last)?.newest()),
+    };
+    put_series(db, series as Key, 0, (rows, bytes), row)?;
     Ok("made anew from its blocks".to_owned())
 }
 

@@ -1,5 +1,6 @@
-//! Forgetting one person: heads are sealed, their rows leave the log, blocks, origins and waveforms are deleted, and last the series
-//! themselves. Each piece is a short transaction; writes of others come between them. The file is open with `secure_delete`, so what
+//! Forgetting one person: the log becomes blocks, because a measurement that was moved to this person stands in it as it was first told,
+//! under another; marks of old programs lose their value (`marks.rs`); the person's heads are sealed, their rows leave the log, blocks,
+//! origins and waveforms are deleted, and last the series themselves. Each piece is a short transaction; writes of others come between them. The file is open with `secure_delete`, so what
 //! is deleted is overwritten; at the end the write-ahead log is emptied, because it holds older copies of pages.
 
 use std::sync::{PoisonError, RwLock};
@@ -10,6 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::answer::Forgotten;
 use super::heads::Heads;
+use super::marks::Blanking;
 use super::row::Key;
 use super::schema;
 use super::state::{Budget, Track, Which};
@@ -20,6 +22,8 @@ use super::writer::Writer;
 const LOG_ROWS_MAX: u64 = 32;
 /// Blocks, origins and waveforms deleted in one piece, of each.
 const PIECE_MAX: u64 = 128;
+/// Series sealed in one piece at most while the log becomes blocks.
+const SERIES_MAX: usize = 64;
 /// Time one piece may seal.
 const SEAL_TIME: Duration = Duration::from_millis(20);
 
@@ -30,6 +34,9 @@ const SEALINGS_MAX: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Forgetting {
     subject: u32,
+    /// The log row that was the last when it began.
+    began: Option<u64>,
+    blanking: Blanking,
     /// Rows of the log up to this one hold nothing of the subject.
     scrubbed: u64,
     /// How often rows in memory had to be sealed.
@@ -39,7 +46,14 @@ pub(super) struct Forgetting {
 
 impl Forgetting {
     pub(super) fn new(subject: u32) -> Self {
-        Self { subject, scrubbed: 0, sealings: 0, forgotten: Forgotten::default() }
+        Self {
+            subject,
+            began: None,
+            blanking: Blanking::Unknown,
+            scrubbed: 0,
+            sealings: 0,
+            forgotten: Forgotten::default(),
+        }
     }
 
     /// Only rows that came meanwhile are left: few enough for one go.
@@ -57,6 +71,10 @@ impl Forgetting {
 impl Writer {
     /// One piece. True when nothing is left.
     pub(super) fn forget_piece(&mut self, heads: &RwLock<Heads>, of: &mut Forgetting) -> Result<bool, Error> {
+        let began = *of.began.get_or_insert(self.state.seq);
+        if self.seal_log(heads, began)? || self.blank_some(heads, &mut of.blanking)? {
+            return Ok(false);
+        }
         let (numbers, unsealed) = {
             let heads = heads.read().unwrap_or_else(PoisonError::into_inner);
             let numbers = heads.of_subject(of.subject);
@@ -84,6 +102,17 @@ impl Writer {
             self.state.tracks[number as usize] = Track::default();
         }
         Ok(true)
+    }
+
+    /// Makes blocks of the rows in the log up to this one, some series at a time. False when none of them is left.
+    fn seal_log(&mut self, heads: &RwLock<Heads>, upto: u64) -> Result<bool, Error> {
+        if self.state.first_log > upto {
+            return Ok(false);
+        }
+        let waiting = self.state.oldest.iter().filter(|waiting| waiting.seq <= upto && self.state.is_waiting(waiting));
+        let numbers: Vec<u32> = waiting.map(|waiting| waiting.number).take(SERIES_MAX).collect();
+        let which = Which::Only(&numbers);
+        self.seal(heads, Budget { series: SERIES_MAX, time: Some(SEAL_TIME), which })
     }
 
     /// False when the log was looked through already.

@@ -1,10 +1,10 @@
 //! The unsealed rows of every series in memory, its newest row, and how far it is sealed: what readers and writer share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::answer::Series;
-use super::row::{Key, Row, Rows, series_of};
+use super::row::{Key, MOVED, Row, Rows, series_of};
 
 /// Mixes a series key: keys are small and well known, so no defence against chosen keys is needed.
 #[derive(Debug, Default)]
@@ -73,6 +73,16 @@ impl Heads {
     pub(super) fn of_subject(&self, subject: u32) -> Vec<u32> {
         let of = |(key, number): (&Key, &u32)| ((key >> 16) as u32 == subject).then_some(*number);
         self.index.iter().filter_map(of).collect()
+    }
+
+    /// Where marks of rows that were moved away stand: metric and instant.
+    pub(super) fn marks(&self) -> BTreeSet<(u16, i64)> {
+        let marked = self.series.iter().filter(|head| head.rows.has_moved());
+        let marks = |head: &Head| {
+            let rows = head.rows.iter().filter(|row| row.quality == MOVED);
+            rows.map(|row| (head.key as u16, row.at)).collect::<Vec<_>>()
+        };
+        marked.flat_map(marks).collect()
     }
 
     /// Whether this number is a series'.

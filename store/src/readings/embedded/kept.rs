@@ -3,13 +3,14 @@
 //! Such a block covers the time of its rows, so that nothing late can come back into it. Neighbours of the same kind are joined
 //! until they are as long as a block of rows: a series measured once a second would otherwise leave dozens a day.
 
+use model::Quality;
 use rusqlite::Connection;
 
 use super::Error;
 use super::block::{self, Place};
 use super::digest::{Cell, Digest, HOUR, MINUTE, cells, floor, is_stream};
 use super::limits::Keep;
-use super::row::{Key, Rows};
+use super::row::{Key, Row, Rows};
 use super::side;
 
 /// Cells, and runs and pauses, beyond which a kept block is not made longer.
@@ -71,6 +72,19 @@ impl Kept {
         self.digest.append(&next.digest, next.t0, is_stream(key));
         add_cells(&mut self.cells, &next.cells, width(self.keep));
         self.t1 = next.t1;
+    }
+
+    /// The newest row, as far as it is known: its value when it is the last one judged, else why there is none.
+    pub(super) fn newest(&self) -> Row {
+        let at = self.t1;
+        // No device: which one it was is not kept.
+        match (self.digest.last.filter(|last| last.at == at), self.digest.runs.last().filter(|run| run.to == at)) {
+            (Some(last), _) => Row { at, value: last.value, device: 0, quality: Quality::Ok.id() },
+            (None, run) => {
+                let quality = run.map_or(Quality::Absent.id(), |run| run.quality);
+                Row { at, value: 0.0, device: 0, quality }
+            }
+        }
     }
 
     /// The cells that touch `from <= time < to`, and what the digest says of that time. A minute or an hour cannot be cut: at the

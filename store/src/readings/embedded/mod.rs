@@ -22,12 +22,13 @@ pub(super) mod doctor;
 mod forget;
 mod heads;
 mod kept;
+mod marks;
 mod moves;
 mod origins;
 mod read;
 mod recover;
 mod retain;
-mod salvage;
+pub(super) mod salvage;
 mod schema;
 mod seal;
 mod side;
@@ -260,13 +261,14 @@ impl Backend for Embedded {
     }
 
     fn forget_with_proof(&self, subject: Subject) -> Result<(Forgotten, Proof), Error> {
-        let unsealed: Vec<_> = {
+        let (unsealed, marks) = {
             let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);
             let of_subject = heads.of_subject(subject.to_u32()).into_iter();
-            let heads = of_subject.filter_map(|number| heads.series.get(number as usize));
-            heads.filter_map(|head| Some((head.key, head.rows.first_at()?, head.rows.last_at()?))).collect()
+            let of_subject = of_subject.filter_map(|number| heads.series.get(number as usize));
+            let unsealed: Vec<_> = of_subject.map(|head| (head.key, head.rows.clone())).collect();
+            (unsealed, heads.marks())
         };
-        let mut traces = self.pool.with(|db| Traces::of(db, subject.to_u32(), &unsealed))?;
+        let mut traces = self.pool.with(|db| Traces::of(db, subject.to_u32(), &unsealed, marks))?;
         let before = traces.search(&self.path, None)?;
         let forgotten = self.forget(subject)?;
         let after = self.pool.with(|db| traces.search(&self.path, Some(db)))?;

@@ -1,7 +1,7 @@
 //! Measurements that turn out to be another's: their rows leave one subject and stand at the other.
 //!
-//! A row that leaves keeps its place under a quality of its own ([`MOVED`]): the same measurement told again by its device does
-//! not come back to where it was. Moving it back puts it there again. Moving twice is moving once.
+//! A row that leaves keeps its place under a quality of its own ([`MOVED`]) and without its value: the same measurement told again by
+//! its device does not come back to where it was. Moving it back puts it there again. Moving twice is moving once.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -31,9 +31,9 @@ pub(super) fn admit_moves(
             let is_old = state.limits.is_expired(from, row.at);
             let mut has_left = false;
             match stored(db, state, heads, from, row.at, admitted)? {
-                (number, Found::Nothing) if !is_old => put(state, admitted, number, Row { quality: MOVED, ..row }),
+                (number, Found::Nothing) if !is_old => put(state, admitted, number, row.mark()),
                 (number, Found::Row(known)) if row.repeats(&known) => {
-                    put(state, admitted, number, Row { quality: MOVED, ..known });
+                    put(state, admitted, number, known.mark());
                     has_left = true;
                 }
                 (_, Found::Row(known)) if known.quality == MOVED => {}
@@ -69,7 +69,7 @@ pub(super) fn admit_placed(
 ) -> Result<(), Error> {
     for Placed { reading, moved } in placed {
         let plain = Row::of(reading);
-        let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
+        let row = if *moved { plain.mark() } else { plain };
         let key = key_of(reading.subject, reading.sample.metric);
         match stored(db, state, heads, key, row.at, admitted)? {
             (_, Found::Gone) => admitted.written.expired += 1,
@@ -79,7 +79,7 @@ pub(super) fn admit_placed(
                 admitted.written.stored += 1;
             }
             (_, Found::Row(known)) if row.repeats(&known) => admitted.written.duplicate += 1,
-            (number, Found::Row(known)) if gives_way(&known, &row) => {
+            (number, Found::Row(known)) if known.gives_way(&row) => {
                 put(state, admitted, number, row);
                 admitted.written.moved += 1;
                 if *moved {
@@ -90,11 +90,6 @@ pub(super) fn admit_placed(
         }
     }
     Ok(())
-}
-
-/// A row that stands here takes the state of the same measurement elsewhere: it goes, or it comes back.
-fn gives_way(here: &Row, there: &Row) -> bool {
-    if there.quality == MOVED { here.value.to_bits() == there.value.to_bits() } else { here.quality == MOVED }
 }
 
 fn put(state: &mut State, admitted: &mut Admitted, number: u32, row: Row) {

@@ -10,7 +10,7 @@ use super::Error;
 use super::config::Config;
 use super::heads::Heads;
 use super::limits::Limits;
-use super::row::Row;
+use super::row::{MOVED, Row};
 use super::schema::{self, Logged};
 use super::state::State;
 use super::writer::Writer;
@@ -88,10 +88,12 @@ fn load_series(db: &Connection, state: &mut State, heads: &mut Heads) -> Result<
         let number = heads.find_or_add(row.get::<_, i64>(0)? as u64);
         let head = &mut heads.series[number as usize];
         head.sealed_seq = row.get::<_, i64>(1)? as u64;
+        // A file that lost the end of its log, or `meta`: a write numbered below this would be passed over at the next start.
+        state.seq = state.seq.max(head.sealed_seq);
         head.sealed_rows = row.get::<_, i64>(2)?.max(0) as u64;
         head.block_bytes = row.get(3)?;
         let latest = Row { at: row.get(4)?, value: row.get(5)?, quality: row.get(6)?, device: row.get(7)? };
-        head.latest = Some(latest);
+        head.latest = Some(if latest.quality == MOVED { latest.mark() } else { latest });
         state.tracks_for(number as usize + 1);
         state.tracks[number as usize].newest = latest.at;
         state.totals.rows += head.sealed_rows;

@@ -8,6 +8,7 @@
 //! - `waveform`, `origin` (since format 2): see `waves.rs` and `origins.rs`; written in the transaction of their log row.
 //! - `meta`: the cursor of the log rows already trimmed, and the last log number given; since format 3 the newest time that
 //!   `maintain` was told, and whether all that was ever deleted from this file was overwritten (`clean`).
+//! - `meta.blank` (since format 4): no mark of a row that was moved away holds a value any more (`marks.rs`).
 //! - `block.kept` (since format 3): 0 rows, 1 or 2 only rollups of minutes or hours (`kept.rs`). `bad_log`: damaged rows of the log, put there by
 //!   `vigil doctor --repair`.
 
@@ -19,19 +20,21 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row as SqlRow, params};
 
 use super::config::Config;
-use super::row::{Key, Kind, Row, kind};
+use super::row::{Key, Kind, MOVED, Row, kind};
 use super::{Error, FILE, origins, waves};
 
 /// "VGRD": this file is a readings database of Vigil.
 const APPLICATION: i64 = 0x5647_5244;
 /// Format this program writes and reads.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// How long a statement waits for another connection of this process.
 const BUSY: Duration = Duration::from_secs(10);
 /// The write-ahead log is copied back after about this many bytes.
 const CHECKPOINT_BYTES: u32 = 16 << 20;
 /// Bytes of a row in the log: key 6, time 8, device 4, quality 1, value 8.
 pub(super) const LOG_ROW: usize = 27;
+/// Where in it the quality is; the value follows and is the rest.
+const QUALITY_AT: usize = 18;
 
 const TABLES: &str = "
 CREATE TABLE meta(id INTEGER PRIMARY KEY CHECK (id = 1), cursor INTEGER NOT NULL, seq INTEGER NOT NULL);
@@ -54,6 +57,9 @@ ALTER TABLE block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE bad_block ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE bad_log AS SELECT * FROM log;
 ";
+
+/// What format 4 adds.
+const MARKS: &str = "ALTER TABLE meta ADD COLUMN blank INTEGER NOT NULL DEFAULT 0;";
 
 /// Keeps other processes out while it lives.
 #[derive(Debug)]
@@ -118,10 +124,10 @@ pub(super) fn open_writer(path: &Path, config: &Config) -> Result<Connection, Er
 /// Adds what this program's format has and the file's has not, all of it or nothing.
 fn bring_up_to_date(db: &Connection, is_new: bool) -> Result<(), Error> {
     let format = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))?;
-    let steps = [(1, TABLES), (2, waves::TABLES), (2, origins::TABLES), (3, RETENTION)];
+    let steps = [(1, TABLES), (2, waves::TABLES), (2, origins::TABLES), (3, RETENTION), (4, MARKS)];
     let missing: String = steps.into_iter().filter(|(since, _)| format < *since).map(|(_, sql)| sql).collect();
     if format < FORMAT {
-        let clean = if is_new { "UPDATE meta SET clean = 1;" } else { "" };
+        let clean = if is_new { "UPDATE meta SET clean = 1, blank = 1;" } else { "" };
         db.execute_batch(&format!(
             "BEGIN IMMEDIATE; {missing} {clean}
              PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
@@ -172,8 +178,8 @@ pub(super) fn encode_row(out: &mut Vec<u8>, key: Key, row: &Row) {
     bytes[..6].copy_from_slice(&key.to_le_bytes()[..6]);
     bytes[6..14].copy_from_slice(&row.at.to_le_bytes());
     bytes[14..18].copy_from_slice(&row.device.to_le_bytes());
-    bytes[18] = row.quality;
-    bytes[19..].copy_from_slice(&row.value.to_le_bytes());
+    bytes[QUALITY_AT] = row.quality;
+    bytes[QUALITY_AT + 1..].copy_from_slice(&row.value.to_le_bytes());
     out.extend_from_slice(&bytes);
 }
 
@@ -186,6 +192,8 @@ fn decode_row(bytes: &[u8; LOG_ROW]) -> (Key, Row) {
         device: u32::from_le_bytes([d0, d1, d2, d3]),
         quality,
     };
+    // Programs before format 4 left the value in a mark.
+    let row = if row.quality == MOVED { row.mark() } else { row };
     (u64::from_le_bytes([k0, k1, k2, k3, k4, k5, 0, 0]), row)
 }
 
@@ -223,7 +231,7 @@ pub(super) fn logged(row: &SqlRow<'_>) -> Result<Logged, Error> {
     Ok(Logged { seq, cursor: row.get::<_, i64>(1)? as u64, bytes: bytes.len(), rows })
 }
 
-/// Cuts the rows of one subject out of damaged rows of the log, which nobody checks any more.
+/// Cuts the rows of one subject out of damaged rows of the log, which nobody checks any more, and the values out of marks.
 pub(super) fn scrub_bad_log(db: &Connection, subject: u32) -> Result<(), Error> {
     let found: Vec<(i64, Vec<u8>)> = {
         let mut select = db.prepare("SELECT rowid, rows FROM bad_log")?;
@@ -232,8 +240,13 @@ pub(super) fn scrub_bad_log(db: &Connection, subject: u32) -> Result<(), Error> 
     for (rowid, bytes) in found {
         let (chunks, rest) = bytes.as_chunks::<LOG_ROW>();
         let others = chunks.iter().filter(|chunk| (decode_row(chunk).0 >> 16) as u32 != subject);
-        let left: Vec<u8> = others.flatten().chain(rest).copied().collect();
-        if left.len() < bytes.len() {
+        let mut left: Vec<u8> = others.flatten().chain(rest).copied().collect();
+        for chunk in left.as_chunks_mut::<LOG_ROW>().0 {
+            if chunk[QUALITY_AT] == MOVED {
+                chunk[QUALITY_AT + 1..].fill(0);
+            }
+        }
+        if left != bytes {
             db.execute("UPDATE bad_log SET rows = ?2 WHERE rowid = ?1", params![rowid, left])?;
         }
     }

@@ -24,7 +24,7 @@ pub(super) enum Level {
 /// Form of a `side` column, the same for a block with moved rows (its first and last instant may be nobody's), and for a block
 /// whose rows are not kept any more.
 const PLAIN: u8 = 1;
-const WITH_MOVED: u8 = 2;
+pub(super) const WITH_MOVED: u8 = 2;
 const KEPT: u8 = 3;
 
 /// Writes digest and rollups of a block: the `side` column.

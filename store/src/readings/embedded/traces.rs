@@ -5,9 +5,11 @@
 //! - a series' key followed by a time in that series' range, in the form of the log and in the form of a database record: every
 //!   reading, block, index entry and origin begins so;
 //! - 16 bytes taken every half kilobyte from what was stored in blocks and waveforms. What others have stored may hold the same bytes
-//!   (two bands that lie in a drawer): as many finds as there are in their stored blocks are not counted.
+//!   (two bands that lie in a drawer): as many finds as there are in their stored blocks are not counted;
+//! - of each measurement that was moved here from another subject: its instant with what follows it in a row of the log, and with its
+//!   value in a database record, under whomever it stood.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -15,7 +17,10 @@ use std::path::Path;
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use super::Error;
-use super::row::Key;
+use super::block::{self, PLACE, Place};
+use super::marks;
+use super::row::{Key, MOVED, Row, Rows};
+use super::schema::{LOG_ROW, encode_row};
 
 /// Bytes of a piece of content that is looked for, and how far apart they are taken.
 const WINDOW: usize = 16;
@@ -24,6 +29,8 @@ const STRIDE: usize = 512;
 const WINDOWS_MAX: usize = 400_000;
 /// A piece with fewer different bytes says nothing: it may be anybody's.
 const DIFFERENT_MIN: usize = 7;
+/// Bytes of the key in a row of the log.
+const KEY: usize = 6;
 /// Bytes read at once, and what two reads share: the longest pattern.
 const CHUNK: usize = 4 << 20;
 const OVERLAP: usize = 32;
@@ -58,8 +65,13 @@ pub(super) struct Found {
 }
 
 impl Traces {
-    /// Of one subject; `unsealed`: first and last instant of the series that have rows in memory.
-    pub(super) fn of(db: &Connection, subject: u32, unsealed: &[(Key, i64, i64)]) -> Result<Self, Error> {
+    /// Of one subject; `unsealed`: its rows in memory; `marks`: where marks stand in memory, of all subjects.
+    pub(super) fn of(
+        db: &Connection,
+        subject: u32,
+        unsealed: &[(Key, Rows)],
+        mut marks: BTreeSet<(u16, i64)>,
+    ) -> Result<Self, Error> {
         let keys = (Key::from(subject) << 16) as i64..=(Key::from(subject) << 16 | 0xffff) as i64;
         let mut ranges: HashMap<i64, (i64, i64)> = HashMap::new();
         let mut widen = |key: i64, first: i64, last: i64| {
@@ -76,14 +88,55 @@ impl Traces {
             let (key, first, last) = range?;
             widen(key, first, last);
         }
-        for (key, first, last) in unsealed {
-            widen(*key as i64, *first, *last);
+        for (key, rows) in unsealed {
+            if let Some((first, last)) = rows.first_at().zip(rows.last_at()) {
+                widen(*key as i64, first, last);
+            }
         }
         let named = ranges.into_iter().map(|(key, (first, last))| Named::new(key, first, last)).collect();
         let mut traces = Self { named, windows: HashMap::new(), filter: Vec::new(), starts: vec![0; 1 << 16] };
+        marks.append(&mut marks::places(db)?);
+        traces.take_moved(db, (*keys.start(), *keys.end()), unsealed, &marks)?;
         traces.take_content(db, (*keys.start(), *keys.end()), subject)?;
         traces.index();
         Ok(traces)
+    }
+
+    /// The measurements that stood under another subject before: there is a mark of the same metric and instant.
+    fn take_moved(
+        &mut self,
+        db: &Connection,
+        (first, last): (i64, i64),
+        unsealed: &[(Key, Rows)],
+        marks: &BTreeSet<(u16, i64)>,
+    ) -> Result<(), Error> {
+        for (key, rows) in unsealed {
+            self.take_marked(*key, rows, marks);
+        }
+        let mut select =
+            db.prepare(&format!("SELECT {PLACE}, series FROM block WHERE series BETWEEN ?1 AND ?2 AND kept = 0"))?;
+        let places = select.query_map([first, last], |row| Ok((block::place(row)?, row.get::<_, i64>(6)? as Key)))?;
+        for found in places {
+            let (place, key): (Place, Key) = found?;
+            let metric = key as u16;
+            if marks.range((metric, place.t0)..=(metric, place.t1)).next().is_some()
+                && let Ok(rows) = block::load(db, &place)
+            {
+                self.take_marked(key, &rows, marks);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_marked(&mut self, key: Key, rows: &Rows, marks: &BTreeSet<(u16, i64)>) {
+        let Some((first, last)) = rows.first_at().zip(rows.last_at()) else { return };
+        for (_, at) in marks.range((key as u16, first)..=(key as u16, last)) {
+            let Some(row) = rows.find(*at).filter(|row| row.quality != MOVED) else { continue };
+            if self.windows.len() < WINDOWS_MAX {
+                self.windows.insert(in_log(&row), 0);
+                self.windows.extend(in_record(&row).map(|window| (window, 0)));
+            }
+        }
     }
 
     fn take_content(&mut self, db: &Connection, (first, last): (i64, i64), subject: u32) -> Result<(), Error> {
@@ -112,6 +165,13 @@ impl Traces {
         let mut rows = select.query([subject])?;
         while let Some(row) = rows.next()? {
             take(row)?;
+        }
+        if !marks::are_blank(db)? {
+            // Blocks that will be written anew: their marks hold values of others.
+            let mut select = db.prepare("SELECT data, side FROM block WHERE id = ?1")?;
+            for (place, _) in marks::marked(db, (i64::MIN, i64::MAX))? {
+                select.query_row([place.id], &mut take)?;
+            }
         }
         Ok(())
     }
@@ -246,6 +306,21 @@ impl Named {
             && time(self.in_record.len()).is_some_and(|at| is_time(i64::from_be_bytes(*at)));
         logged || recorded
     }
+}
+
+/// A row of the log after its key, up to the first bytes of the value.
+fn in_log(row: &Row) -> [u8; WINDOW] {
+    let mut bytes = Vec::with_capacity(LOG_ROW);
+    encode_row(&mut bytes, 0, row);
+    std::array::from_fn(|i| bytes[KEY + i])
+}
+
+/// Instant and value as they follow each other in a record. `None` for a whole number, which a record writes shorter.
+fn in_record(row: &Row) -> Option<[u8; WINDOW]> {
+    let mut window = [0; WINDOW];
+    window[..8].copy_from_slice(&row.at.to_be_bytes());
+    window[8..].copy_from_slice(&row.value.to_be_bytes());
+    (row.value.fract() != 0.0).then_some(window)
 }
 
 fn filter_bit(window: &[u8; WINDOW]) -> usize {

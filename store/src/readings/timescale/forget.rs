@@ -1,4 +1,5 @@
-//! Deletes everything of one person: rows, also compressed ones, chunk by chunk, waveforms, origins, and all that was made of them.
+//! Deletes everything of one person: rows, also compressed ones, chunk by chunk, waveforms, origins, and all that was made of them;
+//! also what the marks of rows that were moved here still tell of them.
 //!
 //! Each step is a transaction of its own, so that nobody waits long for it; when one fails, the same call goes on where it ended.
 
@@ -8,6 +9,7 @@ use model::Subject;
 use super::Error;
 use super::answer::Forgotten;
 use super::chunk;
+use super::marks;
 use super::migrate::Kind;
 use super::retention::Gone;
 use super::rollup::unpack_without_limit;
@@ -20,6 +22,7 @@ SELECT (SELECT count(*) FROM (SELECT DISTINCT metric FROM reading WHERE subject 
 /// Deletes and counts. `gone`: readings to be subtracted from the count in memory.
 pub(super) async fn forget(db: &ClientWrapper, kind: Kind, subject: Subject, gone: &Gone) -> Result<Forgotten, Error> {
     let subject = i64::from(subject.to_u32());
+    marks::blank(db, kind).await?;
     let counts = db.query_one(COUNTS, &[&subject]).await?;
     let count = |i: usize| counts.try_get::<_, i64>(i).map(|count| count.max(0) as u64);
     let mut forgotten = Forgotten { series: count(0)?, rows: 0, waves: count(1)?, origins: count(2)? };

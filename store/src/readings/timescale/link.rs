@@ -227,9 +227,13 @@ impl Link {
         let Some(db) = slot.session.as_ref().map(|session| Arc::clone(&session.db)) else {
             return Err(Error::Unreachable { what: "the connection just ended".to_owned() });
         };
-        let answer = within(limit, work(Arc::clone(&db))).await;
+        let answer = timeout(limit, work(Arc::clone(&db))).await;
+        // A commit may be under way: a rollback behind it would succeed and say nothing about it.
+        let is_known = answer.is_ok();
+        let answer = answer.unwrap_or_else(|_| Err(no_answer(limit)));
         if let Err(error) = &answer {
-            let rolled_back = !failure::ends_session(error)
+            let rolled_back = is_known
+                && !failure::ends_session(error)
                 && matches!(timeout(SLACK, db.batch_execute("ROLLBACK")).await, Ok(Ok(())));
             if !rolled_back {
                 slot.session = None;
@@ -359,10 +363,11 @@ fn stopping() -> Error {
 
 /// Ends what takes too long.
 pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match timeout(limit, work).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::TimedOut { what: format!("no answer in {} ms", limit.as_millis()) }),
-    }
+    timeout(limit, work).await.unwrap_or_else(|_| Err(no_answer(limit)))
+}
+
+fn no_answer(limit: Duration) -> Error {
+    Error::TimedOut { what: format!("no answer in {} ms", limit.as_millis()) }
 }
 
 fn pool(config: &Config, dial: &Dial) -> Result<Option<Pool>, Error> {

@@ -13,7 +13,7 @@ use model::Seq;
 use super::answer::Stats;
 use super::columns::Columns;
 use super::config::Timescale as Config;
-use super::row::{Key, Row, key_of};
+use super::row::{Key, MOVED, Row, key_of};
 use super::types::Micros;
 use super::{Error, Metric, Progress, Reading, Subject, Written};
 
@@ -231,12 +231,14 @@ pub(super) fn series_row(row: &tokio_postgres::Row) -> Result<(Key, Row), Error>
 
 /// Ts, value, device, quality from this column on.
 pub(super) fn row_at(row: &tokio_postgres::Row, first: usize) -> Result<Row, Error> {
-    Ok(Row {
+    let found = Row {
         at: row.get::<_, Micros>(first).0,
         value: row.get(first + 1),
         device: u32::try_from(row.get::<_, i64>(first + 2)).map_err(|_| narrow())?,
         quality: u8::try_from(row.get::<_, i16>(first + 3)).map_err(|_| narrow())?,
-    })
+    };
+    // Programs before format 5 left the value in a mark.
+    Ok(if found.quality == MOVED { found.mark() } else { found })
 }
 
 fn narrow() -> Error {

@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
         timescale: include_str!("sql/0003_rollup.timescale.sql"),
     },
     Migration { number: 4, plain: include_str!("sql/0004_origin.sql"), timescale: include_str!("sql/0004_origin.sql") },
+    Migration { number: 5, plain: include_str!("sql/0005_marks.sql"), timescale: include_str!("sql/0005_marks.sql") },
 ];
 
 /// First line of a file whose statements must stand alone.

@@ -23,6 +23,7 @@ mod dsn;
 mod failure;
 mod forget;
 mod link;
+mod marks;
 mod memory;
 mod migrate;
 mod moves;

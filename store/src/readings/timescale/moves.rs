@@ -105,9 +105,9 @@ impl Scene<'_> {
     fn leave(&mut self, place: Place, row: Row, is_old: bool) -> bool {
         match self.known.get(&place).copied() {
             None if is_old => {}
-            None => self.put(place, Row { quality: MOVED, ..row }),
+            None => self.put(place, row.mark()),
             Some(there) if row.repeats(&there) => {
-                self.put(place, Row { quality: MOVED, ..there });
+                self.put(place, there.mark());
                 return true;
             }
             Some(there) if there.quality == MOVED => {}
@@ -134,7 +134,7 @@ impl Scene<'_> {
     fn put_placed(&mut self, placed: &[Placed]) {
         for Placed { reading, moved } in placed {
             let plain = Row::of(reading);
-            let row = if *moved { Row { quality: MOVED, ..plain } } else { plain };
+            let row = if *moved { plain.mark() } else { plain };
             let place = (key_of(reading.subject, reading.sample.metric), row.at);
             match self.known.get(&place) {
                 _ if self.limits.is_expired(place.0, row.at) => self.written.expired += 1,
@@ -143,7 +143,7 @@ impl Scene<'_> {
                     self.written.stored += 1;
                 }
                 Some(there) if row.repeats(there) => self.written.duplicate += 1,
-                Some(there) if gives_way(there, &row) => {
+                Some(there) if there.gives_way(&row) => {
                     if *moved {
                         self.left.push(Left { from: place, to: None });
                     }
@@ -154,11 +154,6 @@ impl Scene<'_> {
             }
         }
     }
-}
-
-/// A row that stands here takes the state of the same measurement elsewhere: it goes, or it comes back.
-fn gives_way(here: &Row, there: &Row) -> bool {
-    if there.quality == MOVED { here.value.to_bits() == there.value.to_bits() } else { here.quality == MOVED }
 }
 
 fn places(moves: &[Moved], placed: &[Placed]) -> BTreeSet<Place> {

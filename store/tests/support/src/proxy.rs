@@ -28,6 +28,8 @@ pub enum Mode {
     ResetAtWord(&'static str),
     /// Once: resets a connection in place of passing the server's answer with this word, which so has had its effect. Then passes.
     ResetAtAnswer(&'static str),
+    /// Once: keeps the server's answer with this word, and all behind it, back for so long. Then passes.
+    HoldAnswer(&'static str, Duration),
 }
 
 /// A proxy with a port of its own. It ends when it is dropped.
@@ -213,6 +215,10 @@ async fn pass(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mode: &watch::Sende
             Mode::ResetAtAnswer(word) if !up && told(&mut tail, piece, word) => {
                 mode.send_replace(Mode::Pass);
                 return true;
+            }
+            Mode::HoldAnswer(word, time) if !up && told(&mut tail, piece, word) => {
+                mode.send_replace(Mode::Pass);
+                tokio::time::sleep(time).await;
             }
             Mode::Slow(rate) => tokio::time::sleep(Duration::from_secs_f64(n as f64 / f64::from(rate.max(1)))).await,
             _ => {}
