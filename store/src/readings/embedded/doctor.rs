@@ -93,14 +93,14 @@ pub fn examine(dir: &Path, config: &Config, repair_from: Option<Seq>, tell: Tell
 impl Examination {
     /// Rows that no page tells any more: as many as the series miss in their blocks, and at least one.
     fn add_lost(&mut self, db: &Connection, done: &Rewritten) -> Result<(), Error> {
-        if done.lost.is_empty() {
-            return Ok(());
-        }
         let missing = "SELECT coalesce(sum(max(0, s.rows - coalesce(b.n, 0))), 0) FROM series s
             LEFT JOIN (SELECT series, sum(n) AS n FROM block WHERE kept = 0 GROUP BY series) b ON b.series = s.series";
         let missing: i64 = db.query_row(missing, [], |row| row.get(0))?;
+        if done.lost.is_empty() && missing == 0 {
+            return Ok(());
+        }
         self.lost_rows += missing.max(1) as u64;
-        let tables = done.lost.join(", ");
+        let tables = if done.lost.is_empty() { "block".to_owned() } else { done.lost.join(", ") };
         self.add(format!("rows of {tables} cannot be read any more; what is left of them is in {}", done.kept), None);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Statement, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Statement, params_from_iter};
 
 use super::{Config, Error, FILE, schema};
 
@@ -118,7 +118,7 @@ fn copy_numbered(from: &Connection, to: &Connection, table: &str, number: &str) 
         number,
         put: &mut put,
     }
-    .all();
+    .all()?;
     drop(put);
     if table == "meta" {
         tx.execute("INSERT OR IGNORE INTO meta(id, cursor, seq) VALUES(1, 0, 0)", [])?;
@@ -129,7 +129,7 @@ fn copy_numbered(from: &Connection, to: &Connection, table: &str, number: &str) 
 
 fn columns(from: &Connection, table: &str) -> Option<Vec<String>> {
     let select = from.prepare(&format!("SELECT * FROM {table} LIMIT 0")).ok()?;
-    Some(select.column_names().into_iter().map(str::to_owned).collect())
+    Some(select.column_names().map(str::to_owned).collect())
 }
 
 fn insert(table: &str, columns: &[String]) -> String {
@@ -149,37 +149,37 @@ impl Copying<'_, '_> {
     /// Reads forwards. Where that ends at something unreadable it goes on behind it, a little further each time until there is
     /// something again, and then reads backwards to where it had ended. At last backwards from the end, in case a damaged
     /// number led too far.
-    fn all(&mut self) -> bool {
+    fn all(&mut self) -> Result<bool, Error> {
         let (mut whole, mut start) = (true, i64::MIN);
         loop {
-            let (last, ended) = self.forwards(start);
+            let (last, ended) = self.forwards(start)?;
             if ended {
                 break;
             }
             whole = false;
             let known = last.map_or(start, |last| last.max(start)).max(-1);
             let Some(next) = self.beyond(known) else { break };
-            self.backwards((known, next));
+            self.backwards((known, next))?;
             start = next;
         }
         if !whole {
-            self.backwards((i64::MIN, i64::MAX));
+            self.backwards((i64::MIN, i64::MAX))?;
         }
-        whole
+        Ok(whole)
     }
 
     /// Copies rows from this number on; the last one, and whether it came to the end of the table.
-    fn forwards(&mut self, start: i64) -> (Option<i64>, bool) {
+    fn forwards(&mut self, start: i64) -> Result<(Option<i64>, bool), Error> {
         let Self { select, number, .. } = self;
         let sql = format!("{select} WHERE {number} >= {start} ORDER BY {number}");
         copy_rows(self.from, &sql, self.put, false)
     }
 
     /// Copies rows between two numbers, from the end, until something cannot be read or is there already.
-    fn backwards(&mut self, (after, before): (i64, i64)) {
+    fn backwards(&mut self, (after, before): (i64, i64)) -> Result<(), Error> {
         let Self { select, number, .. } = self;
         let sql = format!("{select} WHERE {number} > {after} AND {number} < {before} ORDER BY {number} DESC");
-        copy_rows(self.from, &sql, self.put, true);
+        copy_rows(self.from, &sql, self.put, true).map(drop)
     }
 
     /// The number of a row behind what cannot be read after `known`, always greater than that.
@@ -203,15 +203,15 @@ fn copy_origins(from: &Connection, to: &Connection) -> Result<bool, Error> {
     let Some(columns) = columns(from, ORIGINS) else { return Ok(false) };
     let tx = to.unchecked_transaction()?;
     let mut put = tx.prepare(&insert(ORIGINS, &columns))?;
-    let (_, whole) = copy_rows(from, "SELECT series, * FROM origin ORDER BY series, at", &mut put, false);
+    let (_, whole) = copy_rows(from, "SELECT series, * FROM origin ORDER BY series, at", &mut put, false)?;
     if !whole {
-        copy_rows(from, "SELECT series, * FROM origin ORDER BY series DESC, at DESC", &mut put, true);
+        copy_rows(from, "SELECT series, * FROM origin ORDER BY series DESC, at DESC", &mut put, true)?;
         let mut select = tx.prepare("SELECT series FROM series UNION SELECT series FROM block")?;
         let series: Vec<i64> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         for series in series {
             let of = format!("SELECT series, * FROM origin WHERE series = {series} ORDER BY at");
-            if !copy_rows(from, &of, &mut put, false).1 {
-                copy_rows(from, &format!("{of} DESC"), &mut put, true);
+            if !copy_rows(from, &of, &mut put, false)?.1 {
+                copy_rows(from, &format!("{of} DESC"), &mut put, true)?;
             }
         }
     }
@@ -221,25 +221,34 @@ fn copy_origins(from: &Connection, to: &Connection) -> Result<bool, Error> {
 }
 
 /// Copies rows, all columns but the first, which is a number. The number of the last one, and false when it ended at something that
-/// cannot be read. `again`: what is there already ends it, met from the other side.
-fn copy_rows(from: &Connection, sql: &str, put: &mut Statement<'_>, again: bool) -> (Option<i64>, bool) {
+/// cannot be read. `again`: what is there already ends it, met from the other side. An error is one of the new file: a full disk.
+fn copy_rows(from: &Connection, sql: &str, put: &mut Statement<'_>, again: bool) -> Result<(Option<i64>, bool), Error> {
     let mut last = None;
-    let Ok(mut select) = from.prepare(sql) else { return (last, false) };
+    let Ok(mut select) = from.prepare(sql) else { return Ok((last, false)) };
     let columns = select.column_count();
-    let Ok(mut rows) = select.query([]) else { return (last, false) };
+    let Ok(mut rows) = select.query([]) else { return Ok((last, false)) };
     loop {
         let row = match rows.next() {
             Ok(Some(row)) => row,
-            Ok(None) => return (last, true),
-            Err(_) => return (last, false),
+            Ok(None) => return Ok((last, true)),
+            Err(_) => return Ok((last, false)),
         };
         let values: rusqlite::Result<Vec<Value>> = (1..columns).map(|i| row.get(i)).collect();
-        let (Ok(values), Ok(number)) = (values, row.get(0)) else { return (last, false) };
+        let (Ok(values), Ok(number)) = (values, row.get(0)) else { return Ok((last, false)) };
         // A damaged page may tell numbers that are not in order.
         last = last.max(Some(number));
-        let stored = put.execute(params_from_iter(values)).unwrap_or(0);
+        let stored = match put.execute(params_from_iter(values)) {
+            Ok(stored) => stored,
+            // No row of ours: damage that can be read.
+            Err(error) if is_refused(&error) => 0,
+            Err(error) => return Err(error.into()),
+        };
         if stored == 0 && again {
-            return (last, true);
+            return Ok((last, true));
         }
     }
+}
+
+fn is_refused(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch))
 }
