@@ -15,7 +15,7 @@ impl Engine {
     /// Sets the default (no elder named) or some elders' own rules. A set that does not pass its check is refused and
     /// counted: the rules in force stay.
     pub(crate) fn rules(&mut self, elders: &[ElderId], at: Time, set: &RuleSet, out: &mut Vec<Transition>) {
-        self.now = self.now.max(at);
+        self.advance(at);
         if set.check().is_err() {
             self.counters.rules_refused += 1;
             return;
@@ -39,7 +39,7 @@ impl Engine {
 
     /// These elders are, or are not, judged by the default of the aged.
     pub(crate) fn ages(&mut self, aged: bool, at: Time, elders: &[ElderId], out: &mut Vec<Transition>) {
-        self.now = self.now.max(at);
+        self.advance(at);
         for elder in elders {
             if aged {
                 self.aged.insert(elder.0);
@@ -67,7 +67,7 @@ impl Engine {
         let Person { elder, plan: old, state } = person;
         let subject = Subject::from_u32(*elder);
         let (counters, now) = (&mut self.counters, self.now);
-        let calm = Calm::of_elder(&self.calm, *elder);
+        let calm = Calm::of_elder(&self.calm, &self.stops, *elder);
         let mut sink = Sink::new(out, counters, subject, (at, now), calm);
         state.adopt(old, plan, at, &mut sink);
         person.plan = Arc::clone(plan);

@@ -7,6 +7,7 @@ use model::quiet::{Quiet, QuietKind, Whose};
 use model::{DeviceId, Subject, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Stop;
 use crate::engine::Engine;
 use crate::hash::ElderMap;
 use crate::state::NEVER;
@@ -35,20 +36,22 @@ pub(crate) struct Span {
 pub(crate) struct Calm<'a> {
     elder: &'a [Span],
     device: &'a [Span],
+    /// Holes in log time, in which nobody could be heard.
+    pub(crate) stops: &'a [Stop],
 }
 
 impl<'a> Calm<'a> {
-    pub(crate) fn of(spans: &'a Spans, subject: Subject, device: DeviceId) -> Self {
+    pub(crate) fn of(spans: &'a Spans, stops: &'a [Stop], subject: Subject, device: DeviceId) -> Self {
         if spans.is_empty() {
-            return Self::default();
+            return Self { stops, ..Self::default() };
         }
         let of = |key: u32| spans.get(&key).map(Vec::as_slice).unwrap_or_default();
-        Self { elder: of(subject.to_u32()), device: of(Subject::Unattributed(device).to_u32()) }
+        Self { elder: of(subject.to_u32()), device: of(Subject::Unattributed(device).to_u32()), stops }
     }
 
     /// Of an elder whose device is not the matter: timers.
-    pub(crate) fn of_elder(spans: &'a Spans, elder: u32) -> Self {
-        Self { elder: spans.get(&elder).map(Vec::as_slice).unwrap_or_default(), device: &[] }
+    pub(crate) fn of_elder(spans: &'a Spans, stops: &'a [Stop], elder: u32) -> Self {
+        Self { elder: spans.get(&elder).map(Vec::as_slice).unwrap_or_default(), device: &[], stops }
     }
 
     /// Values taken at `at` are not judged.
@@ -61,16 +64,16 @@ impl<'a> Calm<'a> {
         covers(self.device, QuietKind::Maintenance, at)
     }
 
-    /// From when a silence counts of which the last word came at `heard`.
-    pub(crate) fn silent_from(&self, heard: Time, after_us: i64) -> Time {
+    /// When a silence of which the last word came at `heard` is too long.
+    pub(crate) fn silent_at(&self, heard: Time, after_us: i64) -> Time {
         let mut from = heard;
         for span in self.elder {
             // A silence that was due before the period began is none of its matter.
-            if from < span.until && from.plus_us(after_us) >= span.from {
+            if from < span.until && self.missed_at(from, after_us) >= span.from {
                 from = span.until;
             }
         }
-        from
+        self.missed_at(from, after_us)
     }
 }
 
@@ -81,7 +84,7 @@ fn covers(spans: &[Span], kind: QuietKind, at: Time) -> bool {
 impl Engine {
     /// Takes over a quiet period. One that does not pass its check is refused and counted.
     pub(crate) fn quiet(&mut self, quiet: &Quiet) {
-        self.now = self.now.max(quiet.at);
+        self.advance(quiet.at);
         if quiet.check().is_err() {
             self.counters.quiet_refused += 1;
             return;

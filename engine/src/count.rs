@@ -7,6 +7,7 @@ use model::{AlarmId, AlarmKind, Metric, Priority, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
+use crate::clock::SetBack;
 use crate::engine::Sink;
 use crate::more::{More, Stand};
 use crate::plan::Plan;
@@ -47,6 +48,13 @@ impl Counted {
     fn spread_us(&self, count: u16) -> Option<i64> {
         let (first, last) = (self.times.first()?, self.times.last()?);
         (self.times.len() >= usize::from(count)).then(|| last.since_us(*first))
+    }
+
+    /// Log time follows a clock that was set back.
+    pub(crate) fn set_back(&mut self, back: SetBack) {
+        self.times.iter_mut().for_each(|time| back.set(time));
+        self.times.sort_unstable();
+        self.times.dedup();
     }
 
     pub(crate) fn shrink(&mut self, count: u16) {

@@ -10,6 +10,7 @@ use model::{AlarmId, AlarmKind, ElderId, EventKind, Lane, Priority, Seq, Subject
 
 use crate::Counters;
 use crate::calm::{Calm, Spans};
+use crate::clock::Stop;
 use crate::hash::ElderMap;
 use crate::plan::Plan;
 use crate::state::{NEVER, Person, State};
@@ -61,6 +62,8 @@ pub struct Engine {
     pub(crate) due: Vec<Time>,
     /// Quiet periods.
     pub(crate) calm: Spans,
+    /// Holes in log time, oldest first.
+    pub(crate) stops: Vec<Stop>,
     pub(crate) counters: Counters,
 }
 
@@ -125,6 +128,7 @@ impl Engine {
             people: Vec::new(),
             due: Vec::new(),
             calm: Spans::default(),
+            stops: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -261,14 +265,15 @@ impl Engine {
                 return;
             }
         }
-        self.now = self.now.max(frame.received_at);
+        self.advance(frame.received_at);
         let slot = self.slot(frame.subject.to_u32());
         let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
         let Person { plan, state, .. } = person;
         let (counters, now) = (&mut self.counters, self.now);
-        let calm = Calm::of(&self.calm, frame.subject, frame.device);
+        let calm = Calm::of(&self.calm, &self.stops, frame.subject, frame.device);
         let mut sink = Sink::new(out, counters, frame.subject, (frame.received_at, now), calm);
-        sink.rewind = *due == Time(i64::MAX);
+        // What is heard soon after a stop ends the time that was given for it.
+        sink.rewind = *due == Time(i64::MAX) || calm.is_returning(now);
         if !stranger && matches!(frame.lane, Lane::Sos | Lane::Evt | Lane::Vit) {
             state.heard(plan, &mut sink);
         }

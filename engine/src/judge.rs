@@ -14,8 +14,8 @@ use crate::{Counters, Engine, SECOND_US};
 
 /// Ticks between two rows: one a minute ...
 const TICK_US: i64 = 60 * SECOND_US;
-/// ... but not more than these, however long the recording paused; then one at its end.
-const TICKS_MAX: i64 = 2_880;
+/// ... but not more than these (a month of them), however long the recording paused; then one at its end, as after a stop.
+const TICKS_MAX: i64 = 44_640;
 
 /// One alarm of a recording, as one JSON line.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -8,6 +8,7 @@
 mod adopt;
 pub mod bench;
 mod calm;
+mod clock;
 pub mod compare;
 mod confirm;
 mod count;

@@ -5,13 +5,14 @@ use model::alarm::Change;
 use model::{AlarmId, Metric, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::SetBack;
 use crate::confirm::Asked;
 use crate::count::Counted;
 use crate::engine::Sink;
 use crate::plan::{Plan, Watched};
 use crate::score::Inputs;
 use crate::state::State;
-use crate::trend::Days;
+use crate::trend::{self, Days};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct More {
@@ -116,23 +117,24 @@ impl More {
         (!stand.unknown).then(|| stand.heard.plus_us(crate::trend::LOSS_US))
     }
 
-    /// The server's clock was set back to `at`, by `back_us`.
-    pub(crate) fn set_back(&mut self, at: Time, back_us: i64) {
-        for heard in self.stands.iter_mut().map(|stand| &mut stand.heard) {
-            *heard = heard.plus_us(-back_us);
+    /// Log time follows a clock that was set back.
+    pub(crate) fn set_back(&mut self, back: SetBack) {
+        for stand in &mut self.stands {
+            for time in [&mut stand.started_at, &mut stand.told_at, &mut stand.heard] {
+                back.set(time);
+            }
+            stand.day = stand.day.min(trend::day(back.at));
         }
-        for (_, heard) in &mut self.heard {
-            *heard = heard.plus_us(-back_us);
-        }
+        self.heard.iter_mut().for_each(|(_, heard)| back.set(heard));
         for asked in &mut self.asked {
-            asked.due = asked.due.plus_us(-back_us);
+            asked.due = asked.due.plus_us(-back.by_us);
         }
-        self.inputs.set_back(at);
+        self.inputs.set_back(back);
         for days in &mut self.days {
-            days.set_back(at);
+            days.set_back(back.at);
         }
         for counted in &mut self.counted {
-            counted.times.retain(|time| *time <= at);
+            counted.set_back(back);
         }
     }
 

@@ -9,13 +9,14 @@ use model::{Seq, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::calm::Span;
+use crate::clock::Stop;
 use crate::plan::Plan;
 use crate::state::{Person, State};
 use crate::{Counters, Engine};
 
 const MAGIC: [u8; 4] = *b"VGEN";
 /// Raise when the meaning of any saved byte changes.
-const VERSION: u16 = 6;
+const VERSION: u16 = 7;
 /// Magic and version before the body.
 const HEAD_LEN: usize = 6;
 /// CRC-32C of everything before it.
@@ -46,6 +47,8 @@ struct Body<P> {
     aged: Vec<u32>,
     /// Quiet periods, by elder or device.
     calm: Vec<(u32, Vec<Span>)>,
+    /// Holes in log time.
+    stops: Vec<Stop>,
     /// In order of first appearance.
     people: Vec<(u32, P)>,
 }
@@ -76,7 +79,8 @@ impl Engine {
         let aged = self.aged.iter().copied().collect();
         let mut calm: Vec<(u32, Vec<Span>)> = self.calm.iter().map(|(key, spans)| (*key, spans.clone())).collect();
         calm.sort_unstable_by_key(|(key, _)| *key);
-        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, aged, calm, people };
+        let stops = self.stops.clone();
+        let body = Body { seq: self.seq, now: self.now, counters: self.counters, sets, own, aged, calm, stops, people };
         let mut bytes = Vec::with_capacity(HEAD_LEN + 64 * self.people.len());
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -120,6 +124,7 @@ impl Engine {
         }
         engine.aged.extend(body.aged);
         engine.calm.extend(body.calm);
+        engine.stops = body.stops;
         for (elder, state) in body.people {
             let plan = Arc::clone(engine.plan_of(elder));
             engine.admit(Person { elder, plan, state });

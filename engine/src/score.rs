@@ -11,6 +11,7 @@ use model::{Metric, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
+use crate::clock::SetBack;
 use crate::engine::Sink;
 use crate::limit::Limit;
 use crate::news2::{self, Parameter, Scale};
@@ -63,10 +64,8 @@ impl Inputs {
         }
     }
 
-    pub(crate) fn set_back(&mut self, at: Time) {
-        for known in &mut self.at {
-            *known = (*known).min(at);
-        }
+    pub(crate) fn set_back(&mut self, back: SetBack) {
+        self.at.iter_mut().for_each(|known| back.set(known));
     }
 
     fn newest(&self) -> Time {

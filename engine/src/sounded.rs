@@ -21,11 +21,11 @@ const JOIN_US: i64 = 2_400 * SECOND_US;
 
 impl Engine {
     pub(crate) fn sounded(&mut self, said: &Sounded, out: &mut Vec<model::alarm::Transition>) {
-        self.now = self.now.max(said.at);
+        self.advance(said.at);
         let slot = self.slot(said.subject.to_u32());
         let (Some(person), Some(due)) = (self.people.get_mut(slot), self.due.get_mut(slot)) else { return };
         let (subject, received_at, now) = (said.subject, said.at, self.now);
-        let calm = Calm::of(&self.calm, subject, said.device);
+        let calm = Calm::of(&self.calm, &self.stops, subject, said.device);
         let mut sink = Sink::new(out, &mut self.counters, subject, (received_at, now), calm);
         person.state.sounded(&person.plan, said, &mut sink);
         *due = person.state.deadline(&person.plan, calm, now);

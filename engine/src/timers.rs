@@ -16,19 +16,13 @@ const LATE_IDLE_US: i64 = 600 * SECOND_US;
 /// A silence shorter than this (a day) concerns only elders who wear something ([`crate::worn`]): a cuff used at breakfast is not silent at noon.
 const SPOT_SILENCE_S: u32 = 86_400;
 
-/// A tick this much before log time (5 minutes) means that the server's clock was ahead and has been set right.
-const SET_BACK_US: i64 = 300 * SECOND_US;
-
 const fn after_us(test: &Silence) -> i64 {
     test.after_s as i64 * SECOND_US
 }
 
 impl Engine {
     pub(crate) fn tick(&mut self, at: Time, out: &mut Vec<Transition>) {
-        if self.now != NEVER && self.now.since_us(at) > SET_BACK_US {
-            self.set_back(at);
-        }
-        self.now = self.now.max(at);
+        self.advance_by_tick(at);
         let now = self.now;
         for (slot, due) in self.due.iter_mut().enumerate() {
             if now < *due {
@@ -36,38 +30,11 @@ impl Engine {
             }
             let Some(Person { elder, plan, state }) = self.people.get_mut(slot) else { continue };
             let subject = Subject::from_u32(*elder);
-            let calm = Calm::of_elder(&self.calm, *elder);
+            let calm = Calm::of_elder(&self.calm, &self.stops, *elder);
             let mut sink = Sink::new(&mut *out, &mut self.counters, subject, (at, now), calm);
             state.run_timers(plan, &mut sink);
             *due = state.deadline(plan, calm, now);
         }
-    }
-}
-
-impl Engine {
-    /// Log time follows a clock that was set back. Everything heard moves with it, so that a silence counts on from where it
-    /// stood; otherwise no timer would run until the clock has caught up.
-    fn set_back(&mut self, at: Time) {
-        let back_us = self.now.since_us(at);
-        self.now = at;
-        for Person { state, .. } in &mut self.people {
-            let tracks = state.tracks.iter_mut().chain(&mut state.late).map(|track| &mut track.heard);
-            for heard in tracks.chain([&mut state.heard]).filter(|heard| **heard != NEVER) {
-                *heard = heard.plus_us(-back_us);
-            }
-            state.worn.set_back(back_us);
-            // Values that had no time but ours were taken in the future: what comes now is newer all the same.
-            for series in &mut state.series {
-                series.last_at = series.last_at.min(at);
-            }
-            for track in &mut state.tracks {
-                track.last_at = track.last_at.min(at);
-            }
-            if let Some(more) = &mut state.more {
-                more.set_back(at, back_us);
-            }
-        }
-        self.due.fill(NEVER);
     }
 }
 
@@ -119,11 +86,11 @@ impl State {
             if let (Some(present), Some(limit)) = (track.present, plan.limit_of(track.rule))
                 && !present.unknown
             {
-                next = next.min(track.heard.plus_us(limit.loss_us()));
+                next = next.min(calm.ended_at(track.heard, limit.loss_us()));
             }
         }
         for track in &self.late {
-            next = next.min(track.heard.plus_us(LATE_IDLE_US));
+            next = next.min(calm.ended_at(track.heard, LATE_IDLE_US));
         }
         next
     }
@@ -137,7 +104,7 @@ impl State {
             Some(metric) => self.more.as_ref()?.heard.iter().find(|(known, _)| *known == metric)?.1,
             None => Some(self.heard).filter(|_| self.worn.is_known() || test.after_s >= SPOT_SILENCE_S)?,
         };
-        (heard != NEVER).then(|| (heard, calm.silent_from(heard, after_us(test)).plus_us(after_us(test))))
+        (heard != NEVER).then(|| (heard, calm.silent_at(heard, after_us(test))))
     }
 
     fn silences(&mut self, plan: &Plan, sink: &mut Sink<'_>) {
@@ -162,7 +129,7 @@ impl State {
         for index in 0..self.tracks.len() {
             let Some(track) = self.tracks.get_mut(index) else { continue };
             let (Some(present), Some(limit)) = (&mut track.present, plan.limit_of(track.rule)) else { continue };
-            if present.unknown || sink.now.since_us(track.heard) < limit.loss_us() {
+            if present.unknown || sink.now < sink.calm.ended_at(track.heard, limit.loss_us()) {
                 continue;
             }
             present.unknown = true;
@@ -173,7 +140,7 @@ impl State {
                 sink.put(plan, rule, alarm, sink.now, Change::DataLost);
             }
         }
-        let idle = |track: &&crate::track::Track| sink.now.since_us(track.heard) >= LATE_IDLE_US;
+        let idle = |track: &&crate::track::Track| sink.now >= sink.calm.ended_at(track.heard, LATE_IDLE_US);
         let mut ended: Vec<u8> = self.late.iter().filter(idle).map(|track| track.rule).collect();
         // In the order of the rules, not of what came twice.
         ended.sort_unstable();

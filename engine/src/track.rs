@@ -5,6 +5,7 @@ use model::{AlarmId, Priority, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
+use crate::clock::SetBack;
 use crate::limit::{LEVELS_MAX, Limit, Seen};
 use crate::state::NEVER;
 
@@ -142,6 +143,20 @@ impl Track {
             counts.then(|| limit.hold_us(level) - self.last_at.since_us(*since))
         });
         waits.filter(|wait| *wait > 0).min()
+    }
+
+    /// Log time follows a clock that was set back.
+    pub(crate) fn set_back(&mut self, back: SetBack) {
+        self.since.iter_mut().for_each(|since| back.set(since));
+        back.set(&mut self.heard);
+        back.set(&mut self.last_at);
+        // No value is older than the beginning of its stretch.
+        self.last_at = self.since.iter().copied().fold(self.last_at, Time::max);
+        if let Some(present) = &mut self.present {
+            for time in [&mut present.started_at, &mut present.told_at, &mut present.relieved_since] {
+                back.set(time);
+            }
+        }
     }
 
     pub(crate) fn raised(&mut self, alarm: AlarmId, started_at: Time, priority: Priority, told_at: Time) {

@@ -44,6 +44,11 @@ fn day_of(at: Time) -> Option<(u16, u32)> {
     Some((day, u32::try_from(local.rem_euclid(DAY_US) / 1_000).ok()?))
 }
 
+/// The day of an instant; the first outside 1970 to 2149.
+pub(crate) fn day(at: Time) -> u16 {
+    day_of(at).map_or(0, |(day, _)| day)
+}
+
 /// Days before today that a rule looks at.
 const fn days_back(test: &Trend) -> u16 {
     match test.against {

@@ -5,6 +5,7 @@ use model::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
+use crate::clock::SetBack;
 use crate::state::NEVER;
 
 /// A longer pause (70 minutes) between two values of a stream begins a new stretch of wearing: there are watches that tell one an hour.
@@ -46,11 +47,13 @@ impl Worn {
     }
 
     /// Log time follows a clock that was set back.
-    pub(crate) fn set_back(&mut self, back_us: i64) {
-        for time in [&mut self.from, &mut self.heard, &mut self.until] {
-            if *time != NEVER {
-                *time = time.plus_us(-back_us);
-            }
+    pub(crate) fn set_back(&mut self, back: SetBack) {
+        back.set(&mut self.from);
+        back.set(&mut self.heard);
+        if self.until != NEVER {
+            let mut told_at = self.until.plus_us(-KNOWN_US);
+            back.set(&mut told_at);
+            self.until = told_at.plus_us(KNOWN_US);
         }
     }
 }
@@ -88,7 +91,7 @@ mod tests {
     fn a_clock_that_is_set_back_changes_nothing() {
         let mut worn = Worn::never();
         heard(&mut worn, (0..=110).step_by(10));
-        worn.set_back(10_000 * MINUTE_US);
+        worn.set_back(SetBack { at: Time(-9_890 * MINUTE_US), by_us: 10_000 * MINUTE_US });
         assert_eq!(heard(&mut worn, [-9_885, -9_880]), [false, true]);
     }
 }

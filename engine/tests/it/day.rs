@@ -12,6 +12,8 @@ use vigil_engine::Engine;
 pub(crate) struct Day {
     pub(crate) engine: Engine,
     pub(crate) seq: u64,
+    /// Log time.
+    pub(crate) now: Time,
 }
 
 pub(crate) const ELDER: ElderId = ElderId(7);
@@ -76,16 +78,43 @@ pub(crate) fn say(transition: &Transition) -> String {
     }
 }
 
+fn logged_at(entry: &Entry) -> Time {
+    match entry {
+        Entry::Frame(frame) | Entry::Moved { frame, .. } => frame.received_at,
+        Entry::Tick(at) | Entry::Rules { at, .. } | Entry::Aged { at, .. } | Entry::Link { at, .. } => *at,
+        Entry::Quiet(quiet) => quiet.at,
+        Entry::Sounded(said) => said.at,
+    }
+}
+
 impl Day {
     pub(crate) fn new() -> Self {
         Self::with(vigil_engine::default_rules())
     }
 
     pub(crate) fn with(set: RuleSet) -> Self {
-        Self { engine: Engine::new(set), seq: 0 }
+        Self { engine: Engine::new(set), seq: 0, now: Time(i64::MIN) }
     }
 
+    /// The same day with an engine that was saved and loaded.
+    pub(crate) fn reloaded(&self) -> Self {
+        Self { engine: Engine::load(&self.engine.save()).unwrap(), seq: self.seq, now: self.now }
+    }
+
+    /// An entry of a server that ran since the one before: something was written every two minutes.
     pub(crate) fn step(&mut self, entry: &Entry) -> Vec<Transition> {
+        let until = logged_at(entry);
+        while self.now != Time(i64::MIN) && until.since_us(self.now) > 120_000_000 {
+            let at = self.now.plus_us(120_000_000);
+            self.after_a_stop(&Entry::Aged { aged: true, at, elders: vec![] });
+        }
+        self.after_a_stop(entry)
+    }
+
+    /// The first entry of a server that stood still since the one before, if that is long ago.
+    pub(crate) fn after_a_stop(&mut self, entry: &Entry) -> Vec<Transition> {
+        let at = logged_at(entry);
+        self.now = if matches!(entry, Entry::Tick(_)) { at } else { self.now.max(at) };
         self.seq += 1;
         let mut out = Vec::new();
         self.engine.step(Seq(self.seq), entry, &mut out);

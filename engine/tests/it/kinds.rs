@@ -195,6 +195,25 @@ fn late_values_count_in_their_window_and_only_a_live_one_raises() {
     assert_eq!(day.reads(DAY + 10, Metric::Glucose, 3.5), ["P2 lows"]);
 }
 
+#[test]
+fn counts_and_days_go_on_over_a_clock_set_back() {
+    let ahead = 365 * DAY;
+    let mut day = Day::with(only("lows", LOWS));
+    day.reads(ahead, Metric::Glucose, 3.0);
+    day.reads(ahead + HOUR, Metric::Glucose, 3.0);
+    day.tick(DAY);
+    assert_eq!(day.reads(DAY + HOUR, Metric::Glucose, 3.0), ["P2 lows"]);
+    assert_eq!(day.reads(DAY + 2 * HOUR, Metric::Glucose, 3.0), ["repeated lows"]);
+    day.tick(DAY - HOUR);
+    assert_eq!(day.reads(DAY, Metric::Glucose, 3.0), ["repeated lows"], "told an hour ago, not in two hours");
+    let mut day = Day::with(only("weight_gain", WEIGHT));
+    day.reads(MORNING + ahead - DAY, Metric::Weight, 70.0);
+    assert_eq!(day.reads(MORNING + ahead, Metric::Weight, 73.0), ["P2 weight_gain"]);
+    day.tick(MORNING);
+    day.reads(MORNING + 60, Metric::Weight, 70.0);
+    assert_eq!(day.reads(MORNING + DAY, Metric::Weight, 70.0), ["cleared weight_gain"], "not in a year");
+}
+
 const WELL: [(Metric, f64); 5] = [
     (Metric::RespiratoryRate, 18.0),
     (Metric::Spo2, 97.0),

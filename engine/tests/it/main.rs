@@ -5,6 +5,7 @@ mod day;
 mod every_kind;
 mod kinds;
 mod news2;
+mod outage;
 mod persist;
 mod properties;
 mod quiet;

@@ -20,7 +20,7 @@ fn busy() -> Day {
 #[test]
 fn a_loaded_engine_goes_on_where_the_saved_one_stood() {
     let day = busy();
-    let mut back = Day { engine: Engine::load(&day.engine.save()).unwrap(), seq: day.seq };
+    let mut back = day.reloaded();
     assert_eq!(back.engine.save(), day.engine.save());
     assert_eq!(back.engine.position().0, day.seq);
     assert_eq!(back.engine.set_of(ElderId(9)).name, "cn-basic-v3-65");

@@ -4,7 +4,6 @@ use model::entry::{Entry, Frame};
 use model::quiet::{Quiet, QuietKind, Whose};
 use model::rule::{Hours, RuleSet};
 use model::{DeviceId, ElderId, EventKind, Metric, Quality, Sample};
-use vigil_engine::Engine;
 
 use crate::day::{Day, ELDER, NOTHING, at, frame};
 use crate::kinds::{CUFF, LOWS, NEWS2, WEIGHT, only};
@@ -123,7 +122,7 @@ fn only_so_many_periods_are_kept_and_they_are_saved() {
         day.told(&quiet(id, QuietKind::Hospital, from, from + 60));
     }
     let bytes = day.engine.save();
-    let mut back = Day { engine: Engine::load(&bytes).unwrap(), seq: day.seq };
+    let mut back = day.reloaded();
     assert_eq!(back.engine.save(), bytes);
     assert_eq!(back.reads(29 * HOUR + 10, Metric::Glucose, 3.0), NOTHING);
     assert_eq!(back.reads(29 * HOUR + 70, Metric::Glucose, 3.0), ["P1 glucose_low"]);

@@ -5,7 +5,7 @@ use model::entry::{Entry, Flags, Frame};
 use model::rule::{RuleSet, Test};
 use model::{DeviceId, ElderId, EventKind, Lane, Metric, Priority, Quality, Sample, Subject, Time};
 
-use crate::day::{Day, ELDER, NOTHING, at, frame};
+use crate::day::{Day, ELDER, NOTHING, at, frame, say};
 
 #[test]
 fn a_hypertensive_crisis_is_a_worklist_item_until_the_cuff_confirms_it() {
@@ -236,6 +236,75 @@ fn a_clock_set_back_does_not_stop_the_timers() {
     assert_eq!(day.reads(1_960, Metric::PulseRate, 140.0), ["P1 pulse_rate_high"], "and values are in order again");
 }
 
+const YEAR: i64 = 31_536_000;
+
+#[test]
+fn a_hold_time_goes_on_over_a_clock_set_back() {
+    let mut day = Day::new();
+    assert_eq!(day.reads(YEAR, Metric::Spo2, 85.0), NOTHING);
+    day.tick(600);
+    day.reads(610, Metric::Spo2, 85.0);
+    assert_eq!(day.reads(650, Metric::Spo2, 85.0), ["P1 spo2_low"]);
+    // Twenty seconds before the clock was set right count.
+    let mut day = Day::new();
+    day.reads(YEAR, Metric::Spo2, 85.0);
+    day.tick(YEAR + 20);
+    day.tick(600);
+    assert_eq!(day.reads(609, Metric::Spo2, 85.0), NOTHING);
+    assert_eq!(day.reads(610, Metric::Spo2, 85.0), ["P1 spo2_low"]);
+}
+
+#[test]
+fn a_level_that_stands_is_told_again_after_a_clock_set_back() {
+    let mut day = Day::new();
+    day.reads(YEAR, Metric::Spo2, 85.0);
+    assert_eq!(day.reads(YEAR + 30, Metric::Spo2, 85.0), ["P1 spo2_low"]);
+    day.tick(600);
+    assert_eq!(day.reads(630, Metric::Spo2, 85.0), NOTHING);
+    assert_eq!(day.reads(600 + 1_800, Metric::Spo2, 85.0), ["repeated spo2_low"]);
+    assert_eq!(day.reads(2_500, Metric::Spo2, 97.0), ["cleared spo2_low"]);
+    // Relief of ten minutes that was seen in the future.
+    let mut day = Day::new();
+    day.reads(YEAR, Metric::Spo2, 85.0);
+    day.reads(YEAR + 30, Metric::Spo2, 85.0);
+    day.reads(YEAR + 60, Metric::Spo2, 93.0);
+    day.tick(600);
+    day.reads(900, Metric::Spo2, 93.0);
+    day.reads(1_200, Metric::Spo2, 85.0);
+    assert_eq!(day.reads(1_240, Metric::Spo2, 85.0), ["repeated spo2_low"]);
+}
+
+#[test]
+fn a_late_episode_goes_on_over_a_clock_set_back() {
+    let mut day = Day::new();
+    day.reads_late(YEAR + 1_000, YEAR, Metric::Spo2, 85.0);
+    day.tick(600);
+    // What was taken after it by the clock that is right, and is late all the same.
+    assert_eq!(day.reads_late(1_400, 650, Metric::Spo2, 85.0), ["late P3 spo2_low"]);
+}
+
+#[test]
+fn a_second_call_for_help_after_a_clock_set_back_is_another_one() {
+    let mut day = Day::new();
+    assert_eq!(day.event(YEAR, YEAR, EventKind::Sos), ["P1 sos"]);
+    day.tick(YEAR + 3_000);
+    day.tick(600);
+    assert_eq!(day.event(610, 610, EventKind::Cancelled), ["cancelled sos"], "of the last hour");
+    assert_eq!(day.event(700, 700, EventKind::Sos), ["P1 sos"], "50 minutes after the first");
+    assert_eq!(day.event(760, 760, EventKind::Sos), ["repeated sos"]);
+}
+
+#[test]
+fn who_was_heard_before_a_clock_jumped_ahead_and_back_is_not_missed() {
+    let mut day = Day::new();
+    day.wears(0);
+    day.tick(60);
+    let out = day.after_a_stop(&Entry::Tick(at(YEAR)));
+    assert_eq!(out.iter().map(say).collect::<Vec<_>>(), NOTHING);
+    assert_eq!(day.tick(120), NOTHING);
+    assert_eq!(day.tick(1_799), NOTHING);
+}
+
 #[test]
 fn a_band_that_falls_silent_is_a_technical_alarm_until_it_speaks() {
     let mut day = Day::new();
@@ -363,7 +432,7 @@ fn from_65_years_on_the_default_is_wider_and_an_own_set_stays_what_it_is() {
     assert_eq!(cuff(&mut day, 7, 20, 150.0), ["P3 systolic_high"]);
     assert_eq!(day.engine.set_of(ElderId(7)).name, "cn-basic-v3-65");
     // The age goes with the checkpoint, with a new default, and away with a corrected birth date.
-    let mut day = Day { engine: vigil_engine::Engine::load(&day.engine.save()).unwrap(), seq: day.seq };
+    let mut day = day.reloaded();
     assert_eq!(cuff(&mut day, 8, 30, 149.0), NOTHING);
     let set = RuleSet { version: 5, ..vigil_engine::default_rules() };
     day.told(&Entry::Rules { elders: vec![], at: at(40), set });
