@@ -20,10 +20,16 @@ use crate::track::Track;
 pub(crate) struct Asked {
     pub(crate) rule: u8,
     /// The most urgent level that waits for a second value, and the value that reached it.
-    level: u8,
-    value: f64,
+    pub(crate) level: u8,
+    pub(crate) value: f64,
     /// Log time at which the answer is missed.
     pub(crate) due: Time,
+}
+
+impl Asked {
+    pub(crate) const fn is_about(&self, track: &Track) -> bool {
+        self.rule == track.rule
+    }
 }
 
 /// What a value is that nobody confirmed: one class below its level, and no more than the rule allows.

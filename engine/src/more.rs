@@ -5,6 +5,7 @@ use model::alarm::Change;
 use model::{AlarmId, Metric, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::adopt::Ladder;
 use crate::clock::SetBack;
 use crate::confirm::Asked;
 use crate::count::Counted;
@@ -167,11 +168,12 @@ impl More {
             true
         });
         self.asked.retain_mut(|asked| {
-            let same = || {
-                let new_index = index(asked.rule)?;
-                (old.limit_of(asked.rule)?.test == new.limit_of(new_index)?.test).then_some(new_index)
+            let ladder = Ladder::of(old, new, asked.rule);
+            let Some((rule, level)) = ladder.and_then(|ladder| Some((ladder.rule, ladder.level_of(asked)?))) else {
+                return false;
             };
-            same().map(|rule| asked.rule = rule).is_some()
+            (asked.rule, asked.level) = (rule, level as u8);
+            true
         });
         self.days.retain(|days| new.watched(days.metric).has(Watched::TREND));
         self.heard.retain(|(metric, _)| new.watched(*metric).has(Watched::SILENCE));

@@ -115,6 +115,76 @@ fn a_ladder_without_a_worklist_level_raises_what_nobody_confirmed() {
     assert_eq!(day.engine.pending() + day.engine.present(), 0);
 }
 
+/// The rules of the cuff with some text changed, from `second` on.
+fn change(day: &mut Day, second: i64, from: &str, to: &str) -> Vec<String> {
+    assert!(CUFF.contains(from));
+    let set = only("cuff", &CUFF.replace(from, to));
+    day.told(&Entry::Rules { elders: vec![], at: at(second), set })
+}
+
+#[test]
+fn new_rules_do_not_forget_a_question() {
+    for (from, to) in
+        [("limit = 140.0", "limit = 151.0"), ("margin = 5.0", "margin = 8.0"), ("within_s = 600", "within_s = 900")]
+    {
+        let mut day = Day::with(only("cuff", CUFF));
+        assert_eq!(day.reads(0, Metric::Systolic, 186.0), ["P3 cuff", "remeasure cuff"]);
+        assert_eq!(change(&mut day, 300, from, to), NOTHING);
+        let mut confirmed = day.reloaded();
+        assert_eq!(confirmed.reads(360, Metric::Systolic, 184.0), ["worsened P1 cuff"], "{to}");
+        assert_eq!(confirmed.tick(900), NOTHING);
+        assert_eq!(day.tick(599), NOTHING);
+        assert_eq!(day.tick(600), ["worsened P2 cuff"], "{to}");
+    }
+}
+
+#[test]
+fn a_question_about_a_level_that_changed_is_about_the_new_one() {
+    let mut day = Day::with(only("cuff", CUFF));
+    day.reads(0, Metric::Systolic, 186.0);
+    assert_eq!(change(&mut day, 300, "limit = 180.0", "limit = 170.0"), NOTHING);
+    assert_eq!(day.reads(360, Metric::Systolic, 172.0), ["worsened P1 cuff"], "a second value beyond the new limit");
+    // What is P1 no more is P2, of which nobody hears without a second value.
+    let mut day = Day::with(only("cuff", CUFF));
+    day.reads(0, Metric::Systolic, 186.0);
+    change(&mut day, 300, "limit = 180.0", "limit = 190.0");
+    let mut silent = day.reloaded();
+    assert_eq!(silent.tick(600), NOTHING);
+    assert_eq!(day.reads(360, Metric::Systolic, 186.0), ["worsened P2 cuff"]);
+    // Nor does a wider worklist level ask anything.
+    let mut day = Day::with(only("cuff", &CUFF.replace("limit = 180.0", "limit = 195.0")));
+    assert_eq!(day.reads(0, Metric::Systolic, 165.0), ["P3 cuff", "remeasure cuff"]);
+    change(&mut day, 300, "limit = 160.0", "limit = 170.0");
+    assert_eq!(day.tick(600), NOTHING);
+    assert_eq!(day.reads(700, Metric::Systolic, 165.0), NOTHING);
+}
+
+#[test]
+fn a_rule_that_asks_no_more_has_missed_its_answer() {
+    let mut day = Day::with(only("cuff", CUFF));
+    day.reads(0, Metric::Systolic, 186.0);
+    let out = change(&mut day, 300, "confirm = { within_s = 600, unconfirmed = \"P2\" }\n", "");
+    assert_eq!(out, ["worsened P2 cuff"]);
+    assert_eq!(day.tick(600), NOTHING);
+}
+
+#[test]
+fn hold_times_of_levels_that_stay_go_on_under_new_rules() {
+    let low = r#"test.threshold = { metric = "spo2", side = "low", clear_margin = 1.0, levels = [
+        { priority = "P1", limit = 91.0, hold_s = 30 }, { priority = "P2", limit = 93.0, hold_s = 60 }] }"#;
+    let mut day = Day::with(only("low", low));
+    day.reads(0, Metric::Spo2, 85.0);
+    let set = only("low", &low.replace("93.0", "92.0"));
+    day.told(&Entry::Rules { elders: vec![], at: at(10), set });
+    assert_eq!(day.reads(30, Metric::Spo2, 85.0), ["P1 low"]);
+    let set = only("low", &low.replace("91.0", "90.0"));
+    let mut day = Day::with(only("low", low));
+    day.reads(0, Metric::Spo2, 85.0);
+    day.told(&Entry::Rules { elders: vec![], at: at(10), set });
+    assert_eq!(day.reads(30, Metric::Spo2, 85.0), NOTHING, "another limit is another hold time");
+    assert_eq!(day.reads(60, Metric::Spo2, 85.0), ["P1 low"]);
+}
+
 #[test]
 fn two_kilograms_in_three_days() {
     let mut day = Day::with(only("weight_gain", WEIGHT));
