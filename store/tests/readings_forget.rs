@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::extra::Rate;
 use model::{DeviceId, ElderId, Metric, Origin, Quality, Reading, Sample, Seq, Subject, Time, Waveform};
-use vigil_store::readings::{Batch, Config, FILE, Forgotten, Original, Readings, Wave};
+use vigil_store::readings::{Batch, Config, FILE, Forgotten, Moved, Original, Readings, Wave};
 
 const START: i64 = 1_700_000_000_000_000;
 
@@ -175,4 +175,39 @@ fn forgetting_lets_others_write_and_takes_what_comes_meanwhile() {
     assert_eq!(log_rows(dir.path(), 7, Metric::HeartRate), 0);
     assert_eq!(store.count(), 2 * (1_200 + written as u64));
     assert_eq!(store.integrity_check().unwrap(), Vec::<String>::new());
+}
+
+/// A shared cuff measured elder 7 at this second; at first it was nobody's. The value is no whole number, so that both forms are found.
+fn measure_for_7(store: &Readings) {
+    let (from, device) = (Subject::Unattributed(DeviceId(3)), DeviceId(3));
+    let sample = Sample::new(Metric::Systolic, Time(START), 148.37, Quality::Ok);
+    let other = Sample::new(Metric::Systolic, Time(START + 1), 99.5, Quality::Ok);
+    let rows = [sample, other].map(|sample| Reading { subject: from, device, sample });
+    store.write(&rows, Seq(1)).unwrap();
+    let moves = vec![Moved { from, to: elder(7), device, samples: vec![sample], waveforms: Vec::new() }];
+    store.write_batch(&Batch { moves, ..Batch::default() }, Seq(2)).unwrap();
+}
+
+#[test]
+fn a_measurement_that_was_moved_here_is_looked_for_where_it_was_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Readings::open(dir.path(), &small()).unwrap();
+    let file = dir.path().join(FILE);
+    measure_for_7(&open());
+    // The log row as it was first told, set aside by a repair: the rest of it stays.
+    let db = rusqlite::Connection::open(&file).unwrap();
+    db.execute_batch("INSERT INTO bad_log SELECT * FROM log WHERE seq = 1").unwrap();
+    let bytes = || db.query_row("SELECT rows FROM bad_log", [], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    let before = bytes();
+    let (_, proof) = open().forget_with_proof(elder(7)).unwrap();
+    assert_eq!(proof.found_after, 0, "{proof:?}");
+    assert_eq!(bytes(), before[before.len() / 2..], "the other measurement");
+    // A place that no deletion reaches is found.
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Readings::open(dir.path(), &small()).unwrap();
+    measure_for_7(&open());
+    let other = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
+    other.execute_batch("CREATE TABLE copy AS SELECT * FROM log WHERE seq = 1").unwrap();
+    let (_, proof) = open().forget_with_proof(elder(7)).unwrap();
+    assert_eq!(proof.found_after, 1, "{proof:?}");
 }

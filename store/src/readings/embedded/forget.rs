@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::Error;
 use super::answer::Forgotten;
 use super::heads::Heads;
-use super::marks::Blanking;
+use super::marks::{self, Blanking};
 use super::row::Key;
 use super::schema;
 use super::state::{Budget, Track, Which};
@@ -93,7 +93,7 @@ impl Writer {
             return Ok(false);
         }
         let (first, last) = of.keys();
-        schema::scrub_bad_log(&self.db, of.subject)?;
+        schema::scrub_bad_log(&self.db, of.subject, |key, at| marks::is_mark(&self.db, key, at))?;
         self.db.execute("DELETE FROM series WHERE series BETWEEN ?1 AND ?2", [first, last])?;
         let mut heads = heads.write().unwrap_or_else(PoisonError::into_inner);
         for number in numbers {

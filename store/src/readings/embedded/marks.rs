@@ -44,6 +44,16 @@ pub(super) fn marked(db: &Connection, (after, upto): (i64, i64)) -> Result<Vec<(
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether what stood here in a series was moved away.
+pub(super) fn is_mark(db: &Connection, key: Key, at: i64) -> Result<bool, Error> {
+    let Some(place) = block::before(db, key, at, 1)?.first().copied() else { return Ok(false) };
+    match block::load(db, &place) {
+        Ok(rows) => Ok(rows.find(at).is_some_and(|row| row.quality == MOVED)),
+        Err(Error::Corrupt { .. }) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
 /// Where marks stand in blocks: the metric and the instant, which a row has also where it went.
 pub(super) fn places(db: &Connection) -> Result<BTreeSet<(u16, i64)>, Error> {
     let mut places = BTreeSet::new();

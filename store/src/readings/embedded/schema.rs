@@ -231,21 +231,32 @@ pub(super) fn logged(row: &SqlRow<'_>) -> Result<Logged, Error> {
     Ok(Logged { seq, cursor: row.get::<_, i64>(1)? as u64, bytes: bytes.len(), rows })
 }
 
-/// Cuts the rows of one subject out of damaged rows of the log, which nobody checks any more, and the values out of marks.
-pub(super) fn scrub_bad_log(db: &Connection, subject: u32) -> Result<(), Error> {
+/// Cuts the rows of one subject out of damaged rows of the log, which nobody checks any more, those that were moved away since
+/// (`is_gone`), and the values out of marks.
+pub(super) fn scrub_bad_log(
+    db: &Connection,
+    subject: u32,
+    is_gone: impl Fn(Key, i64) -> Result<bool, Error>,
+) -> Result<(), Error> {
     let found: Vec<(i64, Vec<u8>)> = {
         let mut select = db.prepare("SELECT rowid, rows FROM bad_log")?;
         select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?
     };
     for (rowid, bytes) in found {
         let (chunks, rest) = bytes.as_chunks::<LOG_ROW>();
-        let others = chunks.iter().filter(|chunk| (decode_row(chunk).0 >> 16) as u32 != subject);
-        let mut left: Vec<u8> = others.flatten().chain(rest).copied().collect();
-        for chunk in left.as_chunks_mut::<LOG_ROW>().0 {
-            if chunk[QUALITY_AT] == MOVED {
-                chunk[QUALITY_AT + 1..].fill(0);
+        let mut left = Vec::with_capacity(bytes.len());
+        for chunk in chunks {
+            let (key, row) = decode_row(chunk);
+            if (key >> 16) as u32 == subject || (row.quality != MOVED && is_gone(key, row.at)?) {
+                continue;
+            }
+            left.extend_from_slice(chunk);
+            if row.quality == MOVED {
+                let value = left.len() - LOG_ROW + QUALITY_AT + 1;
+                left[value..].fill(0);
             }
         }
+        left.extend_from_slice(rest);
         if left != bytes {
             db.execute("UPDATE bad_log SET rows = ?2 WHERE rowid = ?1", params![rowid, left])?;
         }

@@ -3,8 +3,11 @@
 //!
 //! Each step is a transaction of its own, so that nobody waits long for it; when one fails, the same call goes on where it ended.
 
+use std::time::Duration;
+
 use deadpool_postgres::ClientWrapper;
 use model::Subject;
+use tokio::time::Instant;
 
 use super::Error;
 use super::answer::Forgotten;
@@ -12,8 +15,11 @@ use super::chunk;
 use super::marks;
 use super::migrate::Kind;
 use super::retention::Gone;
-use super::rollup::unpack_without_limit;
+use super::rollup::{self, unpack_without_limit};
 use super::types::Micros;
+
+/// Making late days anew takes at most so long.
+const LATE_LIMIT: Duration = Duration::from_mins(5);
 
 const COUNTS: &str = "
 SELECT (SELECT count(*) FROM (SELECT DISTINCT metric FROM reading WHERE subject = $1) m),
@@ -23,6 +29,9 @@ SELECT (SELECT count(*) FROM (SELECT DISTINCT metric FROM reading WHERE subject 
 pub(super) async fn forget(db: &ClientWrapper, kind: Kind, subject: Subject, gone: &Gone) -> Result<Forgotten, Error> {
     let subject = i64::from(subject.to_u32());
     marks::blank(db, kind).await?;
+    // Rollups of days that held what was moved to this person; the upkeep makes what is left.
+    let until = Instant::now() + LATE_LIMIT;
+    while !rollup::make_late(db, kind, until).await? && Instant::now() < until {}
     let counts = db.query_one(COUNTS, &[&subject]).await?;
     let count = |i: usize| counts.try_get::<_, i64>(i).map(|count| count.max(0) as u64);
     let mut forgotten = Forgotten { series: count(0)?, rows: 0, waves: count(1)?, origins: count(2)? };
