@@ -1,9 +1,9 @@
-//! So many values beyond a limit within a window of event time. A late value counts where it belongs in the window, but only
-//! a live one raises.
+//! So many values beyond a limit within a window of event time. A late value counts where it belongs in the window; what is
+//! reached by one is a review item, which the next live one makes what the rule says.
 
 use model::alarm::Change;
 use model::rule::{Count, Side};
-use model::{AlarmId, AlarmKind, Metric, Priority, Time};
+use model::{AlarmKind, Metric, Priority, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
@@ -70,9 +70,13 @@ impl Counted {
 impl More {
     /// When too few of the values are left in the window, if no further one comes.
     pub(crate) fn count_ends_at(&self, test: &Count, stand: &Stand) -> Time {
-        let counted = self.counted.iter().find(|counted| counted.rule == stand.rule);
+        self.count_over_at(stand.rule, test, stand.heard)
+    }
+
+    fn count_over_at(&self, rule: u8, test: &Count, heard: Time) -> Time {
+        let counted = self.counted.iter().find(|counted| counted.rule == rule);
         let spread_us = counted.and_then(|counted| counted.spread_us(test.count));
-        spread_us.map_or(stand.heard, |spread_us| stand.heard.plus_us((within_us(test) - spread_us).max(0) + 1))
+        spread_us.map_or(heard, |spread_us| heard.plus_us((within_us(test) - spread_us).max(0) + 1))
     }
 }
 
@@ -99,33 +103,37 @@ impl State {
             };
             let enough =
                 counted.take(at, test.count) && counted.spread_us(test.count).is_some_and(|us| us <= within_us(test));
-            if enough && !late {
-                self.counted(plan, *rule, test, at, sink);
-            }
+            let Some(heard) = counted.times.last().filter(|_| enough) else { continue };
+            let heard = if late { *heard } else { sink.now };
+            self.counted(plan, *rule, test, (at, heard, late), sink);
         }
     }
 
-    fn counted(&mut self, plan: &Plan, rule: u8, test: &Count, at: Time, sink: &mut Sink<'_>) {
+    fn counted(
+        &mut self,
+        plan: &Plan,
+        rule: u8,
+        test: &Count,
+        (at, heard, late): (Time, Time, bool),
+        sink: &mut Sink<'_>,
+    ) {
         let Count { metric, limit, count, within_s, .. } = *test;
         let kind = AlarmKind::Count { metric, high: test.side == Side::High, limit, count, within_s };
-        let subject = sink.subject;
-        let stands = &mut self.more().stands;
+        let news = (test.priority, kind);
+        let more = self.more();
         sink.rewind = true;
-        if let Some(stand) = stands.iter_mut().find(|stand| stand.rule == rule) {
-            stand.heard = sink.now;
-            if test.priority <= Priority::P2 && at.since_us(stand.told_at) >= TOLD_US {
+        if let Some(stand) = more.stands.iter_mut().find(|stand| stand.rule == rule) {
+            stand.heard = stand.heard.max(heard);
+            let told = stand.is_news(plan, news, at, late, sink);
+            if !told && !late && test.priority <= Priority::P2 && at.since_us(stand.told_at) >= TOLD_US {
                 stand.told_at = at;
-                let alarm = stand.alarm;
-                sink.put(plan, rule, alarm, at, Change::Repeated { kind });
+                sink.put(plan, rule, stand.alarm, at, Change::Repeated { kind });
             }
             return;
         }
-        if !plan.is_awake(rule, at) {
-            sink.counters.asleep += 1;
-            return;
+        // An old history may have been enough once, and be over.
+        if sink.now < more.count_over_at(rule, test, heard) {
+            more.stand(plan, rule, news, (at, heard, late), 0, sink);
         }
-        let alarm = AlarmId::of(subject, plan.slug(rule), at);
-        add(stands, Stand { rule, alarm, started_at: at, told_at: at, heard: sink.now, day: 0, unknown: false });
-        sink.put(plan, rule, alarm, at, Change::Raised { priority: test.priority, kind, started_at: at, late: false });
     }
 }

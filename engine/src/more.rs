@@ -2,7 +2,7 @@
 //! have none of it. All of it is bounded by the rules.
 
 use model::alarm::Change;
-use model::{AlarmId, Metric, Time};
+use model::{AlarmId, AlarmKind, Metric, Priority, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::adopt::Ladder;
@@ -12,7 +12,7 @@ use crate::count::Counted;
 use crate::engine::Sink;
 use crate::plan::{Plan, Watched};
 use crate::score::Inputs;
-use crate::state::State;
+use crate::state::{State, add};
 use crate::trend::{self, Days};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,29 @@ pub(crate) struct Stand {
     pub(crate) day: u16,
     /// The data stopped.
     pub(crate) unknown: bool,
+    /// Found in values that were told late: so far a review item.
+    pub(crate) late: bool,
+}
+
+impl Stand {
+    /// The first live value of what so far was a review item makes it what the rule says. `true`: people are told of it.
+    pub(crate) fn is_news(
+        &mut self,
+        plan: &Plan,
+        (priority, kind): (Priority, AlarmKind),
+        at: Time,
+        late: bool,
+        sink: &mut Sink<'_>,
+    ) -> bool {
+        let first = self.late && !late;
+        self.late &= late;
+        if !first || priority >= Priority::P3 {
+            return false;
+        }
+        self.told_at = at;
+        sink.put(plan, self.rule, self.alarm, at, Change::Worsened { priority, kind });
+        true
+    }
 }
 
 impl State {
@@ -110,6 +133,27 @@ impl State {
 }
 
 impl More {
+    /// Raises a trend or a count; one that was found in late values as a review item.
+    pub(crate) fn stand(
+        &mut self,
+        plan: &Plan,
+        rule: u8,
+        (priority, kind): (Priority, AlarmKind),
+        (at, heard, late): (Time, Time, bool),
+        day: u16,
+        sink: &mut Sink<'_>,
+    ) {
+        if !plan.is_awake(rule, at) {
+            sink.counters.asleep += 1;
+            return;
+        }
+        let alarm = AlarmId::of(sink.subject, plan.slug(rule), at);
+        add(&mut self.stands, Stand { rule, alarm, started_at: at, told_at: at, heard, day, unknown: false, late });
+        sink.rewind = true;
+        let priority = if late { priority.max(Priority::P3) } else { priority };
+        sink.put(plan, rule, alarm, at, Change::Raised { priority, kind, started_at: at, late });
+    }
+
     /// When the stand is over, or unknown, if no further value comes.
     fn ends_at(&self, plan: &Plan, stand: &Stand) -> Option<Time> {
         if let Some(test) = plan.count(stand.rule) {

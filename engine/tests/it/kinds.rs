@@ -229,12 +229,46 @@ fn a_baseline_needs_its_days_and_forgets_old_ones() {
 }
 
 #[test]
-fn a_late_weight_belongs_to_its_day_and_raises_nothing_itself() {
+fn a_late_weight_of_a_day_before_belongs_to_its_day_and_leaves_the_judging_to_live_ones() {
     let mut day = Day::with(only("weight_gain", WEIGHT));
     day.reads(MORNING + 2 * DAY, Metric::Weight, 72.0);
     assert_eq!(day.reads_late(MORNING + 2 * DAY + 60, MORNING + DAY, Metric::Weight, 69.0), NOTHING);
     assert_eq!(day.reads_late(MORNING + 2 * DAY + 61, MORNING + DAY, Metric::Weight, 69.0), NOTHING);
     assert_eq!(day.reads(MORNING + 2 * DAY + HOUR, Metric::Weight, 72.0), ["P2 weight_gain"]);
+}
+
+/// A scale whose phone is asked in the evening, when all it knows is hours old.
+#[test]
+fn a_scale_that_tells_each_evening_raises_review_items() {
+    let (morning, evening) = (|days: i64| MORNING + days * DAY, |days: i64| MORNING + days * DAY + 12 * HOUR);
+    let mut day = Day::with(only("weight_gain", WEIGHT));
+    let weighs = |day: &mut Day, days: i64, kg: f64| day.reads_late(evening(days), morning(days), Metric::Weight, kg);
+    assert_eq!(weighs(&mut day, 0, 70.0), NOTHING);
+    assert_eq!(weighs(&mut day, 1, 70.6), NOTHING);
+    assert_eq!(weighs(&mut day, 2, 72.1), ["late P3 weight_gain"]);
+    assert_eq!(weighs(&mut day, 2, 72.1), NOTHING, "said twice");
+    assert_eq!(weighs(&mut day, 3, 72.3), ["repeated weight_gain"], "counted up, and no more");
+    let mut live = day.reloaded();
+    assert_eq!(live.reads(morning(4), Metric::Weight, 73.0), ["worsened P2 weight_gain"], "told as it happens");
+    assert_eq!(live.reads(morning(5), Metric::Weight, 75.0), ["repeated weight_gain"]);
+    assert_eq!(weighs(&mut day, 4, 71.0), ["cleared weight_gain"]);
+    assert_eq!(weighs(&mut day, 5, 74.0), ["late P3 weight_gain"], "another one");
+    assert_eq!(day.tick(evening(8)), ["lost weight_gain"]);
+}
+
+#[test]
+fn a_history_of_weights_that_comes_newest_first_is_judged_by_its_newest() {
+    let mut day = Day::with(only("weight_gain", WEIGHT));
+    let evening = MORNING + 3 * DAY + 12 * HOUR;
+    assert_eq!(day.reads_late(evening, MORNING + 3 * DAY, Metric::Weight, 72.1), NOTHING);
+    assert_eq!(day.reads_late(evening, MORNING + 2 * DAY, Metric::Weight, 71.0), NOTHING);
+    assert_eq!(day.reads_late(evening, MORNING + DAY, Metric::Weight, 70.0), ["late P3 weight_gain"]);
+    assert_eq!(day.reads_late(evening, MORNING, Metric::Weight, 69.0), NOTHING, "stands");
+    // Weeks old: history, and nothing to look at.
+    let mut day = Day::with(only("weight_gain", WEIGHT));
+    for (days, kg) in [(0, 70.0), (1, 73.0), (2, 76.0)] {
+        assert_eq!(day.reads_late(MORNING + 20 * DAY, MORNING + days * DAY, Metric::Weight, kg), NOTHING);
+    }
 }
 
 #[test]
@@ -256,13 +290,28 @@ fn three_low_values_in_a_week() {
     assert_eq!(day.tick(15 * DAY + HOUR), ["cleared lows"]);
 }
 
+/// A glucose meter whose phone is asked in the evening.
 #[test]
-fn late_values_count_in_their_window_and_only_a_live_one_raises() {
+fn what_late_values_are_enough_for_is_a_review_item_until_a_live_one_comes() {
     let mut day = Day::with(only("lows", LOWS));
-    for taken in [100, 200, 300, 300] {
-        assert_eq!(day.reads_late(DAY, taken, Metric::Glucose, 3.0), NOTHING, "old news pages nobody");
+    for taken in [100, 100, 200] {
+        assert_eq!(day.reads_late(DAY, taken, Metric::Glucose, 3.0), NOTHING, "said twice is said once");
     }
-    assert_eq!(day.reads(DAY + 10, Metric::Glucose, 3.5), ["P2 lows"]);
+    assert_eq!(day.reads_late(DAY, 150, Metric::Glucose, 3.0), ["late P3 lows"], "wherever it belongs");
+    assert_eq!(day.reads_late(2 * DAY, DAY + 300, Metric::Glucose, 3.0), NOTHING, "it stands");
+    let mut live = day.reloaded();
+    assert_eq!(live.reads(2 * DAY + 10, Metric::Glucose, 3.5), ["worsened P2 lows"]);
+    assert_eq!(live.reads(2 * DAY + HOUR, Metric::Glucose, 3.5), ["repeated lows"]);
+    assert_eq!(day.tick(7 * DAY + 150), NOTHING);
+    assert_eq!(day.tick(7 * DAY + 151), ["cleared lows"], "by when they were taken, not by when they were told");
+    let mut day = Day::with(only("lows", LOWS));
+    for taken in [100, 200, 300] {
+        assert_eq!(day.reads_late(8 * DAY, taken, Metric::Glucose, 3.0), NOTHING, "over before it was told");
+    }
+    let mut day = Day::with(only("lows", LOWS));
+    assert_eq!(day.reads_late(DAY, 100, Metric::Glucose, 3.0), NOTHING);
+    assert_eq!(day.reads_late(DAY, 200, Metric::Glucose, 3.0), NOTHING);
+    assert_eq!(day.reads(DAY + 10, Metric::Glucose, 3.5), ["P2 lows"], "the live one is the third");
 }
 
 #[test]

@@ -87,9 +87,11 @@ impl Story {
             Change::StillPresent => assert!(self.unknown.remove(&t.alarm), "{t:?}"),
             _ => {}
         }
-        let was_late =
-            matches!(self.raised.get(&t.alarm), Some(Transition { change: Change::Raised { late: true, .. }, .. }));
-        if t.change == Change::Cleared || (was_late && t.change == Change::DataLost) {
+        // Late values of a ladder that go no further end what they showed; a trend waits for the next weighing.
+        let ended_by_loss = self.raised.get(&t.alarm).is_some_and(|raised| {
+            matches!(raised.change, Change::Raised { late: true, kind: AlarmKind::Threshold { .. }, .. })
+        });
+        if t.change == Change::Cleared || (ended_by_loss && t.change == Change::DataLost) {
             self.standing.remove(&t.alarm);
             self.unknown.remove(&t.alarm);
             self.open.retain(|_, alarm| *alarm != t.alarm);
