@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alarms;
+mod anew;
 mod channels;
 mod crash;
 mod desk;

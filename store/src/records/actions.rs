@@ -15,6 +15,9 @@ use super::{Records, Tx};
 
 /// Characters of a note.
 pub const NOTE_CHARS_MAX: usize = 2_000;
+/// A claim of class T or P3 whose condition is over lasts this long without activity, in µs: a shift. While the condition stands
+/// it has no end. Our choice.
+const LEASE_CLEARED_US: i64 = 8 * 3_600_000_000;
 /// Characters of an idempotency key.
 const KEY_CHARS_MAX: usize = 128;
 
@@ -27,7 +30,8 @@ pub(super) struct Act<'a> {
 }
 
 impl Records {
-    /// A dispatcher takes the alarm. The lease is 3 min for P1, 15 min for P2, none for others; claiming again renews it.
+    /// A dispatcher takes the alarm. The lease is 3 min for P1, 15 min for P2, and for others none
+    /// until their condition is over; claiming again renews it.
     pub fn claim(&self, alarm: AlarmId, by: PersonId, key: Option<&str>) -> Result<AlarmView, ActionError> {
         self.act(alarm, &Act { by, key, action: "claim" }, |tx, person, view| {
             allow(person.role.watches_alarms())?;
@@ -45,7 +49,7 @@ impl Records {
             tx.no_deadlines(view.id)?;
             tx.execute(
                 "UPDATE alarm SET handling = 'claimed', claimed_by = ?2, claim_until = ?3 WHERE id = ?1",
-                params![view.id.0 as i64, by.0, tx.lease(view.priority).map(Time::micros)],
+                params![view.id.0 as i64, by.0, tx.lease(view.priority, view.condition).map(Time::micros)],
             )?;
             if view.handling != Handling::Claimed {
                 tx.event(view.id, AlarmEventKind::Claimed, Some(by), serde_json::Value::Null)?;
@@ -126,7 +130,7 @@ impl Records {
             if view.handling == Handling::Claimed && is_claimant(view, by) {
                 tx.execute(
                     "UPDATE alarm SET claim_until = ?2 WHERE id = ?1",
-                    params![view.id.0 as i64, tx.lease(view.priority).map(Time::micros)],
+                    params![view.id.0 as i64, tx.lease(view.priority, view.condition).map(Time::micros)],
                 )?;
             }
             tx.event(view.id, AlarmEventKind::Note, Some(by), json!({ "note": note }))?;
@@ -176,9 +180,9 @@ impl Tx<'_> {
     pub(super) fn back_to_nobody(&self, alarm: AlarmId) -> Result<()> {
         self.no_deadlines(alarm)?;
         self.prepare_cached(
-            "UPDATE alarm SET claimed_by = NULL, accepted_by = NULL, accepted_at = NULL, dispatched_to = NULL, \
-             dispatched_words = NULL, dispatched_at = NULL, arrived_at = NULL, arrived_by = NULL, overdue = 0, \
-             parked_by = NULL, park_reason = NULL WHERE id = ?1",
+            "UPDATE alarm SET claimed_by = NULL, accepted_by = NULL, accepted_at = NULL, engaged_as = NULL, \
+             dispatched_to = NULL, dispatched_words = NULL, dispatched_at = NULL, arrived_at = NULL, arrived_by = NULL, \
+             overdue = 0, parked_by = NULL, park_reason = NULL WHERE id = ?1",
         )?
         .execute([alarm.0 as i64])?;
         Ok(())
@@ -201,12 +205,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When a claim made now is over. `None`: never.
-    pub(super) fn lease(&self, priority: Priority) -> Option<Time> {
+    /// When a claim made now of an alarm with this condition is over. `None`: never.
+    pub(super) fn lease(&self, priority: Priority, condition: Condition) -> Option<Time> {
         match priority {
             Priority::P1 => Some(self.now.plus_us(self.timers.lease_p1_us)),
             Priority::P2 => Some(self.now.plus_us(self.timers.lease_p2_us)),
-            Priority::P3 | Priority::T => None,
+            Priority::P3 | Priority::T => (condition == Condition::Cleared).then(|| self.now.plus_us(LEASE_CLEARED_US)),
         }
     }
 
@@ -248,8 +252,8 @@ pub(super) fn give_back(tx: &mut Tx<'_>, view: &AlarmView, by: Option<PersonId>,
     super::apply::settle(tx, view.id)
 }
 
-/// When an alarm resolved now is looked at again. `None`: its condition does not stand, or nothing will ever clear it.
-fn reopen_at(tx: &Tx<'_>, view: &AlarmView) -> Option<Time> {
+/// When an alarm resolved now is looked at again: whether the data said since that it stands. `None`: its condition does not stand, or nothing will ever clear it.
+pub(super) fn reopen_at(tx: &Tx<'_>, view: &AlarmView) -> Option<Time> {
     if view.condition != Condition::Present || matches!(view.kind, AlarmKind::Event { .. }) {
         return None;
     }

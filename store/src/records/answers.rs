@@ -133,7 +133,6 @@ pub(super) fn take_over(tx: &mut Tx<'_>, row: &PageView, view: &AlarmView, by: P
         return Err(ActionError::AlreadyResolved);
     }
     let other = view.accepted_by.as_ref().is_some_and(|accepted| accepted.id != by);
-    // Asked besides the one who accepted: who was sent there, and the supervisor of an overdue arrival.
     let besides = view.handling == Handling::Engaged && asked_besides(tx, view, by)?;
     if other && !besides {
         return Err(taken_by(view));
@@ -159,30 +158,36 @@ pub(super) fn take_over(tx: &mut Tx<'_>, row: &PageView, view: &AlarmView, by: P
     Ok(())
 }
 
-/// The alarm is this person's, who is to arrive in time. An arrival deadline that runs already goes on.
+/// The alarm is this person's, who is to arrive in time; when somebody is there already, an outcome is due. A deadline that runs
+/// already goes on.
 fn engage(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> Result<()> {
-    let Progress { arrive_by, outcome_by, .. } = view.progress;
-    let running = arrive_by.is_some() || outcome_by.is_some();
-    let arrive_by = if running { arrive_by } else { Some(tx.now.plus_us(tx.timers.handling.arrival_us)) };
+    let Progress { arrive_by, outcome_by, arrived_at, .. } = view.progress;
+    let timers = tx.timers.handling;
+    let (arrive_by, outcome_by) = match (arrive_by, outcome_by) {
+        (None, None) if arrived_at.is_some() => (None, Some(tx.now.plus_us(timers.outcome_us))),
+        (None, None) => (Some(tx.now.plus_us(timers.arrival_us)), None),
+        running => running,
+    };
     tx.no_handling_deadlines(view.id)?;
     tx.execute(
-        "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, arrive_by = ?4, outcome_by = ?5 \
-         WHERE id = ?1",
+        "UPDATE alarm SET handling = 'engaged', accepted_by = ?2, accepted_at = ?3, arrive_by = ?4, outcome_by = ?5, \
+         engaged_as = priority WHERE id = ?1",
         params![view.id.0 as i64, by.0, tx.now.0, arrive_by.map(Time::micros), outcome_by.map(Time::micros)],
     )?;
     tx.pause_for_acceptance(view)
 }
 
+/// Asked besides the one who accepted: who was sent there, supervisors, and whoever was paged since.
 pub(super) fn asked_besides(tx: &Tx<'_>, view: &AlarmView, person: PersonId) -> Result<bool> {
     let sent = view.progress.sent.as_ref().and_then(|sent| sent.person.as_ref());
     if sent.is_some_and(|sent| sent.id == person.0) {
         return Ok(true);
     }
-    let Some(person) = super::people::person(tx, person)? else { return Ok(false) };
-    if person.role == Role::Supervisor {
-        return Ok(true);
-    }
-    // Without supervisors those on call are asked when nobody arrives.
-    let led = tx.prepare_cached("SELECT 1 FROM person WHERE role = 'supervisor' AND disabled = FALSE")?.exists([])?;
-    Ok(!led && view.progress.overdue > 0 && person.role.accepts_pages())
+    let supervises = super::people::person(tx, person)?.is_some_and(|person| person.role == Role::Supervisor);
+    let Some(since) = view.engaged_since().filter(|_| !supervises) else { return Ok(supervises) };
+    // Those on call, where there are no supervisors; the one who accepted, when the elder calls again.
+    let paged = tx
+        .prepare_cached("SELECT 1 FROM page WHERE alarm = ?1 AND person = ?2 AND queued_at > ?3")?
+        .exists(params![view.id.0 as i64, person.0, since.0])?;
+    Ok(paged)
 }

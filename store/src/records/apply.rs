@@ -3,7 +3,7 @@
 
 use model::alarm::{AlarmEventKind, Change, Transition};
 use model::rule::{Level, Test};
-use model::{AlarmId, AlarmKind, Condition, DeviceId, EventKind, Handling, Priority, Seq, Subject, Time};
+use model::{AlarmId, AlarmKind, Condition, DeviceId, Handling, Priority, Seq, Subject, Time};
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
@@ -114,11 +114,13 @@ fn apply_one(tx: &mut Tx<'_>, transition: &Transition, plan: Plan<'_>) -> Result
     let (alarm, at) = (transition.alarm, transition.at);
     tx.write_event(&NewEvent { alarm, kind, at, by: None, detail, change_key: Some(&key) })?;
     match &transition.change {
-        Change::Worsened { priority, kind } => worsen(tx, &view, transition, *priority, kind, plan),
+        Change::Worsened { priority, kind } => super::worse::worsen(tx, &view, transition, *priority, kind, plan),
         Change::Repeated { .. } => {
             tx.prepare_cached("UPDATE alarm SET repeats = repeats + 1 WHERE id = ?1")?.execute([alarm.0 as i64])?;
+            let told = super::called::again(tx, &view, at)?;
             // An old press that comes late is history, unless somebody asked for help.
-            wake(tx, &view, transition, view.is_done() && (is_news(transition) || is_sos(&view)), plan)
+            let reopen = view.is_done() && (is_news(transition) || view.calls_for_help());
+            Ok(told + wake(tx, &view, transition, reopen, plan)?)
         }
         Change::Cleared => {
             set_condition(tx, alarm, Condition::Cleared)?;
@@ -273,11 +275,12 @@ fn again(
     }
     let more_urgent = raise.priority < view.priority;
     if more_urgent {
-        more_urgent_now(tx, view, raise.priority)?;
+        super::worse::more_urgent_now(tx, view, raise.priority)?;
     }
     if view.is_done() {
         super::reopen::open_again(tx, view, None, json!({ "cause": "present_again" }))?;
     }
+    super::risk::look_anew(tx, view, Subject::from_u32(transition.subject), &raise)?;
     if more_urgent || view.is_done() { page_people(tx, view.id, plan) } else { Ok(0) }
 }
 
@@ -328,52 +331,22 @@ fn device_of(tx: &Tx<'_>, subject: Subject) -> Result<Option<DeviceId>> {
     }
 }
 
-fn worsen(
+/// News about an alarm that was history (late) or finished brings it back to people.
+pub(super) fn wake(
     tx: &mut Tx<'_>,
     view: &AlarmView,
     transition: &Transition,
-    priority: Priority,
-    kind: &AlarmKind,
+    reopen: bool,
     plan: Plan<'_>,
 ) -> Result<usize> {
-    let more_urgent = priority < view.priority;
-    if more_urgent {
-        more_urgent_now(tx, view, priority)?;
-        tx.prepare_cached("UPDATE alarm SET kind = ?2 WHERE id = ?1")?
-            .execute(params![view.id.0 as i64, json!(kind).to_string()])?;
-    }
-    set_condition(tx, view.id, Condition::Present)?;
-    let done = view.is_done();
-    let paged = wake(tx, view, transition, done, plan)?;
-    if more_urgent && !done && paged == 0 { page_people(tx, view.id, plan) } else { Ok(paged) }
-}
-
-/// Raises the priority, with what hangs on it: a claim gets the shorter lease, and what was put aside or grouped for being less
-/// urgent is back. The caller pages.
-pub(super) fn more_urgent_now(tx: &mut Tx<'_>, view: &AlarmView, priority: Priority) -> Result<()> {
-    let id = view.id.0 as i64;
-    tx.prepare_cached("UPDATE alarm SET priority = ?2 WHERE id = ?1")?.execute(params![id, priority.slug()])?;
-    if let (Handling::Claimed, Some(lease)) = (view.handling, tx.lease(priority)) {
-        let until = view.claim_until.map_or(lease, |until| until.min(lease));
-        tx.execute("UPDATE alarm SET claim_until = ?2 WHERE id = ?1", params![id, until.0])?;
-    }
-    if view.handling == Handling::Parked {
-        super::park::wake(tx, view, "worse")?;
-    }
-    if matches!(priority, Priority::P1 | Priority::P2) {
-        tx.execute("UPDATE alarm SET incident = NULL, unwatched_at = NULL WHERE id = ?1", [id])?;
-    }
-    Ok(())
-}
-
-/// News about an alarm that was history (late) or finished brings it back to people.
-fn wake(tx: &mut Tx<'_>, view: &AlarmView, transition: &Transition, reopen: bool, plan: Plan<'_>) -> Result<usize> {
     let was_late = view.late && is_news(transition);
     if was_late {
         tx.execute("UPDATE alarm SET late = FALSE WHERE id = ?1", [view.id.0 as i64])?;
     }
     if reopen {
         super::reopen::open_again(tx, view, None, serde_json::Value::Null)?;
+    } else {
+        super::reopen::look_again(tx, view, transition.at)?;
     }
     // What was found late and then paged (a gateway had sounded it) is not paged again by being news.
     let first = was_late && !is_paged(tx, view)?;
@@ -408,7 +381,8 @@ fn sounded(
     }
     let worse = priority < view.priority;
     if worse {
-        more_urgent_now(tx, view, priority)?;
+        let heard = AlarmView { late: false, ..view.clone() };
+        super::worse::more_urgent_now(tx, &heard, priority)?;
     }
     // Somebody dealt with it, and after that it was bad enough to be sounded.
     let after = view.resolved_at.is_none_or(|resolved| resolved < at);
@@ -420,7 +394,7 @@ fn sounded(
 
 /// Begins an alarm's escalation (or again, when it got worse or came back): freezes the policy, queues the pages of its first
 /// step and sets the time of the next, all in the transaction of the alarm.
-fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
+pub(super) fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     let Some(view) = tx.alarm(id)? else { return Ok(0) };
     if view.is_review() {
         return Ok(0);
@@ -453,13 +427,8 @@ fn page_people(tx: &mut Tx<'_>, id: AlarmId, plan: Plan<'_>) -> Result<usize> {
     Ok(queued.pages)
 }
 
-fn is_news(transition: &Transition) -> bool {
+pub(super) fn is_news(transition: &Transition) -> bool {
     transition.received_at.since_us(transition.at) <= LATE_US
-}
-
-/// Somebody pressed for help: never silenced by age.
-pub(super) fn is_sos(view: &AlarmView) -> bool {
-    matches!(view.kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::UnspecifiedAlarm })
 }
 
 pub(super) fn set_condition(tx: &mut Tx<'_>, id: AlarmId, condition: Condition) -> Result<()> {
@@ -476,6 +445,15 @@ pub(super) fn settle(tx: &mut Tx<'_>, id: AlarmId) -> Result<()> {
         // A press of a button is over when a person has dealt with it: nothing will ever clear it.
         Handling::Resolved if over || matches!(view.kind, AlarmKind::Event { .. }) => "resolved",
         Handling::Open | Handling::Parked if over && view.clears_itself() => "self_cleared",
+        // Whoever claimed it may have gone home long ago: from now on the claim ends by itself.
+        Handling::Claimed if over && view.claim_until.is_none() => {
+            let until = tx.lease(view.priority, view.condition);
+            tx.execute(
+                "UPDATE alarm SET claim_until = ?2 WHERE id = ?1",
+                params![id.0 as i64, until.map(Time::micros)],
+            )?;
+            return Ok(());
+        }
         _ => return Ok(()),
     };
     tx.no_deadlines(id)?;

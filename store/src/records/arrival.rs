@@ -56,7 +56,7 @@ impl Records {
             let arrive_by = tx.now.plus_us(tx.timers.handling.arrival_us);
             tx.execute(
                 "UPDATE alarm SET handling = 'engaged', dispatched_to = ?2, dispatched_words = ?3, dispatched_at = ?4, \
-                 arrive_by = ?5, arrived_at = NULL, arrived_by = NULL, overdue = 0 WHERE id = ?1",
+                 arrive_by = ?5, arrived_at = NULL, arrived_by = NULL, overdue = 0, engaged_as = priority WHERE id = ?1",
                 params![view.id.0 as i64, sent.as_ref().map(|sent| sent.id.0), words, tx.now.0, arrive_by.0],
             )?;
             let name = sent.as_ref().map_or(words, |sent| &sent.name);
@@ -146,10 +146,13 @@ fn arrive(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> Result<(), ActionE
     Ok(())
 }
 
-/// Who was sent cannot, and nobody else is on it: back to the seat that sent them, or to the queue.
+/// Who was sent or had accepted cannot, and nobody else is on it: back to the seat that sent them, or to the queue.
 pub(super) fn sent_declined(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> Result<()> {
-    let alone = view.accepted_by.as_ref().is_none_or(|accepted| accepted.id == by);
-    if view.handling != Handling::Engaged || !is_sent(view, by) || view.progress.arrived_at.is_some() || !alone {
+    let accepted = view.accepted_by.as_ref().map(|accepted| accepted.id);
+    let has_it = is_sent(view, by) || accepted == Some(by);
+    let another =
+        accepted.is_some_and(|accepted| accepted != by) || (view.progress.sent.is_some() && !is_sent(view, by));
+    if view.handling != Handling::Engaged || !has_it || another || view.progress.arrived_at.is_some() {
         return Ok(());
     }
     tx.no_deadlines(view.id)?;
@@ -162,7 +165,7 @@ pub(super) fn sent_declined(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> 
         Some(_seat) => {
             tx.execute(
                 "UPDATE alarm SET handling = 'claimed', claim_until = ?2 WHERE id = ?1",
-                params![view.id.0 as i64, tx.lease(view.priority).map(Time::micros)],
+                params![view.id.0 as i64, tx.lease(view.priority, view.condition).map(Time::micros)],
             )?;
             tx.event(view.id, AlarmEventKind::Returned, None, json!({ "cause": "responder_declined", "to": "seat" }))
         }

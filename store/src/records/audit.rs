@@ -51,7 +51,7 @@ impl Records {
 
     /// The auditor: alarms that break invariant I1 (every open P1 or P2 has exactly one live deadline or one live lease) or I6
     /// (a finished one has outcome, actor and time). Always empty; an alarm found here is a bug that must itself be alarmed. Late
-    /// alarms are review items and need no deadline.
+    /// alarms that are no calls for help are review items and need no deadline.
     pub fn audit_alarms(&self, now: Time) -> Result<Vec<AuditFinding>> {
         self.read(|conn| broken(conn, now))
     }
@@ -71,7 +71,7 @@ const OVERDUE_US: i64 = 5 * 60_000_000;
 /// Breaches one audit reports.
 const BROKEN_MAX: i64 = 1_000;
 /// A condition on `alarm` that no alarm may fulfil, and what it breaks.
-const MUST_NOT: [(&str, &str); 9] = [
+const MUST_NOT: [(&str, &str); 10] = [
     (
         "I1: an open P1 or P2 has its next step as its only deadline",
         "handling = 'open' AND {urgent} AND (page_due_at IS NULL OR {claim} OR {engaged} OR wake_at IS NOT NULL)",
@@ -87,6 +87,10 @@ const MUST_NOT: [(&str, &str); 9] = [
     (
         "an engaged alarm names who accepted it or was sent",
         "handling = 'engaged' AND accepted_by IS NULL AND dispatched_at IS NULL",
+    ),
+    (
+        "I1: an engaged P1 or P2 was accepted as such, not as something less urgent",
+        "handling = 'engaged' AND {urgent} AND COALESCE(engaged_as, '') <> priority",
     ),
     (
         "I1: a parked alarm is no P1 and has its wake time as its only deadline",
@@ -116,7 +120,7 @@ fn broken(conn: &Connection, now: Time) -> Result<Vec<AuditFinding>> {
     let mut all = Vec::new();
     for (cause, must_not) in MUST_NOT {
         let must_not = must_not
-            .replace("{urgent}", "(priority IN ('P1', 'P2') AND (late = FALSE OR sounded_at IS NOT NULL))")
+            .replace("{urgent}", &format!("(priority IN ('P1', 'P2') AND {})", *super::called::NO_REVIEW))
             .replace("{claim}", "(claim_until IS NOT NULL OR offer_until IS NOT NULL)")
             .replace("{engaged}", "(arrive_by IS NOT NULL OR outcome_by IS NOT NULL)");
         let mut query = conn.prepare_cached(&format!(

@@ -26,7 +26,7 @@ pub enum Deadline {
     Arrival,
     /// Somebody arrived, and nobody says how it ended: the supervisors are told.
     Outcome,
-    /// Resolved, and the condition still stands: open again.
+    /// Resolved, and the condition still stands: open again. A P1 or P2 only if it was measured since.
     Reopen,
     /// A technical alarm lasts: for a high-risk elder it is a P2 from now on.
     Unwatched,
@@ -140,11 +140,15 @@ fn overdue(tx: &mut Tx<'_>, view: &AlarmView, deadline: Deadline, supervisors: S
     Ok(())
 }
 
-/// Resolved some time ago. If the data still say the same, it was resolved too early.
+/// Resolved some time ago. If the data have said since that it stands, it was resolved too early.
 fn reopen(tx: &mut Tx<'_>, view: &AlarmView) -> Result<bool> {
     tx.execute("UPDATE alarm SET reopen_at = NULL WHERE id = ?1", [view.id.0 as i64])?;
     // Lost data say nothing; when they come back and are no better, that is news (`apply.rs`).
     if view.handling != Handling::Resolved || view.condition != Condition::Present {
+        return Ok(false);
+    }
+    let urgent = matches!(view.priority, Priority::P1 | Priority::P2);
+    if urgent && !super::reopen::stands_since(tx, view)? {
         return Ok(false);
     }
     super::reopen::open_again(tx, view, None, json!({ "cause": "still_present" }))?;

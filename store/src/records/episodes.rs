@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use model::alarm::Transition;
-use model::{AlarmId, AlarmKind, EventKind, Handling, Time};
+use model::{AlarmId, AlarmKind, Handling, Time};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Tx;
@@ -37,8 +37,8 @@ pub(super) fn of_its_alarm<'a>(tx: &Tx<'_>, transition: &'a Transition) -> Resul
 /// Review items of late data stay apart, and so does what is less urgent than an
 /// alarm that people finished: it must neither page like that one nor change what they said of it.
 pub(super) fn same_alarm(tx: &Tx<'_>, transition: &Transition, raise: &Raise) -> Result<Option<AlarmView>> {
-    let help = matches!(raise.kind, AlarmKind::Event { kind: EventKind::Sos | EventKind::UnspecifiedAlarm });
-    if raise.late && !help {
+    let calls = matches!(raise.kind, AlarmKind::Event { kind } if kind.calls_for_help());
+    if raise.late && !calls {
         return Ok(None);
     }
     let since = tx.now.plus_us(-tx.timers.handling.same_again_us);
@@ -53,7 +53,6 @@ pub(super) fn same_alarm(tx: &Tx<'_>, transition: &Transition, raise: &Raise) ->
     )?
     .pop();
     // Somebody who calls again after help was sent is not helped by the first call's alarm: it pages nobody any more.
-    let calls = matches!(raise.kind, AlarmKind::Event { kind } if kind.calls_for_help());
     let in_hand = |view: &AlarmView| calls && view.handling == Handling::Engaged;
     let fits = |view: &AlarmView| !view.is_review() && (!view.is_done() || raise.priority <= view.priority);
     Ok(found.filter(|view| fits(view) && !in_hand(view)))

@@ -41,7 +41,7 @@ impl Records {
             }
             let until = tx.now.plus_us(tx.timers.handling.offer_us);
             // To offer is to look after it: the giver's lease begins anew, and outlasts the offer.
-            let lease = tx.lease(view.priority).map(|lease| lease.max(until));
+            let lease = tx.lease(view.priority, view.condition).map(|lease| lease.max(until));
             tx.execute(
                 "UPDATE alarm SET offered_to = ?2, offer_until = ?3, claim_until = ?4 WHERE id = ?1",
                 params![view.id.0 as i64, to.0, until.0, lease.map(Time::micros)],
@@ -76,7 +76,7 @@ pub(super) fn take_offered(tx: &mut Tx<'_>, view: &AlarmView, by: PersonId) -> R
     let from = view.claimed_by.as_ref().map(|giver| giver.name.clone());
     tx.execute(
         "UPDATE alarm SET claimed_by = ?2, claim_until = ?3, offered_to = NULL, offer_until = NULL WHERE id = ?1",
-        params![view.id.0 as i64, by.0, tx.lease(view.priority).map(Time::micros)],
+        params![view.id.0 as i64, by.0, tx.lease(view.priority, view.condition).map(Time::micros)],
     )?;
     tx.event(view.id, AlarmEventKind::HandedOver, Some(by), json!({ "from": from }))
 }

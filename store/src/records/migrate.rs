@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("schema/0008_escalation.sql")),
     (9, include_str!("schema/0009_channels.sql")),
     (10, include_str!("schema/0010_numbers.sql")),
+    (11, include_str!("schema/0011_asked_again.sql")),
 ];
 
 /// Refuses a database this program must not touch. Reads only.

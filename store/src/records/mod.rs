@@ -14,6 +14,7 @@ mod arrival;
 mod assignments;
 mod audit;
 mod board;
+mod called;
 mod chain;
 mod channels;
 mod clocks;
@@ -58,6 +59,7 @@ mod steps;
 mod storm;
 mod view;
 mod world;
+mod worse;
 
 #[cfg(test)]
 mod tests;

@@ -275,6 +275,13 @@ pub(super) fn on_call(conn: &Connection, team: Option<TeamId>) -> Result<Vec<Per
     rows(query.query([ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))
 }
 
+/// All who supervise and can sign in.
+pub(super) fn supervisors(conn: &Connection) -> Result<Vec<PersonId>> {
+    let mut query = conn
+        .prepare_cached("SELECT id FROM person WHERE role = 'supervisor' AND disabled = FALSE ORDER BY id LIMIT ?1")?;
+    rows(query.query([ON_CALL_MAX])?, |row| Ok(PersonId(row.get(0)?)))
+}
+
 pub(super) fn named(row: &Row<'_>, at: usize) -> Result<Option<Named>> {
     let (id, name): (Option<u32>, Option<String>) = (row.get(at)?, row.get(at + 1)?);
     Ok(id.map(|id| Named { id, name: name.unwrap_or_default() }))

@@ -2,7 +2,7 @@
 
 use model::alarm::AlarmEventKind;
 use model::people::Role;
-use model::{AlarmId, Handling, PersonId};
+use model::{AlarmId, AlarmKind, Handling, PersonId, Time};
 use rusqlite::params;
 use serde_json::json;
 
@@ -91,5 +91,37 @@ pub(super) fn open_again(
          resolved_at = NULL, closed_at = NULL WHERE id = ?1",
         [view.id.0 as i64],
     )?;
+    super::risk::look_now(tx, view)?;
     tx.event(view.id, AlarmEventKind::Reopened, by, detail)
+}
+
+/// The engine has said since the outcome that the condition stands: of a value measured after it. What was measured before stays
+/// present for hours or days (a cuff, a count), and says nothing new. A silence stands as long as nothing is heard.
+pub(super) fn stands_since(tx: &Tx<'_>, view: &AlarmView) -> Result<bool> {
+    let Some(resolved_at) = view.resolved_at.filter(|_| !is_silence(view)) else { return Ok(true) };
+    let told = tx
+        .prepare_cached(
+            "SELECT 1 FROM alarm_event WHERE alarm = ?1 AND kind IN ('raised', 'repeated', 'worsened', 'present') AND at > ?2 \
+             AND change_key IS NOT NULL",
+        )?
+        .exists(params![view.id.0 as i64, resolved_at.0])?;
+    Ok(told)
+}
+
+/// The data say that it stood after the outcome, too late to open it again at once. If nobody is going to look, somebody is now.
+pub(super) fn look_again(tx: &Tx<'_>, view: &AlarmView, at: Time) -> Result<()> {
+    let after = view.resolved_at.is_some_and(|resolved| resolved < at);
+    if view.handling != Handling::Resolved || view.progress.reopen_at.is_some() || !after {
+        return Ok(());
+    }
+    // As it is now: the change may have been that it is present.
+    let Some(reopen_at) = tx.alarm(view.id)?.and_then(|view| super::actions::reopen_at(tx, &view)) else {
+        return Ok(());
+    };
+    tx.execute("UPDATE alarm SET reopen_at = ?2 WHERE id = ?1", params![view.id.0 as i64, reopen_at.0])?;
+    Ok(())
+}
+
+fn is_silence(view: &AlarmView) -> bool {
+    matches!(view.kind, AlarmKind::Silence { .. })
 }

@@ -92,6 +92,23 @@ pub(super) fn first_look(tx: &Tx<'_>, subject: Subject, raise: &Raise) -> Option
     Some(tx.now.plus_us(left_us.max(0)))
 }
 
+/// A silence that belongs to an alarm that is there: its risk is looked at as that of a new one.
+pub(super) fn look_anew(tx: &Tx<'_>, view: &AlarmView, subject: Subject, raise: &Raise) -> Result<()> {
+    if let Some(look) = first_look(tx, subject, raise).filter(|_| view.priority == Priority::T) {
+        tx.execute("UPDATE alarm SET unwatched_at = ?2 WHERE id = ?1", params![view.id.0 as i64, look.0])?;
+    }
+    Ok(())
+}
+
+/// A silence that is open again lasts already: its risk is looked at now.
+pub(super) fn look_now(tx: &Tx<'_>, view: &AlarmView) -> Result<()> {
+    let silent = matches!(view.kind, AlarmKind::Silence { .. }) && view.condition != Condition::Cleared;
+    if silent && view.priority == Priority::T && view.elder_id.is_some() {
+        tx.execute("UPDATE alarm SET unwatched_at = ?2 WHERE id = ?1", params![view.id.0 as i64, tx.now.0])?;
+    }
+    Ok(())
+}
+
 /// A silence lasts: for a high-risk elder it is a P2 from now on, of the incident when it belongs to one. `false`: nothing
 /// changed but the time of the next look.
 pub(super) fn unwatched(tx: &mut Tx<'_>, view: &AlarmView) -> Result<bool> {
@@ -115,9 +132,9 @@ pub(super) fn unwatched(tx: &mut Tx<'_>, view: &AlarmView) -> Result<bool> {
     let Some(carrier) = carrier.filter(|carrier| !carrier.is_done() && carrier.priority == Priority::T) else {
         return Ok(false);
     };
-    super::apply::more_urgent_now(tx, &carrier, Priority::P2)?;
     let detail = json!({ "priority": Priority::P2, "cause": "unwatched" });
     tx.event(carrier.id, AlarmEventKind::Worsened, None, detail)?;
+    super::worse::more_urgent_now(tx, &carrier, Priority::P2)?;
     tx.page_anew(carrier.id)?;
     Ok(true)
 }

@@ -166,7 +166,7 @@ impl Records {
         const CAUSES: [(&str, &str); 4] = [
             (
                 "no_deadline",
-                "SELECT id FROM alarm WHERE priority IN ('P1', 'P2') AND (late = FALSE OR sounded_at IS NOT NULL) AND \
+                "SELECT id FROM alarm WHERE priority IN ('P1', 'P2') AND {no_review} AND \
                  ((handling = 'open' AND page_due_at IS NULL) OR (handling = 'claimed' AND claim_until IS NULL)) AND ?1 = ?1 \
                  LIMIT ?2",
             ),
@@ -184,7 +184,7 @@ impl Records {
             let snapshot = conn.unchecked_transaction()?;
             let mut found = Vec::new();
             for (cause, sql) in CAUSES {
-                let mut query = snapshot.prepare_cached(sql)?;
+                let mut query = snapshot.prepare_cached(&sql.replace("{no_review}", &super::called::NO_REVIEW))?;
                 let alarms = rows(query.query(params![late, limit_of(100)])?, |row| {
                     Ok(AuditFinding { alarm: AlarmId(row.get::<_, i64>(0)? as u64), cause })
                 })?;

@@ -252,9 +252,10 @@ impl AlarmView {
     /// As [`AlarmView::named_to`], for whoever may not know more.
     pub const UNNAMED: (&str, &str, &str) = ("health", "健康告警", "Health alarm");
 
-    /// Found in old data, to be looked at: it pages nobody. An SOS and what a gateway sounded do, however late.
+    /// Found in old data, to be looked at: it pages nobody. A call for help and what a gateway sounded do, however
+    /// late.
     pub(super) fn is_review(&self) -> bool {
-        self.late && self.sounded_at.is_none() && !super::apply::is_sos(self)
+        self.late && self.sounded_at.is_none() && !self.calls_for_help()
     }
 
     /// Goes away by itself when the condition does, unless a person has it. What was found in late data is over before

@@ -321,8 +321,9 @@ fn a_doctor_who_accepts_has_to_arrive_and_a_supervisor_takes_back() {
     assert_eq!(view.page_due_at, Some(house.clock.now()), "paged anew");
 }
 
+/// A pressure stays "present" for hours after one measurement: it is open again when somebody measured again, not by the clock.
 #[test]
-fn a_p1_needs_an_outcome_and_reopens_while_the_condition_stands() {
+fn a_p1_needs_an_outcome_and_reopens_when_it_is_measured_again() {
     let mut house = house();
     let id = house.pressure(Priority::P1);
     let none = house.records.resolve(id, house.dispatcher, None, "", None);
@@ -330,19 +331,77 @@ fn a_p1_needs_an_outcome_and_reopens_while_the_condition_stands() {
     let view = house.records.resolve(id, house.dispatcher, Some(Outcome::FalseAlarm), "袖带松", None).unwrap();
     assert_eq!((view.handling, view.progress.reopen_at), (Handling::Resolved, Some(house.until(60 * MINUTE))));
     assert_eq!(view.outcome.unwrap().was_true(), Some(false));
-    house.pass(60 * MINUTE);
+    for _ in 0..72 {
+        house.pass(10 * MINUTE);
+        assert!(house.due().is_empty(), "nothing new was measured");
+    }
     house.reopen();
-    assert_eq!(house.due(), [(id, Deadline::Reopen)]);
+    assert_eq!((house.state(id), house.view(id).progress.reopen_at), (Handling::Resolved, None));
+    let began = house.view(id).started_at;
+    assert_eq!(house.apply(&[house.change("systolic_high", began, Change::Repeated { kind: PRESSURE })]).pages, 1);
     let view = house.view(id);
-    assert_eq!((view.handling, view.outcome, view.page_due_at), (Handling::Open, None, Some(house.clock.now())));
+    assert_eq!((view.handling, view.outcome), (Handling::Open, None));
     // Resolved again; now the pressure falls in time, and it is over.
     house.records.resolve(id, house.dispatcher, Some(Outcome::TrueHandled), "", None).unwrap();
-    let began = house.view(id).started_at;
     house.apply(&[house.change("systolic_high", began, Change::Cleared)]);
     assert_eq!(house.state(id), Handling::Closed);
     house.pass(61 * MINUTE);
     assert!(house.due().is_empty());
-    assert_eq!(house.kinds(id), ["raised", "resolved", "reopened", "resolved", "cleared", "closed"]);
+    assert_eq!(house.kinds(id), ["raised", "resolved", "repeated", "reopened", "resolved", "cleared", "closed"]);
+}
+
+/// The line was down: what was measured after the outcome arrives when it is no news any more. It opens nothing at once; when the
+/// alarm is looked at, it counts.
+#[test]
+fn what_was_measured_after_the_outcome_and_told_late_counts_at_the_next_look() {
+    for looked_at_before in [false, true] {
+        let house = house();
+        let id = house.pressure(Priority::P2);
+        let began = house.view(id).started_at;
+        let late = |minutes: i64| Transition {
+            at: house.until(-minutes * MINUTE),
+            ..house.change("systolic_high", began, Change::Repeated { kind: PRESSURE })
+        };
+        house.pass(MINUTE);
+        house.records.resolve(id, house.dispatcher, Some(Outcome::TrueHandled), "", None).unwrap();
+        house.pass(if looked_at_before { 90 } else { 30 } * MINUTE);
+        assert!(house.due().is_empty());
+        let before = late(if looked_at_before { 91 } else { 31 });
+        let after = late(20);
+        assert_eq!(house.apply(&[before]).pages, 0);
+        assert_eq!(house.view(id).progress.reopen_at.is_some(), !looked_at_before, "measured before the outcome");
+        assert_eq!(house.apply(&[after]).pages, 0);
+        assert_eq!(house.state(id), Handling::Resolved);
+        house.pass(60 * MINUTE);
+        assert_eq!(house.due(), [(id, Deadline::Reopen)]);
+        assert_eq!((house.state(id), house.view(id).page_due_at), (Handling::Open, Some(house.clock.now())));
+    }
+}
+
+/// Nothing heard is the condition itself: whoever finished it while it lasts is told again.
+#[test]
+fn a_silence_that_was_resolved_and_lasts_is_open_again() {
+    let house = house();
+    let at = house.clock.now();
+    let silence = AlarmKind::Silence { silent_s: 1_800 };
+    for priority in [Priority::P2, Priority::T] {
+        let rule = format!("silence_{}", priority.slug());
+        let raise = house.change(&rule, at, raised(priority, silence, at, false));
+        house.apply(std::slice::from_ref(&raise));
+        let outcome = Some(Outcome::NoAnswer);
+        house.records.resolve(raise.alarm, house.dispatcher, outcome, "", None).unwrap();
+    }
+    let urgent = house.change("silence_P2", at, Change::Cleared).alarm;
+    house.pass(60 * MINUTE);
+    assert_eq!(house.due().into_iter().filter(|(id, _)| *id == urgent).count(), 1);
+    assert_eq!(house.state(urgent), Handling::Open);
+    // A technical one is looked at the next day, and what it means for a frail elder at the same time.
+    house.records.set_risk(house.elder, Risk { ability: Some(4), lives_alone: true }, None).unwrap();
+    let technical = house.change("silence_T", at, Change::Cleared).alarm;
+    house.pass(23 * 60 * MINUTE);
+    assert!(house.due().contains(&(technical, Deadline::Reopen)));
+    assert_eq!(house.due(), [(technical, Deadline::Unwatched)]);
+    assert_eq!(house.view(technical).priority, Priority::P2);
 }
 
 /// Who is sent has no address in the first channel: the next one has its turn, and when there is none the history says so.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod actions;
+mod anew;
 mod apply;
 mod channels;
 mod custody;

@@ -23,11 +23,12 @@ fn pages(house: &House, id: AlarmId) -> usize {
 fn a_late_alarm_that_was_sounded_is_paged_once() {
     let house = house();
     let began = house.clock.now().plus_us(-8 * HOUR_US);
-    let raised = Transition { at: began, ..house.change("fall", began, raised(Priority::P1, FALL, began, true)) };
+    let raised =
+        Transition { at: began, ..house.change("systolic_high", began, raised(Priority::P1, PRESSURE, began, true)) };
     let id = raised.alarm;
     house.apply(&[raised]);
     assert_eq!(pages(&house, id), 0, "found late: a review item");
-    let word = |at: Time, ok| Transition { at, ..house.change("fall", began, sounded(ok)) };
+    let word = |at: Time, ok| Transition { at, ..house.change("systolic_high", began, sounded(ok)) };
     house.apply(&[word(began.plus_us(1_000_000), false)]);
     let (view, paged) = (house.view(id), pages(&house, id));
     assert_eq!(
@@ -38,7 +39,7 @@ fn a_late_alarm_that_was_sounded_is_paged_once() {
     house.apply(&[word(began.plus_us(3_000_000), true), word(began.plus_us(2_000_000), true)]);
     let view = house.view(id);
     assert_eq!((view.sounded_at, view.sounded_ok), (Some(began.plus_us(2_000_000)), Some(true)), "the first time");
-    house.apply(&[house.change("fall", began, Change::StillPresent)]);
+    house.apply(&[house.change("systolic_high", began, Change::StillPresent)]);
     assert_eq!(pages(&house, id), 1, "being news is no reason to page again");
     assert_eq!(house.kinds(id), ["raised", "sounded", "sounded", "sounded", "present"]);
     assert!(house.records.audit_alarms(house.clock.now()).unwrap().is_empty());
