@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use model::entry::{Flags, Frame, SAMPLES_MAX};
+use model::entry::{Entry, Flags, Frame, SAMPLES_MAX};
 use model::{DeviceId, ElderId, Extras, GatewayId, Lane, Name, Origin, Seq, Subject, Time};
 use store::records::{Dialect, Records};
 
 use super::Spec;
 use super::line::Measured;
+use super::stored::{self, Line, Moments};
 use crate::stores::{Stores, Told};
 
 /// The gateway that imports come from; also its site.
@@ -35,7 +36,10 @@ pub(super) struct Frames<'a> {
     gateway: GatewayId,
     elders: HashSet<ElderId>,
     devices: BTreeMap<(ElderId, String), DeviceId>,
-    open: BTreeMap<(ElderId, DeviceId), Frame>,
+    open: BTreeMap<(ElderId, DeviceId), Vec<Line>>,
+    told: Moments,
+    /// What was taken at first and is not, because the store has another value of that moment: the line and why. To be drained.
+    pub(super) differing: Vec<(u64, &'static str)>,
     ready: Vec<Vec<u8>>,
     last: Seq,
 }
@@ -56,13 +60,20 @@ impl<'a> Frames<'a> {
             elders: HashSet::new(),
             devices: BTreeMap::new(),
             open: BTreeMap::new(),
+            told: Moments::default(),
+            differing: Vec::new(),
             ready: Vec::new(),
             last: Seq(0),
         })
     }
 
-    /// Takes one measurement. The inner error says why it cannot be taken.
-    pub(super) fn push(&mut self, measured: Measured, told: &Told) -> anyhow::Result<Result<(), &'static str>> {
+    /// Takes one measurement of a line. The inner error says why it cannot be taken.
+    pub(super) fn push(
+        &mut self,
+        line: u64,
+        measured: Measured,
+        told: &Told,
+    ) -> anyhow::Result<Result<(), &'static str>> {
         let Measured { elder, device, sample, origin } = measured;
         if !self.elders.contains(&elder) {
             if self.stores.records.elder(elder)?.is_none() {
@@ -74,31 +85,17 @@ impl<'a> Frames<'a> {
             Ok(device) => device,
             Err(why) => return Ok(Err(why)),
         };
-        if self.dry_run {
-            return Ok(Ok(()));
+        if !self.told.agrees(elder, &sample) {
+            return Ok(Err("an earlier line has another value of this moment; one is kept"));
         }
-        let frame = self.open.entry((elder, device)).or_insert_with(|| Frame {
-            gateway: self.gateway,
-            device,
-            subject: Subject::Elder(elder),
-            lane: Lane::Hist,
-            flags: self.flags,
-            epoch: 0,
-            seq: 0,
-            received_at: self.now,
-            events: Vec::new(),
-            samples: Vec::new(),
-            extras: Extras::default(),
-        });
-        if let Some(origin) = origin {
-            frame.extras.origins.push(Origin { index: frame.samples.len() as u16, ..origin });
-        }
-        frame.samples.push(sample);
-        if frame.samples.len() >= SAMPLES_MAX / 2 {
-            let full = self.open.remove(&(elder, device));
-            self.ready.extend(full.map(bytes));
+        let lines = self.open.entry((elder, device)).or_default();
+        lines.push(Line { number: line, sample, origin });
+        if lines.len() >= SAMPLES_MAX / 2 {
+            if let Some(full) = self.open.remove(&(elder, device)) {
+                self.close(elder, device, full)?;
+            }
         } else if self.open.len() > OPEN_MAX {
-            self.ready.extend(std::mem::take(&mut self.open).into_values().map(bytes));
+            self.close_open()?;
         }
         if self.ready.len() >= APPEND {
             self.append(told)?;
@@ -106,10 +103,53 @@ impl<'a> Frames<'a> {
         Ok(Ok(()))
     }
 
-    /// Appends the rest and, beside a running server, waits until it is stored. What became of it, in words.
-    pub(super) fn end(mut self, told: &Told) -> anyhow::Result<&'static str> {
-        self.ready.extend(std::mem::take(&mut self.open).into_values().map(bytes));
-        self.append(told)?;
+    /// Nothing more comes: what is open goes to the journal.
+    pub(super) fn close_all(&mut self, told: &Told) -> anyhow::Result<()> {
+        self.close_open()?;
+        self.append(told)
+    }
+
+    fn close_open(&mut self) -> anyhow::Result<()> {
+        for ((elder, device), lines) in std::mem::take(&mut self.open) {
+            self.close(elder, device, lines)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a frame of those lines with which the store does not disagree.
+    fn close(&mut self, elder: ElderId, device: DeviceId, mut lines: Vec<Line>) -> anyhow::Result<()> {
+        let subject = Subject::Elder(elder);
+        for (number, metric, why) in stored::differing(&self.stores.readings, subject, &lines)? {
+            self.differing.push((number, why));
+            lines.retain(|line| (line.number, line.sample.metric) != (number, metric));
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let (mut samples, mut origins) = (Vec::with_capacity(lines.len()), Vec::new());
+        for Line { sample, origin, .. } in lines {
+            origins.extend(origin.map(|origin| Origin { index: samples.len() as u16, ..origin }));
+            samples.push(sample);
+        }
+        let frame = Frame {
+            gateway: self.gateway,
+            device,
+            subject,
+            lane: Lane::Hist,
+            flags: self.flags,
+            epoch: 0,
+            seq: 0,
+            received_at: self.now,
+            events: Vec::new(),
+            samples,
+            extras: Extras { origins, ..Extras::default() },
+        };
+        self.ready.push(Entry::Frame(frame).to_bytes());
+        Ok(())
+    }
+
+    /// Beside a running server, waits until everything is stored. What became of it, in words.
+    pub(super) fn end(self, told: &Told) -> anyhow::Result<&'static str> {
         if !self.stores.live {
             return Ok("are in the journal, and in the store when the server runs");
         }
@@ -119,7 +159,7 @@ impl<'a> Frames<'a> {
 
     fn append(&mut self, told: &Told) -> anyhow::Result<()> {
         let ready = std::mem::take(&mut self.ready);
-        if ready.is_empty() {
+        if ready.is_empty() || self.dry_run {
             return Ok(());
         }
         let pressure = self.stores.journal.pressure();
@@ -169,10 +209,6 @@ impl<'a> Frames<'a> {
         self.devices.insert((elder, word.to_owned()), device);
         Ok(Ok(device))
     }
-}
-
-fn bytes(frame: Frame) -> Vec<u8> {
-    model::entry::Entry::Frame(frame).to_bytes()
 }
 
 /// The gateway of imports. Nobody signs in as it: its token is made and forgotten.

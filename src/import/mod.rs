@@ -8,6 +8,7 @@
 mod frames;
 mod line;
 mod map;
+mod stored;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read};
@@ -76,13 +77,16 @@ pub(crate) fn run(spec: &Spec, stores: &Stores, told: &Told) -> anyhow::Result<(
         }
         let outcome = reader.read(&row, |column, why| report.line(number, column, why))?;
         for measured in outcome {
-            match frames.push(measured, told)? {
+            match frames.push(number, measured, told)? {
                 Ok(()) => taken += 1,
                 Err(why) => report.line(number, "", why)?,
             }
         }
+        taken -= report.lines(frames.differing.drain(..))?;
         meter.add(rows.position().byte() - before, told)?;
     }
+    frames.close_all(told)?;
+    taken -= report.lines(frames.differing.drain(..))?;
     let stored = frames.end(told)?;
     let refused = report.end()?;
     if !spec.dry_run {
@@ -121,6 +125,15 @@ impl Report {
     fn line(&mut self, line: u64, column: &str, reason: &str) -> anyhow::Result<()> {
         self.lines += 1;
         Ok(self.writer.write_record([line.to_string().as_str(), column, reason])?)
+    }
+
+    /// Returns how many these are.
+    fn lines(&mut self, lines: impl Iterator<Item = (u64, &'static str)>) -> anyhow::Result<u64> {
+        let before = self.lines;
+        for (line, reason) in lines {
+            self.line(line, "", reason)?;
+        }
+        Ok(self.lines - before)
     }
 
     fn end(mut self) -> anyhow::Result<u64> {

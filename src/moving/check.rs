@@ -52,7 +52,7 @@ pub(super) struct Checked {
     compared: Compared,
     /// Rows that have another value in the target.
     conflicts: u64,
-    /// Elders of whom only the target has something.
+    /// Elders of whom only the target has something, or who were deleted here and of whom it has more.
     strangers: BTreeSet<u32>,
 }
 
@@ -64,7 +64,7 @@ impl Checked {
             named: Vec::new(),
             compared,
             conflicts: copier.conflicts(),
-            strangers: strangers(here, there),
+            strangers: strangers(here, there, &copier.forgotten),
         };
         let all: BTreeSet<_> = here.keys().chain(there.keys()).copied().collect();
         for (kind, of) in all.into_iter().filter_map(|(kind, numbers)| Some((kind, series(numbers)?))) {
@@ -110,7 +110,7 @@ impl Checked {
         if !self.strangers.is_empty() {
             let some: Vec<String> = self.strangers.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             bail!(
-                "of {} elders the target has readings or waveforms and the source has none (numbers {}): they were deleted here \
+                "of {} elders the target has readings or waveforms that the source has not (numbers {}): they were deleted here \
                  (vigil forget-elder) and would come back, or the target keeps longer. Nothing was handed over: {empty}, or, if they \
                  are to stay, say --onto-existing",
                 self.strangers.len(),
@@ -166,13 +166,16 @@ impl Checked {
     }
 }
 
-/// Elders of whom only the target has something.
-fn strangers(here: &Tally, there: &Tally) -> BTreeSet<u32> {
+/// Elders of whom only the target has something; of those who were deleted here and came back into care, any series with more.
+fn strangers(here: &Tally, there: &Tally, forgotten: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let is_elder = |subject: &u32| matches!(Subject::from_u32(*subject), Subject::Elder(_));
     let elders = |tally: &Tally| -> BTreeSet<u32> {
         let some = tally.iter().filter(|(_, rows)| **rows > 0).map(|((_, (subject, _)), _)| *subject);
-        some.filter(|subject| matches!(Subject::from_u32(*subject), Subject::Elder(_))).collect()
+        some.filter(is_elder).collect()
     };
-    elders(there).difference(&elders(here)).copied().collect()
+    let more = there.iter().filter(|(of, rows)| **rows > here.get(of).copied().unwrap_or_default());
+    let back = more.map(|((_, (subject, _)), _)| *subject).filter(|subject| forgotten.contains(subject));
+    elders(there).difference(&elders(here)).copied().chain(back.filter(is_elder)).collect()
 }
 
 /// Compares `sample` series, spread over all.

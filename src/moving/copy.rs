@@ -2,13 +2,14 @@
 //! A page with rows that do not fit (one that was moved away on one side only) goes row by row as the source has it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use model::{Metric, Subject, Time};
 use store::readings::{BLOCK_US_MAX, Batch, Error, Page, Progress, Readings, Series, Store};
+use store::records::Records;
 
 use super::BEGINNING;
 use super::hold::Hold;
@@ -35,6 +36,9 @@ const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often counting says how far it is.
 const COUNTING_EVERY: Duration = Duration::from_secs(1);
+
+/// What the audit calls the deletion of an elder's readings.
+const FORGOTTEN: &str = "forget_readings";
 
 pub(super) type Of = (Subject, Metric);
 /// What a store holds of every series, by the series' numbers.
@@ -88,6 +92,8 @@ pub(super) struct Copier<'a> {
     conflicts_before: u64,
     /// The data directory, when the target is there too.
     beside: Option<PathBuf>,
+    /// Elders whose readings were deleted here at some time.
+    pub(super) forgotten: BTreeSet<u32>,
 }
 
 impl<'a> Copier<'a> {
@@ -106,6 +112,7 @@ impl<'a> Copier<'a> {
             expired: RefCell::default(),
             conflicts: RefCell::default(),
             conflicts_before,
+            forgotten: forgotten(&stores.records)?,
             beside: (target.store() == Store::Embedded).then(|| stores.dir.clone()),
         })
     }
@@ -378,4 +385,9 @@ pub(super) fn leave_room(free: u64) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn forgotten(records: &Records) -> anyhow::Result<BTreeSet<u32>> {
+    let subjects = records.audit_subjects(FORGOTTEN)?;
+    Ok(subjects.iter().filter_map(|subject| subject.strip_prefix("elder/")?.parse().ok()).collect())
 }

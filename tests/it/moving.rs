@@ -195,6 +195,45 @@ async fn an_import_is_history_stored_once_and_says_what_it_did_not_take() {
     server.stop().await;
 }
 
+/// The store keeps one value of a moment, and old readings not at all: an import does not call that stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_names_the_lines_that_the_store_would_drop() {
+    let world = World::new(1, 1);
+    let file = write_file(&world, 0);
+    let lines = |lines: &str| std::fs::write(&file.csv, format!("when,who,spo2,bp\n{lines}")).unwrap();
+    let server = world.serve().await;
+    let config = world.config_file();
+    let import = || {
+        let (csv, map) = (file.csv.to_str().unwrap(), file.map.to_str().unwrap());
+        run(words(&["import", "--csv", csv, "--map", map], &config))
+    };
+    // Three pressures of one day by a format without hours: the first stays.
+    lines("2026-03-01 00:00:00,A,71,18.0\n2026-03-01 00:00:00,A,71,19.0\n2026-03-02 00:00:00,A,72,\n");
+    let (done, said, complaint) = import().await;
+    assert!(!done && said.contains("4 readings stored, or there already, 1 refused"), "{said}{complaint}");
+    // Again with other values: what agrees is there already, of what does not nothing is taken.
+    lines("2026-03-01 00:00:00,A,71,18.5\n2026-03-02 00:00:00,A,73,17.0\n");
+    let (done, said, complaint) = import().await;
+    assert!(!done && said.contains("2 readings stored, or there already, 2 refused"), "{said}{complaint}");
+    let report = |n: &str| std::fs::read_to_string(world.dir.path().join(format!("in.csv.refused{n}.csv"))).unwrap();
+    assert!(report("").contains("3,,an earlier line has another value"), "{}", report(""));
+    let second = report("-2");
+    assert!(second.contains("2,,the store has another value") && second.contains("3,,the store has"), "{second}");
+    assert_eq!(server.parts.readings.count(), 3 + 1, "the second day's pressure is new");
+    // By now there are readings of later, and those of March are 90 days old.
+    let (elder, device) = (Subject::Elder(ElderId(world.gateways[0].elders[0])), model::DeviceId(1));
+    let at = Time::parse("2026-10-01T00:00:00+08:00").unwrap();
+    let sample = model::Sample::new(Metric::Spo2, at, 97.0, model::Quality::Ok);
+    let cursor = server.parts.readings.cursor();
+    server.parts.readings.write(&[model::Reading { subject: elder, device, sample }], cursor).unwrap();
+    server.parts.readings.maintain(at).unwrap();
+    lines("2026-03-03 00:00:00,A,71,\n2026-09-03 00:00:00,A,96,\n");
+    let (done, said, complaint) = import().await;
+    assert!(!done && said.contains("1 readings stored, or there already, 1 refused"), "{said}{complaint}");
+    assert!(report("-3").contains("2,,older than the store keeps"), "{}", report("-3"));
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_without_a_server_waits_in_the_journal() {
     let world = World::new(1, 1);

@@ -63,6 +63,13 @@ fn somebody_who_was_forgotten_does_not_come_back_unasked() {
     assert!(refused.contains("numbers 2)") && refused.contains("--onto-existing"), "{refused}");
     assert_eq!(Note::read(world.dir.path()).unwrap().unwrap().state(), State::Copying);
     assert_eq!(target.cursor(), before);
+    // Still in care: what is new of them does not make the old theirs again.
+    let now = world.written.iter().flat_map(|batch| &batch.rows).map(|row| row.sample.taken_at).max().unwrap();
+    let sample = Sample::new(Metric::HeartRate, now.plus_us(1_000_000), 71.0, Quality::Ok);
+    world.stores.readings.write(&[Reading { subject: subject(2), device: BAND, sample }], Seq(60)).unwrap();
+    world.stores.records.audit(None, "forget_readings", "elder/2", "").unwrap();
+    let refused = world.run(&target, usize::MAX).unwrap_err().root_cause().to_string();
+    assert!(refused.contains("numbers 2)"), "{refused}");
     world.run_on(Terms { sample: 10, onto_existing: true }, &target, usize::MAX).unwrap();
     assert_eq!(Note::read(world.dir.path()).unwrap().unwrap().state(), State::Complete);
 }
@@ -73,7 +80,12 @@ fn other_values_of_the_same_instants_are_counted_and_refused_also_when_it_is_sai
     (0..40).for_each(|_| world.write());
     let other = tempfile::tempdir().unwrap();
     let target = Readings::open(other.path(), &small()).unwrap();
-    let first = world.written.iter().flat_map(|batch| &batch.rows).next().unwrap();
+    // One that nobody took away since: of those no value is left to differ.
+    let stays = |row: &&Reading| {
+        let page = world.stores.readings.page(row.subject, row.sample.metric, row.sample.taken_at.plus_us(-1), 1);
+        page.unwrap().rows.iter().all(|stored| !stored.moved)
+    };
+    let first = world.written.iter().flat_map(|batch| &batch.rows).find(stays).unwrap();
     let odd = Sample::new(first.sample.metric, first.sample.taken_at, 61.0, Quality::Questionable);
     target.write(&[Reading { sample: odd, ..*first }], Seq(0)).unwrap();
     // Not compared one by one: found while it was copied.

@@ -101,6 +101,8 @@ pub(super) trait Backend: Debug + Send + Sync {
         every(subject, |after| self.wave_series(after, SERIES_AT_ONCE))
     }
     fn origin(&self, of: (Subject, Metric), at: Time) -> Result<Option<Origin>, Error>;
+    /// Readings of this series before it are too old to be stored. From memory.
+    fn rows_from(&self, of: (Subject, Metric)) -> Time;
     /// Readings stored, from memory.
     fn count(&self) -> u64;
     fn stats(&self) -> Result<Stats, Error>;

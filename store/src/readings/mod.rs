@@ -252,6 +252,11 @@ impl Readings {
         self.0.backend.count()
     }
 
+    /// Readings of this series before it are too old: a write counts them as expired and does not store them.
+    pub fn rows_from(&self, subject: Subject, metric: Metric) -> Time {
+        self.0.backend.rows_from((subject, metric))
+    }
+
     /// Figures about the store. May look at all series, so not for every request.
     pub fn stats(&self) -> Result<Stats, Error> {
         self.0.backend.stats()

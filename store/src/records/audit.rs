@@ -56,6 +56,14 @@ impl Records {
         self.read(|conn| broken(conn, now))
     }
 
+    /// Of whom or what something was ever done. Reads the whole audit: for commands, not for pages.
+    pub fn audit_subjects(&self, action: &str) -> Result<Vec<String>> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached("SELECT DISTINCT subject FROM audit WHERE action = ?1")?;
+            rows(query.query([action])?, |row| Ok(row.get(0)?))
+        })
+    }
+
     /// Forgets idempotency keys older than a week and sessions that have ended. Call it now and then.
     pub fn tidy(&self, now: Time) -> Result<()> {
         self.write(|tx| {

@@ -92,8 +92,7 @@ fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
 }
 
 fn figures(groups: &[Group], by: By) -> Vec<Figures> {
-    let within: Vec<&str> =
-        groups.iter().map(|group| if by == By::Team { group.within.as_str() } else { "" }).collect();
+    let within: Vec<usize> = groups.iter().map(|group| if by == By::Team { group.within } else { 0 }).collect();
     let counts = |c: fn(&Group) -> usize| -> Vec<Count> {
         groups.iter().map(|group| Count { n: group.values.len(), c: c(group) }).collect()
     };

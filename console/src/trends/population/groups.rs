@@ -48,8 +48,8 @@ pub(super) struct Group {
     pub(super) key: String,
     pub(super) zh: String,
     pub(super) en: String,
-    /// The township of a team: what is hidden there must not come out here.
-    pub(super) within: String,
+    /// The place of a team's township in the table of townships: what is hidden there must not come out here.
+    pub(super) within: usize,
     pub(super) elders: usize,
     /// One value an elder who was measured.
     pub(super) values: Vec<f64>,
@@ -65,8 +65,8 @@ impl Group {
     }
 }
 
-/// Key, names, and the key of the larger group.
-type Name = (String, String, String, String);
+/// Key and names.
+type Name = (String, String, String);
 
 /// All groups, by key; those without elders are not there.
 pub(super) fn group(by: By, means: &Means, range: &Range) -> Vec<Group> {
@@ -75,7 +75,8 @@ pub(super) fn group(by: By, means: &Means, range: &Range) -> Vec<Group> {
     let values: HashMap<ElderId, f64> = means.of.iter().copied().collect();
     let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
     for member in &cohort.members {
-        let (order, (key, zh, en, within)) = name(by, member, &units);
+        let (order, (key, zh, en)) = name(by, member, &units);
+        let within = place(township(member, &units));
         let group =
             groups.entry((order, key.clone())).or_insert_with(|| Group { key, zh, en, within, ..Group::default() });
         group.elders += 1;
@@ -93,7 +94,7 @@ pub(super) fn group(by: By, means: &Means, range: &Range) -> Vec<Group> {
 
 /// The place in the list, and the names.
 fn name(by: By, member: &Member, units: &HashMap<TeamId, &Unit>) -> (usize, Name) {
-    let plain = |key: &str, zh: &str, en: &str| (key.to_owned(), zh.to_owned(), en.to_owned(), String::new());
+    let plain = |key: &str, zh: &str, en: &str| (key.to_owned(), zh.to_owned(), en.to_owned());
     match by {
         By::All => (0, plain("all", "全部", "All")),
         By::Sex => match member.sex {
@@ -102,16 +103,13 @@ fn name(by: By, member: &Member, units: &HashMap<TeamId, &Unit>) -> (usize, Name
             Sex::Unknown => (2, plain("unknown", "未知", "Not known")),
         },
         By::AgeBand => age_band(member.age),
-        By::Township => unit(member.team.map(|team| top(team, units)), units, String::new()),
-        By::Team => {
-            let within = member.team.map_or_else(String::new, |team| top(team, units).to_string());
-            unit(member.team, units, within)
-        }
+        By::Township => unit(township(member, units)),
+        By::Team => unit(member.team.and_then(|team| units.get(&team).copied())),
     }
 }
 
 fn age_band(age: Option<u32>) -> (usize, Name) {
-    let named = |key: String, zh: String, en: String| (key, zh, en, String::new());
+    let named = |key: String, zh: String, en: String| (key, zh, en);
     match age {
         None => (usize::MAX, named("unknown".into(), "年龄未知".into(), "Age not known".into())),
         Some(age) if age < YOUNGEST => {
@@ -128,11 +126,21 @@ fn age_band(age: Option<u32>) -> (usize, Name) {
     }
 }
 
-fn unit(team: Option<TeamId>, units: &HashMap<TeamId, &Unit>, within: String) -> (usize, Name) {
-    match team.and_then(|team| units.get(&team)) {
-        Some(unit) => (unit.id.0 as usize, (unit.id.to_string(), unit.name.clone(), unit.name.clone(), within)),
-        None => (usize::MAX, ("none".into(), "未签约团队".into(), "No team".into(), within)),
-    }
+fn unit(unit: Option<&Unit>) -> (usize, Name) {
+    let name = match unit {
+        Some(unit) => (unit.id.to_string(), unit.name.clone(), unit.name.clone()),
+        None => ("none".into(), "未签约团队".into(), "No team".into()),
+    };
+    (place(unit), name)
+}
+
+/// Where a unit is in its table; nobody's are last.
+fn place(unit: Option<&Unit>) -> usize {
+    unit.map_or(usize::MAX, |unit| unit.id.0 as usize)
+}
+
+fn township<'a>(member: &Member, units: &HashMap<TeamId, &'a Unit>) -> Option<&'a Unit> {
+    member.team.and_then(|team| units.get(&top(team, units)).copied())
 }
 
 /// The unit directly above the team's own; the team itself when there is none.
@@ -156,6 +164,7 @@ mod tests {
     use model::Time;
     use store::records::Cohort;
 
+    use super::super::figures::Population;
     use super::*;
 
     #[test]
@@ -188,6 +197,29 @@ mod tests {
         assert_eq!(found(By::Team), rows(&[("3", 2, 2), ("4", 1, 1), ("5", 1, 1), ("none", 1, 0)]));
         // Team 3 and 4 are of township 2, which is under county duty 1; team 5 has nothing above it.
         assert_eq!(found(By::Township), rows(&[("2", 3, 3), ("5", 1, 1), ("none", 1, 0)]));
-        assert_eq!(group(By::Team, &means, &Range::default())[0].within, "2");
+        assert_eq!(group(By::Team, &means, &Range::default())[0].within, 2);
+    }
+    /// Townships 9 and 10 are of one size: whichever is hidden beside the small one, its team is hidden too.
+    #[test]
+    fn townships_of_one_size_are_hidden_in_both_tables() {
+        let sizes = [(8, 5), (9, 20), (10, 20), (11, 100)];
+        let unit = |id, parent: Option<u32>| Unit { id: TeamId(id), name: String::new(), parent: parent.map(TeamId) };
+        let units = sizes.iter().flat_map(|(id, _)| [unit(*id, None), unit(*id + 100, Some(*id))]).collect();
+        let teams = sizes.iter().flat_map(|(id, n)| vec![TeamId(*id + 100); *n]);
+        let members = (1..).zip(teams).map(|(id, team)| Member {
+            id: ElderId(id),
+            sex: Sex::Female,
+            age: None,
+            team: Some(team),
+        });
+        let cohort = Cohort { units, members: members.collect() };
+        let of = cohort.members.iter().map(|member| (member.id, 120.0)).collect();
+        let means = Means { from: Time(0), to: Time(1), of, cohort: Arc::new(cohort) };
+        let hidden = |by| -> Vec<bool> {
+            let made = Population::new(&group(by, &means, &Range::default()), by);
+            made.groups.iter().map(|one| one.hidden.is_some()).collect()
+        };
+        assert_eq!(hidden(By::Township), [true, true, false, false]);
+        assert_eq!(hidden(By::Team), [true, true, false, false]);
     }
 }

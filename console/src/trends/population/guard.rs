@@ -60,11 +60,12 @@ impl Hidden {
     }
 }
 
-/// Which of the groups to hide. `within`: the key of the larger group that is shown elsewhere, one for each; all equal: none.
-pub(super) fn hidden(counts: &[Count], within: &[&str], shows: fn(Count) -> bool) -> Vec<Option<Hidden>> {
-    let mut larger: BTreeMap<&str, (Count, Vec<usize>)> = BTreeMap::new();
+/// Which of the groups to hide. `within`: the place of the larger group in the table that shows it, one for each; all equal: none.
+/// It is a place so that of larger groups of one size the same is hidden here as there.
+pub(super) fn hidden(counts: &[Count], within: &[usize], shows: fn(Count) -> bool) -> Vec<Option<Hidden>> {
+    let mut larger: BTreeMap<usize, (Count, Vec<usize>)> = BTreeMap::new();
     for (place, (count, key)) in counts.iter().zip(within).enumerate() {
-        let entry = larger.entry(key).or_default();
+        let entry = larger.entry(*key).or_default();
         *entry = (entry.0.with(*count), std::mem::take(&mut entry.1));
         entry.1.push(place);
     }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn flat(counts: &[Count], shows: fn(Count) -> bool) -> Vec<Option<Hidden>> {
-        hidden(counts, &vec![""; counts.len()], shows)
+        hidden(counts, &vec![0; counts.len()], shows)
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
         let size = Count::size_shows;
         // Township A has 5, so B (20) is hidden beside it in the table of townships; C (100) is shown.
         let counts = sizes(&[5, 12, 8, 60, 36, 4]);
-        let found = hidden(&counts, &["a", "b", "b", "c", "c", "c"], size);
+        let found = hidden(&counts, &[1, 2, 2, 3, 3, 3], size);
         assert_eq!(found[..3], [Some(Small), Some(BesideSmall), Some(Small)]);
         // Within C the 4 would be the township less the others.
         assert_eq!(found[3..], [None, Some(BesideSmall), Some(Small)]);
@@ -194,10 +195,10 @@ mod tests {
         };
         for _ in 0..2_000 {
             let counts = sizes(&(0..=next(12)).map(|_| next(30) as usize).collect::<Vec<_>>());
-            let within: Vec<&str> = counts.iter().map(|_| ["a", "b", "c"][next(3) as usize]).collect();
+            let within: Vec<usize> = counts.iter().map(|_| next(3) as usize).collect();
             let found = hidden(&counts, &within, Count::size_shows);
             let total: usize = counts.iter().map(|count| count.n).sum();
-            let sum = |key: Option<&str>| -> usize {
+            let sum = |key: Option<usize>| -> usize {
                 let of = counts.iter().zip(&found).zip(&within);
                 of.filter(|((_, mark), one)| mark.is_some() && key.is_none_or(|key| key == **one))
                     .map(|((count, _), _)| count.n)
@@ -207,14 +208,14 @@ mod tests {
             assert!(together == 0 || together >= K || total < K, "{counts:?} {within:?} {found:?}");
             assert!(counts.iter().zip(&found).all(|(count, mark)| mark.is_some() || count.size_shows()), "{counts:?}");
             let mut sums: Vec<Count> = Vec::new();
-            let keys: Vec<&str> = ["a", "b", "c"].into_iter().filter(|key| within.contains(key)).collect();
+            let keys: Vec<usize> = (0..3).filter(|key| within.contains(key)).collect();
             for key in &keys {
                 let of = counts.iter().zip(&within).filter(|(_, one)| *one == key);
                 sums.push(Count { n: of.map(|(count, _)| count.n).sum(), c: 0 });
             }
             let townships = if keys.len() > 1 { among(&sums, Count::size_shows) } else { vec![None] };
             for ((key, whole), mark) in keys.iter().zip(&sums).zip(townships) {
-                let inside = sum(Some(key));
+                let inside = sum(Some(*key));
                 match mark {
                     Some(_) => assert_eq!(inside, whole.n, "all of a hidden township is hidden"),
                     None => assert!(inside == 0 || inside >= K || whole.n < K, "{counts:?} {within:?} {found:?}"),

@@ -196,6 +196,11 @@ impl Backend for Embedded {
         self.totals().rows
     }
 
+    fn rows_from(&self, (subject, metric): (Subject, Metric)) -> Time {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Time(writer.limits().rows(key_of(subject, metric)))
+    }
+
     fn stats(&self) -> Result<Stats, Error> {
         let (series, sealed_rows, block_bytes) = {
             let heads = self.heads.read().unwrap_or_else(PoisonError::into_inner);

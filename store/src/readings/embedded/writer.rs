@@ -37,6 +37,10 @@ impl Writer {
         self.state.cursor
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.state.limits
+    }
+
     pub(super) fn totals(&self) -> Totals {
         self.state.totals
     }

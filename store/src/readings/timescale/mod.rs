@@ -205,6 +205,10 @@ impl Backend for Timescale {
         self.link.memory().rows.max(0) as u64
     }
 
+    fn rows_from(&self, (subject, metric): (Subject, Metric)) -> Time {
+        Time(self.link.limits().rows(row::key_of(subject, metric)))
+    }
+
     fn stats(&self) -> Result<Stats, Error> {
         let link = Arc::clone(&self.link);
         self.link.ask(async move |db| {
