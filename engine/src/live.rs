@@ -30,18 +30,16 @@ impl State {
         if !late && stream && self.worn.hear(sink.now) {
             sink.rewind = true;
         }
-        let value = match sample.value() {
-            Some(value) if sample.quality.is_judged() => value,
-            _ => {
-                sink.counters.not_judged += 1;
-                if matches!(sample.quality, Quality::SensorOff | Quality::LeadOff) {
-                    self.sensor_off(limits, source, late, sink);
-                    if let (Some(more), false) = (&mut self.more, late) {
-                        more.inputs.forget(sample.metric);
-                    }
+        let judged = sample.value().filter(|_| sample.quality.is_judged());
+        let Some(value) = judged.or_else(|| sample.beyond_range()) else {
+            sink.counters.not_judged += 1;
+            if matches!(sample.quality, Quality::SensorOff | Quality::LeadOff) {
+                self.sensor_off(limits, source, late, sink);
+                if let (Some(more), false) = (&mut self.more, late) {
+                    more.inputs.forget(sample.metric);
                 }
-                return;
             }
+            return;
         };
         let mut at = sample.taken_at;
         if sink.calm.covers_values(at.min(sink.received_at)) {

@@ -155,6 +155,10 @@ impl State {
         late: bool,
         sink: &mut Sink<'_>,
     ) {
+        if !metric.is_plausible(value) {
+            // Beyond the range of its device: bad enough for a limit, and no number to reckon with.
+            return;
+        }
         let keep = plan.trends(metric).map(|(_, test)| days_back(test)).max().unwrap_or(0);
         let all = &mut self.more().days;
         let index = all.iter().position(|days| days.metric == metric).unwrap_or_else(|| {

@@ -53,9 +53,9 @@ qualities! {
     MeasurementFailed = 18, "measurement_failed", "测量失败", value: false, judged: false;
     /// ECG lead off.
     LeadOff = 19, "lead_off", "导联脱落", value: false, judged: false;
-    /// Above what the device can measure.
+    /// Above what the device can measure ("HI"). Of a measurement made now and then beyond every upper limit, though it has no number.
     OverRange = 20, "over_range", "高于量程", value: false, judged: false;
-    /// Below what the device can measure.
+    /// Below what the device can measure ("LO"). Of a measurement made now and then beyond every lower limit.
     UnderRange = 21, "under_range", "低于量程", value: false, judged: false;
     /// A device's special value ("not a number", "not at this resolution", reserved).
     SpecialValue = 22, "special_value", "特殊值", value: false, judged: false;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::metric::Shape;
 use crate::{DeviceId, Metric, Quality, Subject, Time};
 
 /// What a codec makes of a frame: a measurement that does not yet belong to anybody.
@@ -31,6 +32,19 @@ impl Sample {
     pub fn absent(metric: Metric, taken_at: Time, cause: Quality) -> Self {
         let quality = if cause.has_value() { Quality::Absent } else { cause };
         Self { metric, quality, taken_at, raw: 0.0 }
+    }
+
+    /// Where a measurement made now and then that the device could only call below or above its range stands for a limit: just outside
+    /// of [`MetricInfo::plausible`](crate::metric::MetricInfo::plausible), where no judged value is. `None` for every other sample.
+    pub fn beyond_range(&self) -> Option<f64> {
+        let info = self.metric.info();
+        let step = 0.1_f64.powi(i32::from(info.decimals));
+        match self.quality {
+            _ if info.shape != Shape::Spot => None,
+            Quality::UnderRange => Some(info.plausible.start() - step),
+            Quality::OverRange => Some(info.plausible.end() + step),
+            _ => None,
+        }
     }
 
     pub fn value(&self) -> Option<f64> {

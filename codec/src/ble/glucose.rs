@@ -51,12 +51,14 @@ pub(super) fn decode(frame: &[u8], settings: &Settings) -> Result<Decoded, Malfo
         let unit = if bit(flags, 2) { unit::MOL_PER_L } else { unit::KG_PER_L };
         let metric = if sample & 15 == INTERSTITIAL { Metric::GlucoseInterstitial } else { Metric::Glucose };
         let number = concentration.measured(metric, unit);
-        let reading = if sample & 15 == CONTROL_SOLUTION { number.withheld(Quality::Absent) } else { number };
-        let reading = judged(reading, status).stamped(stamp);
+        // Control solution is nobody's blood, whatever the meter says about it.
+        let reading =
+            if sample & 15 == CONTROL_SOLUTION { number.withheld(Quality::Absent) } else { judged(number, status) };
+        let reading = reading.stamped(stamp);
         out.readings.push(Measured { sequence: Some(u32::from(sequence)), ..reading });
         out.device.other.extend([("sample_type", (sample & 15).into()), ("sample_location", (sample >> 4).into())]);
     } else {
-        out.readings.push(failed(sequence, stamp));
+        out.readings.push(judged(failed(sequence, stamp), status));
     }
     let at = stamp.time();
     if out.readings.iter().all(|reading| reading.value.is_none()) && status != 0 {
@@ -88,18 +90,22 @@ fn moved(base: Stamp, minutes: i16) -> Stamp {
 
 /// What the status says about the number.
 fn judged(reading: Measured, status: u16) -> Measured {
-    let beyond = match (bit(status, TOO_HIGH), bit(status, TOO_LOW)) {
+    // "HI" and "LO" in words, or as the numbers that stand for them.
+    let raw = reading.raw.as_ref().map_or("", |raw| raw.text.as_str());
+    let beyond = match (bit(status, TOO_HIGH) || raw == "+INF", bit(status, TOO_LOW) || raw == "-INF") {
         (true, false) => Some((Quality::OverRange, Bound::Above)),
         (false, true) => Some((Quality::UnderRange, Bound::Below)),
         _ => None,
     };
+    let doubtful = DOUBTFUL.iter().any(|number| bit(status, *number));
     let reading = match beyond {
+        // The strip or the sensor was at fault, not the blood.
+        Some(_) if reading.value.is_none() && doubtful => reading,
         Some((quality, _)) if reading.value.is_none() => Measured { quality, ..reading },
         Some((_, bound)) => Measured { bound: Some(bound), ..reading },
         None => reading,
     };
     let reading = reading.plausible();
-    let doubtful = DOUBTFUL.iter().any(|number| bit(status, *number));
     let reading = if doubtful { reading.doubted(Quality::Questionable) } else { reading };
     if bit(status, BATTERY_LOW) { reading.doubted(Quality::LowBattery) } else { reading }
 }

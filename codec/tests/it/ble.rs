@@ -152,6 +152,17 @@ fn glucose_of_control_solution_and_beyond_the_range() {
     assert_eq!(told(&control), ["glucose absent -"]);
     let high = decode("ble:2a18", "0e0100ea070102030405fe07112000").unwrap();
     assert_eq!(told(&high), ["glucose over_range -"]);
+    for (frame, as_read) in [
+        ("0e0100ea070102030405ff07114000", "LO in words, no number"),
+        ("060100ea07010203040502081100", "LO as -INF"),
+        ("080100ea0701020304054000", "LO, no result"),
+    ] {
+        assert_eq!(told(&decode("ble:2a18", frame).unwrap()), ["glucose under_range -"], "{as_read}");
+    }
+    let control_low = decode("ble:2a18", "0e0100ea070102030405ff071a4000").unwrap();
+    assert_ne!(told(&control_low), ["glucose under_range -"]);
+    let wrong_strip = decode("ble:2a18", "0e0100ea070102030405ff07115000").unwrap();
+    assert_ne!(told(&wrong_strip), ["glucose under_range -"]);
     let doubtful = decode("ble:2a18", "0e0100ea07010203040538c0110400").unwrap();
     assert_eq!(told(&doubtful), ["glucose questionable 5.6"]);
     let without = decode("ble:2a18", "080100ea0701020304050400").unwrap();

@@ -142,7 +142,7 @@ const CASES: &[(u32, &[Shown])] = &[
     (
         37,
         &[
-            By("ingest/tests/story.rs", "a_frame_is_attributed_journalled_and_stored_once"),
+            By("ingest/tests/story/frames.rs", "a_frame_is_attributed_journalled_and_stored_once"),
             By("engine/tests/it/properties.rs", "a_frame_delivered_twice_changes_nothing"),
         ],
     ),

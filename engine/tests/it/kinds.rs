@@ -272,6 +272,19 @@ fn a_history_of_weights_that_comes_newest_first_is_judged_by_its_newest() {
 }
 
 #[test]
+fn what_is_beyond_the_range_of_a_device_counts_and_weighs_nothing() {
+    let mut day = Day::with(only("lows", LOWS));
+    for days in 0..2 {
+        assert_eq!(day.absent(days * DAY, Metric::Glucose, Quality::UnderRange), NOTHING);
+    }
+    assert_eq!(day.absent(2 * DAY, Metric::Glucose, Quality::UnderRange), ["P2 lows"]);
+    let mut day = Day::with(only("weight_gain", WEIGHT));
+    day.reads(MORNING, Metric::Weight, 70.0);
+    assert_eq!(day.absent(MORNING + DAY, Metric::Weight, Quality::OverRange), NOTHING);
+    assert_eq!(day.reads(MORNING + 2 * DAY, Metric::Weight, 72.0), ["P2 weight_gain"]);
+}
+
+#[test]
 fn three_low_values_in_a_week() {
     let mut day = Day::with(only("lows", LOWS));
     assert_eq!(day.reads(0, Metric::Glucose, 3.8), NOTHING);

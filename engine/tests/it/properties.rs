@@ -199,7 +199,9 @@ proptest! {
                     Metric::Glucose => 3.951,
                     _ => 20.49,
                 };
-                *sample = Sample::new(sample.metric, sample.taken_at, good, sample.quality);
+                // Beyond the range of a meter is beyond all bounds.
+                let quality = if sample.beyond_range().is_some() { Quality::Absent } else { sample.quality };
+                *sample = Sample::new(sample.metric, sample.taken_at, good, quality);
             }
         }
         prop_assert_eq!(run(&mut fresh(), &log, 1), vec![]);

@@ -88,6 +88,26 @@ fn every_quality_code_is_judged_or_not_as_its_row_says() {
 }
 
 #[test]
+fn a_glucose_that_the_meter_calls_lo_or_hi_is_beyond_every_limit_of_its_side() {
+    let mut day = Day::new();
+    let out = day.absent(0, Metric::Glucose, Quality::UnderRange);
+    assert_eq!(out, ["P1 glucose_low"]);
+    assert_eq!(day.reads(900, Metric::Glucose, 5.6), ["cleared glucose_low"]);
+    assert_eq!(day.absent(1_800, Metric::Glucose, Quality::OverRange), ["P1 glucose_high"]);
+    let mut day = Day::new();
+    let lo = |taken: i64| Sample::absent(Metric::Glucose, at(taken), Quality::UnderRange);
+    assert_eq!(day.sample(7_200, lo(0)), ["late P3 glucose_low"]);
+    let mut out = Vec::new();
+    let low = Frame { samples: vec![lo(8_000)], ..frame(8_000) };
+    out.extend(day.step(&Entry::Frame(low)));
+    let value = out.iter().find_map(|told| match told.change {
+        Change::Raised { kind: AlarmKind::Threshold { value, .. }, .. } => Some(value),
+        _ => None,
+    });
+    assert!(value.is_some_and(|value| !Metric::Glucose.is_plausible(value)), "no number that a meter could have read");
+}
+
+#[test]
 fn zero_from_a_careless_device_is_guarded_before_it_comes_here() {
     let mut day = Day::new();
     for second in [0, 60, 120] {

@@ -163,7 +163,10 @@ impl Years {
         } else {
             Quality::ALL[self.rng.random_range(0..Quality::ALL.len())]
         };
-        Sample::new(metric, taken_at, value, quality)
+        let sample = Sample::new(metric, taken_at, value, quality);
+        // Beyond the range of a meter is beyond all bounds: the well are never.
+        let beyond = elder >= WELL_FROM && sample.beyond_range().is_some();
+        if beyond { Sample::absent(metric, taken_at, Quality::Absent) } else { sample }
     }
 
     /// A minute of a band, or a sitting with a cuff; sometimes with the same frame once more behind it.

@@ -21,6 +21,10 @@ export function measured(alarm: Alarm): { what: string; limit: string } {
   if (kind.type === "threshold") {
     const metric = session.metrics.get(kind.metric);
     const name = metric ? i18n.pick(metric) : kind.metric;
+    // No judged value is outside of what is plausible: the device said that it was below or above its range, and no number.
+    const [least, most] = metric?.plausible ?? [-Infinity, Infinity];
+    const beyond = kind.value < least ? "under_range" : kind.value > most ? "over_range" : "";
+    if (beyond) return { what: `${name} ${word(i18n.t.qualities, beyond)}`, limit: i18n.t.limit_of(limit(kind.limit)) };
     return { what: `${name} ${number(kind.value, metric)} ${unit(metric, i18n.isZh)}`.trim(), limit: i18n.t.limit_of(limit(kind.limit)) };
   }
   if (kind.type === "score") return { what: i18n.t.rules_more.score_of(kind.min, kind.max), limit: kind.single_three ? i18n.t.rules_more.single_three : "" };
