@@ -60,10 +60,11 @@ pub enum Command {
     County(County),
     /// Copies a data directory while the server runs.
     Backup(Backup),
-    /// Looks at everything in the data directory of a stopped server; exit status 1 when something is wrong. Changes nothing
-    /// without --repair.
+    /// Looks at everything in the data directory of a stopped server; exit status 1 when something is wrong, or when no server
+    /// was ever there. Changes nothing without --repair.
     Doctor(Doctor),
-    /// Deletes readings, waveforms and origins of one elder for good and searches the files for what may be left. The server must be stopped.
+    /// Deletes readings, waveforms and origins of one elder for good and searches the files for what may be left. Names the person
+    /// (masked) before and after; refuses a number that nobody has. The server must be stopped.
     ForgetElder(ForgetElder),
     /// Copies all readings to the other store while the server runs, counts and compares; the configuration is changed afterwards.
     /// Killed at any point, the same words go on.
@@ -71,7 +72,7 @@ pub enum Command {
     /// What was set aside of readings.
     #[command(subcommand)]
     Readings(OfReadings),
-    /// Writes readings to a CSV or Parquet file. Who took out what is in the audit.
+    /// Writes readings to a CSV or Parquet file, and says when some wait in the journal still. Who took out what is in the audit.
     Export(Export),
     /// Takes in measurements from a CSV file through a map of its columns. They are history: nobody is paged for them.
     Import(Import),
@@ -139,7 +140,7 @@ pub struct Export {
     /// RFC 3339, or "2026-11-22 20:00" by the clock of Asia/Shanghai. Default: from the beginning.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
-    /// Not part of it. Default: now.
+    /// Not part of it; later than --from. Default: now.
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
     #[arg(long, value_enum, default_value = "csv")]

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod control;
 pub mod cpus;
+pub mod data_dir;
 pub mod demo;
 pub mod export;
 pub mod import;

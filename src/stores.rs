@@ -18,7 +18,7 @@ use store::readings::Readings;
 use store::records::Records;
 
 use crate::server::{Parts, lock, say};
-use crate::{control, export, import, moving};
+use crate::{control, data_dir, export, import, moving};
 
 /// First letter of a line that only says how far the work is; the next one takes its place.
 const PASSING: char = '~';
@@ -85,6 +85,7 @@ impl Request {
 
     /// Has the running server do it, or does it here, and shows what is told.
     pub fn carry_out(&self, config: &config::Server) -> anyhow::Result<()> {
+        data_dir::must_be_used(&config.data_dir)?;
         let shown = Shown::default();
         let line = serde_json::to_string(self)?;
         let asked = control::ask(&config.data_dir, &line, |line| shown.line(line));

@@ -97,13 +97,10 @@ impl Signed {
         self.sees_all() || (team.is_some() && team == self.person.team_id())
     }
 
-    /// Longest trend this role may draw, in microseconds. The seats see the day around an alarm (domain facts,
-    /// section 3); the history belongs to those who treat the elder.
-    pub(crate) fn trend_us_max(&self) -> i64 {
-        const DAY_US: i64 = 86_400_000_000;
-        // A little more than a day, for clients that round outwards.
-        let seat = matches!(self.person.role, Role::Dispatcher | Role::Supervisor);
-        if seat { DAY_US + DAY_US / 24 } else { 366 * DAY_US }
+    /// The seats of the call centre: of an elder's history they see the day around now and the day around an open alarm (domain facts,
+    /// section 3); the rest belongs to those who treat the elder. `trends::check_range` holds them to it.
+    pub(crate) fn is_seat(&self) -> bool {
+        matches!(self.person.role, Role::Dispatcher | Role::Supervisor)
     }
 
     /// The row scope: the team, or an unanswered page about this elder (a page may go to another team when the

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use model::layer::{Layer, Scope};
 use model::{ElderId, TeamId, Time};
 use serde::Deserialize;
@@ -63,7 +64,8 @@ pub(crate) struct Change {
     reason: String,
 }
 
-/// `PUT /api/layers/{name} {layer, reason}`: a new version, in force at once wherever the layer is assigned.
+/// `PUT /api/layers/{name} {layer, reason}`: a new version, in force at once wherever the layer is assigned. A doctor changes what the own team made
+/// and nobody else has; what was shipped, or comes from another team, stays as its name and source say.
 pub(crate) async fn put(
     State(app): State<App>,
     signed: Signed,
@@ -79,15 +81,25 @@ pub(crate) async fn put(
     }
     let (records, publish) = (app.deps.records.clone(), app.deps.publish_rules.clone());
     let done = app.calls.run("saving a layer", move || {
-        let team = signed.person.team_id();
-        let beyond = || saved("saving a layer", records.layer_goes_beyond(&name, team));
-        if !signed.sees_all() && (team.is_none() || beyond()?) {
-            return Err(ApiError::not_allowed());
+        if !signed.sees_all() {
+            let team = signed.person.team_id().ok_or_else(ApiError::not_allowed)?;
+            if !saved("saving a layer", records.layer_is_of_team(&name, team))? {
+                return Err(not_theirs());
+            }
         }
         let version = saved("saving a layer", records.save_layer(&sent.layer, signed.person.id, &reason))?;
         Ok(json!({ "name": name, "version": version, "in_force": publish() }))
     });
     done.await?.map(Json)
+}
+
+fn not_theirs() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "not_allowed",
+        "该规则层随程序提供,或属于其他团队,只有管理员可以修改;请另存为新名称。",
+        "This layer was shipped with the program, or others than your team made it or have it: administrators change it. Save yours under a new name.",
+    )
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@
 
 mod access;
 mod alarms;
+mod authors;
 mod callbacks;
 mod calls;
 mod channels;

@@ -1,8 +1,8 @@
 //! Measurements of shared devices: the queue of those that belong to nobody, an elder's, whose they are, and the cards and codes by
 //! which elders are known there.
 //!
-//! Values without a person are nobody's secret: every doctor, nurse and administrator sees the queue. Giving one to an elder, or
-//! taking one from an elder, needs that elder in the person's own scope.
+//! Values without a person are nobody's secret: every doctor, nurse and administrator sees the queue. Giving one to an elder,
+//! taking one from an elder, and cards outlast a page: they need an elder of the person's own team.
 
 use std::collections::HashMap;
 
@@ -98,13 +98,13 @@ pub(crate) async fn attribute(
     let (records, decide) = (app.deps.records.clone(), app.deps.decide.clone());
     let done = app.calls.run("attribution", move || {
         if let Some(elder) = sent.elder {
-            elders::in_scope(&records, &signed, elder)?;
+            elders::in_team(&records, &signed, elder)?;
         }
         let failed = |error| ApiError::internal("attribution", &error);
         let now = records.measurements(&sent.measurements).map_err(failed)?;
-        // A person may not take from an elder whom they may not see.
+        // Nobody takes from an elder whom another team treats.
         for elder in now.iter().filter_map(|one| one.elder) {
-            elders::in_scope(&records, &signed, elder)?;
+            elders::in_team(&records, &signed, elder)?;
         }
         let decision = NewMove {
             measurements: sent.measurements,
@@ -162,7 +162,7 @@ pub(crate) async fn add_key(
     })?;
     let records = app.deps.records.clone();
     let done = app.calls.run("keys", move || {
-        elders::in_scope(&records, &signed, id)?;
+        elders::in_team(&records, &signed, id)?;
         records.add_key(id, &key, Some(signed.person.id)).map_err(refused)?;
         keys_json(&records, id)
     });
@@ -185,7 +185,7 @@ pub(crate) async fn remove_key(
 ) -> Answer<Json<Value>> {
     let records = app.deps.records.clone();
     let done = app.calls.run("keys", move || {
-        elders::in_scope(&records, &signed, id)?;
+        elders::in_team(&records, &signed, id)?;
         records.remove_key(id, &sent.fingerprint, Some(signed.person.id)).map_err(refused)?;
         keys_json(&records, id)
     });

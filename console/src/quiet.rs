@@ -82,7 +82,7 @@ pub(crate) async fn begin(State(app): State<App>, signed: Signed, Sent(sent): Se
     let (records, publish) = (app.deps.records.clone(), app.deps.publish_rules.clone());
     let now = app.deps.clock.now();
     let done = app.calls.run("quiet period", move || {
-        in_scope(&records, &signed, whose)?;
+        in_team(&records, &signed, whose)?;
         let new = NewQuiet { kind: sent.kind, whose, from: sent.from, until: sent.until, reason };
         let id = saved("quiet period", records.quiet_begin(&new, signed.person.id))?;
         publish();
@@ -109,7 +109,7 @@ pub(crate) async fn end(
     let now = app.deps.clock.now();
     let done = app.calls.run("quiet period", move || {
         let known = saved("quiet period", records.quiet(id))?.ok_or_else(ApiError::not_found)?;
-        in_scope(&records, &signed, known.quiet.whose)?;
+        in_team(&records, &signed, known.quiet.whose)?;
         saved("quiet period", records.quiet_end(id, signed.person.id, &reason))?;
         publish();
         found(&records, id, now)
@@ -122,15 +122,31 @@ fn found(records: &Records, id: u32, now: Time) -> Answer<Value> {
     quiet_json(records, &one, now)
 }
 
-/// A device is in the scope of whoever sees all elders, or the one who wears it.
+/// Who may see it.
 fn in_scope(records: &Records, signed: &Signed, whose: Whose) -> Answer<()> {
+    match whose_elder(records, signed, whose)? {
+        Some(elder) => elders::in_scope(records, signed, elder).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Who may begin and end it: it lasts longer than a page.
+fn in_team(records: &Records, signed: &Signed, whose: Whose) -> Answer<()> {
+    match whose_elder(records, signed, whose)? {
+        Some(elder) => elders::in_team(records, signed, elder).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// A device is in the scope of whoever sees all elders (`None`: nobody has to be asked for), or the one who wears it.
+fn whose_elder(records: &Records, signed: &Signed, whose: Whose) -> Answer<Option<ElderId>> {
     match whose {
-        Whose::Elder(elder) => elders::in_scope(records, signed, elder).map(drop),
-        Whose::Device(_) if signed.sees_all() => Ok(()),
+        Whose::Elder(elder) => Ok(Some(elder)),
+        Whose::Device(_) if signed.sees_all() => Ok(None),
         Whose::Device(device) => {
             let open = saved("quiet period", records.bindings())?;
             let wearer = open.iter().find(|(worn, _)| *worn == device).map(|(_, elder)| *elder);
-            elders::in_scope(records, signed, wearer.ok_or_else(ApiError::not_allowed)?).map(drop)
+            wearer.map(Some).ok_or_else(ApiError::not_allowed)
         }
     }
 }

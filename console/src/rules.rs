@@ -13,6 +13,7 @@ use store::records::{self, Records};
 use crate::App;
 use crate::access::Signed;
 use crate::alarms::to_value;
+use crate::authors::Authors;
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Sent};
@@ -41,7 +42,8 @@ fn rules_json(records: &Records, id: ElderId) -> Answer<Value> {
     answer["saved_at"] = json!(stored.saved_at);
     answer["reason"] = json!(stored.reason);
     answer["until"] = json!(own.and_then(|own| own.until));
-    let layers = effective.origins.iter().map(|origin| origin_json(records, origin));
+    let authors = Authors::new(records, id);
+    let layers = effective.origins.iter().map(|origin| origin_json(records, &authors, origin));
     answer["layers"] = layers.collect::<Answer<_>>()?;
     answer["origins"] = to_value(&effective.rules)?;
     answer["off"] = to_value(&effective.off)?;
@@ -50,12 +52,13 @@ fn rules_json(records: &Records, id: ElderId) -> Answer<Value> {
     Ok(answer)
 }
 
-/// A layer in force with the name of the person behind it.
-fn origin_json(records: &Records, origin: &Origin) -> Answer<Value> {
+/// A layer in force with the names of who assigned it and of who saved this version.
+fn origin_json(records: &Records, authors: &Authors<'_>, origin: &Origin) -> Answer<Value> {
     let mut answer = to_value(origin)?;
     answer["by"] = json!(view::person_name(records, origin.who));
     answer["tier_zh"] = json!(origin.tier.map(model::layer::Tier::zh));
     answer["tier_en"] = json!(origin.tier.map(model::layer::Tier::en));
+    authors.add(origin, &mut answer)?;
     Ok(answer)
 }
 

@@ -8,7 +8,8 @@ use super::WithConfig;
 
 #[derive(Debug, Subcommand)]
 pub enum Roster {
-    /// Who is on call, why, who is next, and the holes of the next 8 weeks. Exit status 1 when there is a hole at TIME.
+    /// Who is on call, why, who is next, and the holes of the next 8 weeks. Exit status 1 when there is a hole at TIME, or no rota and nobody
+    /// in the team's order on call.
     Show {
         #[command(flatten)]
         at: WithConfig,
@@ -163,7 +164,7 @@ pub enum Add {
         /// male, female or unknown
         #[arg(long, default_value = "unknown")]
         sex: String,
-        /// YYYY-MM-DD
+        /// YYYY-MM-DD, not in the future.
         #[arg(long)]
         born: Option<String>,
         #[arg(long)]

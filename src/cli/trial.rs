@@ -147,13 +147,13 @@ pub struct Judge {
     #[arg(long, value_name = "NUMBER", requires = "data_dir")]
     pub elder: Option<u32>,
     /// Days before the elder's newest reading.
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=90))]
+    #[arg(long, default_value_t = 30, conflicts_with = "csv", value_parser = clap::value_parser!(u16).range(1..=90))]
     pub days: u16,
     /// A rule set as TOML; default: the shipped `cn-basic-v3`.
     #[arg(long)]
     pub rules: Option<PathBuf>,
     /// The elder's age in years: chooses the age band of the default rules.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, conflicts_with = "data_dir")]
     pub age: u32,
 }
 

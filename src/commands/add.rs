@@ -12,6 +12,7 @@ use runtime::Clock;
 use store::records::{Dialect, NewElder, NewPerson, Records};
 
 use crate::cli::Add;
+use crate::data_dir;
 use crate::server::say;
 
 /// Longest line read from standard input, bytes.
@@ -61,6 +62,7 @@ pub fn add(what: &Add) -> anyhow::Result<()> {
         }
         Add::Key { at, elder, card, qr: _ } => {
             let config = config::server(&at.config)?;
+            data_dir::must_be_used(&config.data_dir)?;
             let site = config.identity_key()?.context("identity_key_file is missing in the configuration")?;
             let kind = if *card { KeyKind::Card } else { KeyKind::Qr };
             let text = line("the card's number or the code's text")?;
@@ -85,6 +87,7 @@ pub fn add(what: &Add) -> anyhow::Result<()> {
 /// Opens the registry that a configuration file points to.
 pub(super) fn open(config: &Path) -> anyhow::Result<Records> {
     let config = config::server(config)?;
+    data_dir::must_be_used(&config.data_dir)?;
     Ok(Records::open(&config.data_dir, Clock::system())?)
 }
 

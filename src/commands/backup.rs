@@ -9,11 +9,12 @@ use store::readings::{FILE, Readings};
 use store::records::Records;
 
 use crate::server::{lock, say};
-use crate::{cli, control};
+use crate::{cli, control, data_dir};
 
 /// Copies a data directory into a new folder and checks the copy.
 pub fn backup(args: &cli::Backup) -> anyhow::Result<()> {
     let config = config::server(&args.config)?;
+    data_dir::must_be_used(&config.data_dir)?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
     let target = args.dir.canonicalize()?;
     if std::fs::read_dir(&target)?.next().is_some() {
@@ -41,6 +42,11 @@ fn offline(config: &config::Server, target: &Path) -> anyhow::Result<()> {
 
 /// A backup that was never opened is a hope: open each copy, look for damage, and see that the cursors lie inside the journal.
 fn check(target: &Path) -> anyhow::Result<()> {
+    // Opening makes what is not there.
+    data_dir::must_be_used(target)?;
+    if !target.join("journal.db").exists() {
+        bail!("the copy has no journal.db");
+    }
     let records = Records::open(target, Clock::system())?;
     // Readings on a server are not in the copy.
     let is_there = target.join(FILE).exists();

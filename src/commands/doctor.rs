@@ -10,23 +10,38 @@ use runtime::Clock;
 use store::readings::{self, Examination, Store};
 use store::records::Records;
 
-use crate::cli;
 use crate::server::{lock, say};
+use crate::{cli, data_dir};
 
 /// Width of the progress bar.
 const BAR: u64 = 30;
 /// Bytes of the journal read at once.
 const READ_BYTES_MAX: usize = 1 << 20;
+/// The journal's file.
+const JOURNAL_FILE: &str = "journal.db";
 
 /// True when nothing is wrong, or all of it was repaired without losing rows with a page.
 pub fn doctor(args: &cli::Doctor) -> anyhow::Result<bool> {
     let config = config::server(&args.at.config)?;
     let dir = &config.data_dir;
+    data_dir::must_be_used(dir)?;
     let _lock = lock(dir)?;
     let mut wrong = 0;
-    let journal = part("journal", &mut wrong, || look_at_journal(&config));
+    let is_there = |file: &str| dir.join(file).exists();
     let alerting = part("records", &mut wrong, || look_at_records(dir));
+    // Records that stand at an entry had a journal and readings once; before the first start there are none. Opening would make them.
+    let started = alerting.is_none_or(|seq| seq.0 > 0);
+    let journal = if is_there(JOURNAL_FILE) {
+        part("journal", &mut wrong, || look_at_journal(&config))
+    } else {
+        missing("journal", JOURNAL_FILE, started, &mut wrong);
+        None
+    };
     let cursor = match config.readings.store {
+        Store::Embedded if !is_there(readings::FILE) => {
+            missing("readings", readings::FILE, started, &mut wrong);
+            None
+        }
         Store::Embedded => look_at_readings(&config, args.repair.then(|| before(journal)), &mut wrong),
         Store::Timescale => {
             say("readings: on a server; this looks at files only");
@@ -44,6 +59,16 @@ pub fn doctor(args: &cli::Doctor) -> anyhow::Result<bool> {
     }
     say(&if wrong == 0 { "all sound".to_owned() } else { format!("{wrong} things are wrong") });
     Ok(wrong == 0)
+}
+
+/// What a file that is not there means.
+fn missing(name: &str, file: &str, started: bool, wrong: &mut usize) {
+    if started {
+        say(&format!("bad  {name}: no {file}, and a server has run here"));
+        *wrong += 1;
+    } else {
+        say(&format!("ok   {name}: none yet, no server has run here"));
+    }
 }
 
 /// The entry before the oldest one that the journal holds.

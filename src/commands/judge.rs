@@ -14,8 +14,8 @@ use model::{DeviceId, ElderId, Metric, Sample, Subject, Time};
 use store::readings::Readings;
 use store::records::Records;
 
-use crate::cli;
 use crate::server::say;
+use crate::{cli, data_dir};
 
 const DAY_US: i64 = 86_400_000_000;
 /// Readings of one metric judged at most: 90 days of one every 8 seconds.
@@ -56,14 +56,15 @@ pub fn judge(args: &cli::Judge) -> anyhow::Result<()> {
 
 /// The elder's readings of the last days before the newest one, by the rules in force and by those of `--rules`.
 fn stored(args: &cli::Judge, dir: &Path, elder: ElderId) -> anyhow::Result<()> {
-    if !dir.join(store::records::FILE).exists() {
-        bail!("{} is not a data directory or a backup of one: it has no {}", dir.display(), store::records::FILE);
-    }
+    data_dir::must_be_used(dir)?;
     let records = Records::open(dir, runtime::Clock::system())?;
     if records.elder(elder)?.is_none() {
         bail!("there is no elder {elder} in {}", dir.display());
     }
     let in_force = records.rules_for(elder)?.set;
+    if !dir.join(store::readings::FILE).exists() {
+        bail!("{} has no {}: its readings are elsewhere", dir.display(), store::readings::FILE);
+    }
     let readings = Readings::open(dir, &store::readings::Config::default())
         .context("the readings cannot be opened; while the server runs, use the console or a backup")?;
     let newest = readings.latest(Subject::Elder(elder)).iter().map(|reading| reading.sample.taken_at).max();

@@ -38,18 +38,24 @@ pub use simulate::simulate;
 
 use std::path::Path;
 
+use crate::data_dir;
 use crate::server::say;
 
 /// `vigil check-config FILE`: a server's file has `data_dir` and the server's tables, a gateway's has `token`.
 pub fn check_config(file: &Path) -> anyhow::Result<()> {
     match config::any(file)? {
-        config::Any::Server(server) => say(&format!(
-            "{} is a good server configuration: data in {}, front door on {}, console on http://{}",
-            file.display(),
-            server.data_dir.display(),
-            server.mqtt.listen,
-            server.console.listen,
-        )),
+        config::Any::Server(server) => {
+            say(&format!(
+                "{} is a good server configuration: data in {}, front door on {}, console on http://{}",
+                file.display(),
+                server.data_dir.display(),
+                server.mqtt.listen,
+                server.console.listen,
+            ));
+            if let Some(words) = data_dir::warning(&server.data_dir) {
+                say(&words);
+            }
+        }
         config::Any::Gateway(gateway) => {
             say(&format!("{} is a good gateway configuration: {gateway:?}", file.display()));
         }

@@ -10,6 +10,7 @@ use store::readings::Readings;
 use store::records::Records;
 
 use crate::cli::OfReadings;
+use crate::data_dir;
 use crate::moving::before_changing;
 use crate::server::{lock, say};
 
@@ -17,6 +18,7 @@ use crate::server::{lock, say};
 pub fn readings(what: &OfReadings) -> anyhow::Result<bool> {
     let OfReadings::Refused(args) = what;
     let config = config::server(&args.at.config)?;
+    data_dir::must_be_used(&config.data_dir)?;
     if args.retry { retry(&config) } else { list(&config) }
 }
 

@@ -8,8 +8,8 @@ use model::{ElderId, Lane, Name, Time};
 use runtime::Clock;
 use store::records::{Dialect, Records};
 
-use crate::cli;
 use crate::server::{say, stop_at_signal};
+use crate::{cli, data_dir};
 
 /// The gateway that replays come from, and its device.
 const GATEWAY: &str = "replay";
@@ -20,6 +20,7 @@ const REGISTRY_SEEN: Duration = Duration::from_secs(15);
 pub async fn replay(args: &cli::Replay) -> anyhow::Result<()> {
     let recording = Played::open(args)?;
     let config = config::server(&args.config)?;
+    data_dir::must_be_used(&config.data_dir)?;
     let clock = Clock::system();
     let records = Records::open(&config.data_dir, clock.clone())?;
     let elder = ElderId(args.elder);

@@ -85,24 +85,36 @@ fn show(config: &Path, team: &str, time: Option<&str>, days: u32, json: bool) ->
     let records = super::add::open(config)?;
     let at = time.map_or_else(|| Ok(Clock::system().now()), instant)?;
     let board = records.rota_board(team_of(&records, team)?, at, days)?;
+    let plain = if board.version.is_none() { Plain::of(&records, TeamId(board.team.id))? } else { Plain::default() };
     if json {
         say(&serde_json::to_string(&board)?);
     } else {
-        say(&words::board(&board, &plain_order(&records, &board)?));
+        say(&words::board(&board, &plain));
     }
-    Ok(board.holes_now.is_empty())
+    // Without a rota the order on call is all there is: an empty one is a hole.
+    Ok(board.holes_now.is_empty() && (board.version.is_some() || !plain.own.is_empty()))
 }
 
-/// Names of those who are asked when there is no rota.
-fn plain_order(records: &Records, board: &store::records::Board) -> anyhow::Result<Vec<String>> {
-    if board.version.is_some() {
-        return Ok(Vec::new());
+/// Names of those who are asked when a team has no rota.
+#[derive(Default)]
+struct Plain {
+    /// With a place in the team's own order on call.
+    own: Vec<String>,
+    /// Who is asked when that is nobody.
+    everybody: Vec<String>,
+}
+
+impl Plain {
+    fn of(records: &Records, team: TeamId) -> anyhow::Result<Self> {
+        let names = |ids: Vec<PersonId>| -> anyhow::Result<Vec<String>> {
+            let mut names = Vec::with_capacity(ids.len());
+            for id in ids {
+                names.extend(records.person(id)?.map(|person| person.name));
+            }
+            Ok(names)
+        };
+        Ok(Self { own: names(records.order_of(team)?)?, everybody: names(records.on_call(None)?)? })
     }
-    let mut names = Vec::new();
-    for id in records.on_call(Some(TeamId(board.team.id)))? {
-        names.extend(records.person(id)?.map(|person| person.name));
-    }
-    Ok(names)
 }
 
 fn save(config: &Path, file: &Path, from: Option<&str>, reason: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use runtime::Clock;
 use store::records::{Dialect, Records};
 
 use crate::server::{say, stop_at_signal};
-use crate::{cli, seed};
+use crate::{cli, data_dir, seed};
 
 /// How often progress is said.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -20,6 +20,7 @@ const BAND_METRICS: f64 = 3.0;
 /// Registers the fleet if need be and lets it run.
 pub async fn simulate(args: &cli::Simulate) -> anyhow::Result<()> {
     let config = config::server(&args.config)?;
+    data_dir::must_be_used(&config.data_dir)?;
     let records = Records::open(&config.data_dir, Clock::system())?;
     let site = Name::new("sim")?;
     let devices = register(&records, &site, args.elders)?;

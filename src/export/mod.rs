@@ -9,6 +9,7 @@ mod row;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use model::metric::Shape;
@@ -24,6 +25,9 @@ use row::{Names, Row};
 const PAGE_ROWS: usize = 16_384;
 /// Series listed at once.
 const SERIES: usize = 10_000;
+/// How long an export waits until the writer has stored what was in the journal when it began.
+const WRITER_BEHIND_MAX: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Whose readings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,11 +72,15 @@ trait Sink {
 
 /// Writes the file, and two lines of audit.
 pub(crate) fn run(spec: &Spec, stores: &Stores, told: &Told) -> anyhow::Result<()> {
+    if spec.from >= spec.to {
+        bail!("--from {} is not before --to {}: there is nothing between them", spec.from, spec.to);
+    }
     let metrics = metrics(&spec.metrics)?;
     let names = Names::new(spec.pseudonym.as_deref())?;
     let (subject, elders) = whose(&spec.who, &stores.records)?;
     let (whole, file) = Whole::new(&spec.out, &stores.dir)?;
     audit(spec, &subject, stores)?;
+    let waiting = waiting(stores)?;
     let mut sink: Box<dyn Sink> = match spec.format {
         Format::Csv => Box::new(csv::Csv::new(file)?),
         Format::Parquet => Box::new(parquet::Parquet::new(file)?),
@@ -90,7 +98,26 @@ pub(crate) fn run(spec: &Spec, stores: &Stores, told: &Told) -> anyhow::Result<(
     whole.put()?;
     let detail = serde_json::json!({ "uid": stores.uid, "rows": written }).to_string();
     stores.records.audit(None, "export_readings_done", &subject, &detail)?;
+    if waiting > 0 {
+        let remedy = if stores.live { "the server stores them" } else { "start the server, which stores them" };
+        told.say(&format!(
+            "{waiting} journal entries are not stored yet, and readings in them are not in this file: {remedy}"
+        ))?;
+    }
     told.say(&format!("{written} readings in {}", spec.out.display()))
+}
+
+/// Journal entries that the readings store has not taken. A server that runs gets a moment for what has just come.
+fn waiting(stores: &Stores) -> anyhow::Result<u64> {
+    let head = stores.journal.head();
+    let begun = Instant::now();
+    loop {
+        let waiting = head.0.saturating_sub(stores.readings.progress()?.done().0);
+        if waiting == 0 || !stores.live || begun.elapsed() >= WRITER_BEHIND_MAX {
+            return Ok(waiting);
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 /// One series within the range; how many rows that was.

@@ -119,6 +119,50 @@ fn rows_lost_with_a_page_are_wrong_and_the_journal_is_read_again() {
 }
 
 #[test]
+fn a_wrong_number_is_refused_and_the_person_is_named_before_and_after() {
+    let world = World::new(1, 1);
+    fill(&world);
+    let records = world.records();
+    let new = store::records::NewElder {
+        name: "王秀兰".to_owned(),
+        sex: model::people::Sex::Female,
+        birth_date: Some("1941-03-05".to_owned()),
+        phone: "13800000000".to_owned(),
+        address: String::new(),
+        notes: String::new(),
+        team: None,
+    };
+    let known = records.create_elder(&new).unwrap().0;
+    let config = world.config_file();
+    let config = config.to_str().unwrap();
+    let forget = |elder: u32, more: &[&str]| run(&[&["forget-elder", &elder.to_string()], more].concat(), config);
+    for more in [&[][..], &["--yes"]] {
+        let (done, said) = forget(77, more);
+        assert!(!done && said.contains("there is no elder 77") && !said.contains("deleted"), "{said}");
+    }
+    assert!(
+        records.audit_list(None, 9).unwrap().iter().all(|line| !line.action.starts_with("forget")),
+        "nothing was done"
+    );
+    let (done, said) = forget(known, &[]);
+    assert!(!done && said.contains("王*兰, born 1941: 0 readings") && !said.contains("03-05"), "{said}");
+    let (done, said) = forget(known, &["--yes"]);
+    let named = said.lines().filter(|line| line.contains("王*兰, born 1941")).count();
+    assert!(done && named == 2 && said.contains("deleted: series 0"), "before and after: {said}");
+    let (done, said) = forget(known, &["--yes"]);
+    assert!(done && said.contains("born 1941, deleted before on 20"), "{said}");
+    // Readings of a number that the registry does not know: deleted, and said so again later.
+    let (done, said) = forget(7, &["--yes"]);
+    assert!(done && said.contains("elder 7, whom the registry does not know") && said.contains("rows 1000"), "{said}");
+    let (done, said) = forget(7, &["--yes"]);
+    assert!(done && said.contains("deleted before on 20"), "{said}");
+    // Killed in the middle: the line that it began is there, the readings are gone.
+    records.audit(None, "forget_readings_begun", "elder/55", "").unwrap();
+    let (done, said) = forget(55, &["--yes"]);
+    assert!(done && said.contains("did not come to its end") && said.contains("proof: "), "{said}");
+}
+
+#[test]
 fn refused_readings_are_listed_and_put_through_the_store_again() {
     let world = World::new(1, 1);
     let config = world.config_file();

@@ -57,7 +57,7 @@ fn judge_compares_rules_over_an_elders_stored_readings() {
         assert_eq!(records.create_elder(&elder).unwrap(), model::ElderId(1));
     }
     let empty = run(&[]);
-    assert!(!empty.status.success() && String::from_utf8_lossy(&empty.stderr).contains("nothing was ever measured"));
+    assert!(!empty.status.success() && String::from_utf8_lossy(&empty.stderr).contains("has no readings.db"));
     {
         let readings = store::readings::Readings::open(dir.path(), &store::readings::Config::default()).unwrap();
         let rows = (0..30).map(|minute| {
@@ -80,7 +80,12 @@ fn judge_compares_rules_over_an_elders_stored_readings() {
     assert_eq!((&answer["now"]["alarms"], &answer["proposed"]["alarms"]), (&1.into(), &0.into()), "{answer}");
     assert_eq!(answer["lost"][0]["rule"], "systolic_high");
     let elsewhere = vigil(&["judge", "--data-dir", "/", "--elder", "1"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("not a data directory"), "{elsewhere:?}");
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("no records.db in /: is it mounted?"), "{elsewhere:?}");
+    // What would be passed over in silence is refused.
+    for more in [&["--csv", "x.csv", "--days", "5"][..], &["--data-dir", path, "--elder", "1", "--age", "70"]] {
+        let refused = vigil(&[&["judge"], more].concat()).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{more:?}: {refused:?}");
+    }
     let nobody = vigil(&["judge", "--data-dir", path, "--elder", "9"]).output().unwrap();
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is no elder 9"), "{nobody:?}");
 }

@@ -32,5 +32,6 @@ mod roster;
 mod score;
 mod store_down;
 mod strangers;
+mod unmounted;
 mod waveform;
 mod world;

@@ -242,10 +242,22 @@ async fn an_import_without_a_server_waits_in_the_journal() {
     let (csv, map) = (file.csv.to_str().unwrap(), file.map.to_str().unwrap());
     let (_, said, complaint) = run(words(&["import", "--csv", csv, "--map", map], &config)).await;
     assert!(said.contains("201 readings are in the journal"), "{said}{complaint}");
+    let out = world.dir.path().join("early.csv");
+    let (done, said, complaint) = run(words(&["export", "--all", "--out", out.to_str().unwrap()], &config)).await;
+    assert!(done && said.contains("0 readings in"), "{said}{complaint}");
+    assert!(said.contains("journal entries are not stored yet") && said.contains("start the server"), "{said}");
     let server = world.serve().await;
     while server.parts.readings.count() < 201 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(server.parts.readings.count(), 201);
     server.stop().await;
+    let out = world.dir.path().join("all.csv");
+    let (_, said, complaint) = run(words(&["export", "--all", "--out", out.to_str().unwrap()], &config)).await;
+    assert!(said.contains("201 readings in") && !said.contains("not stored yet"), "{said}{complaint}");
+    let turned = ["export", "--all", "--from", "2026-03-02 00:00", "--to", "2026-03-02 00:00"];
+    let never = world.dir.path().join("never.csv");
+    let turned = [&turned[..], &["--out", never.to_str().unwrap()]].concat();
+    let (done, _, complaint) = run(words(&turned, &config)).await;
+    assert!(!done && complaint.contains("is not before --to") && !never.exists(), "{complaint}");
 }

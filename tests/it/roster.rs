@@ -59,6 +59,37 @@ fn roster(config: &Path, words: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
+fn a_team_that_nobody_is_on_call_for_is_a_hole() {
+    let world = World::new(1, 1);
+    let records = world.records();
+    let team = records.create_team("城西队").unwrap();
+    let config = world.config_file();
+    let show = || roster(&config, &["show", "--team", "城西队"]);
+    let (status, text, _) = show();
+    assert!(status == 1 && text.contains("nobody: pages go to everybody: 李医生"), "{text}");
+    let new = |login: &str, order| NewPerson {
+        name: format!("{login}某"),
+        phone: String::new(),
+        role: Role::Doctor,
+        login: login.into(),
+        password: "Langes-Wort-7".into(),
+        team: Some(team),
+        language: "zh".into(),
+        on_call_order: order,
+    };
+    let li = records.create_person(&new("li", Some(1))).unwrap();
+    let (status, text, _) = show();
+    assert!(status == 0 && text.contains("li某") && !text.contains("nobody"), "{text}");
+    let everybody = records.persons().unwrap();
+    for person in everybody.iter().filter(|person| person.role.accepts_pages()) {
+        records.set_disabled(person.id, true).unwrap();
+    }
+    assert!(everybody.iter().any(|person| person.id == li));
+    let (status, text, _) = show();
+    assert!(status == 1 && text.contains("there is nobody to page at all"), "{text}");
+}
+
+#[test]
 fn a_rota_is_saved_shown_changed_and_its_holes_are_told() {
     let world = World::new(1, 1);
     let records = seeded(&world);
@@ -68,8 +99,13 @@ fn a_rota_is_saved_shown_changed_and_its_holes_are_told() {
         roster(&config, &words)
     };
     let (status, text, _) = show("2027-03-01 12:00", &[]);
-    assert_eq!(status, 0);
-    assert!(text.contains("no rota, the plain order on call"), "{text}");
+    assert_eq!(status, 1, "nobody has a place in the team's order: {text}");
+    assert!(
+        text.contains("no rota, the plain order on call") && text.contains("nobody: pages go to everybody: "),
+        "{text}"
+    );
+    assert!(text.contains("everybody: 李医生"), "who everybody is: {text}");
+    assert_eq!(show("2027-03-01 12:00", &["--json"]).0, 1);
 
     let file = world.data_dir().join("rota.toml");
     let save = |text: &str| {

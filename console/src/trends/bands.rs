@@ -6,6 +6,9 @@ use model::{Metric, Priority, Time};
 use serde_json::{Value, json};
 use store::records::RulesHistory;
 
+use crate::authors::Authors;
+use crate::error::Answer;
+
 /// One limit during one stretch.
 #[derive(Clone, Debug, PartialEq)]
 struct Band {
@@ -21,8 +24,8 @@ struct Band {
 }
 
 /// The bands of a metric; one that does not change is one, however often something else did.
-pub(super) fn bands(history: &RulesHistory, metric: Metric) -> Vec<Value> {
-    pieces(history, metric).iter().map(Band::json).collect()
+pub(super) fn bands(history: &RulesHistory, metric: Metric, authors: &Authors<'_>) -> Answer<Vec<Value>> {
+    pieces(history, metric).iter().map(|band| band.json(authors)).collect()
 }
 
 fn pieces(history: &RulesHistory, metric: Metric) -> Vec<Band> {
@@ -80,16 +83,19 @@ impl Band {
             && of(self) == of(other)
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, authors: &Authors<'_>) -> Answer<Value> {
         let origin = self.origin.as_ref().map(|origin| {
-            json!({
+            let mut answer = json!({
                 "layer": origin.layer, "version": origin.version, "zh": origin.zh, "en": origin.en, "source": origin.source,
                 "year": origin.year,
-            })
+            });
+            authors.add(origin, &mut answer)?;
+            Ok(answer)
         });
-        json!({
+        let origin = origin.transpose()?;
+        Ok(json!({
             "side": self.side, "priority": self.priority, "limit": self.limit, "rule": self.rule, "from": self.from,
             "until": self.until, "origin": origin,
-        })
+        }))
     }
 }

@@ -8,12 +8,13 @@ use model::{AlarmKind, ElderId, Metric, Subject, Time};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::readings::{Doubtful, Readings, Trend};
-use store::records::{self, AlarmFilter, AlarmView, Class, Records, RulesHistory};
+use store::records::{self, AlarmFilter, AlarmView, Class, Records};
 
 use super::known::Known;
-use super::{DAY_US, bands, causes, check_span, number, time};
+use super::{DAY_US, bands, causes, check_range, number, time};
 use crate::App;
 use crate::access::Signed;
+use crate::authors::Authors;
 use crate::elders;
 use crate::error::{Answer, ApiError};
 use crate::input::{Id, Params};
@@ -62,12 +63,12 @@ pub(crate) async fn trend(
     Params(query): Params<Query>,
 ) -> Answer<Json<Value>> {
     let asked = check(&query)?;
-    check_span(&signed, asked.from, asked.to)?;
     let (records, readings) = (app.deps.records.clone(), app.deps.readings.clone());
     let calls = app.trend_calls.clone();
     let drawn = calls.run("trend", move || {
         elders::in_scope(&records, &signed, id)?;
         let now = app.deps.clock.now();
+        check_range(&signed, &records, (id, now), (asked.from, asked.to))?;
         app.looks.at_readings(&records, signed.person.id, id, now)?;
         draw(&records, &readings, (id, now), &signed, &asked)
     });
@@ -121,6 +122,7 @@ fn draw(
     let rules = records.rules_history(id, from, to).map_err(|error| failed(&error))?;
     let known = Known::load(records, id, from, to.min(now)).map_err(|error| failed(&error))?;
     let newest = readings.latest(Subject::Elder(id));
+    let authors = Authors::new(records, id);
     let mut bucket_us = 0;
     let mut left = LOOKED_AT_MAX;
     let mut series = Vec::with_capacity(asked.metrics.len());
@@ -135,7 +137,10 @@ fn draw(
         let gaps = if is_stream { causes::with_edges(&trend, from, to.min(now)) } else { trend.gaps.clone() };
         let pieces = causes::explained(&gaps, &trend.absent, &known.of(measured), &known.missing());
         let pieces = pieces.get(pieces.len().saturating_sub(GAPS_MAX)..).unwrap_or_default();
-        series.push(series_json(metric, &trend, pieces, &doubtful, &rules));
+        let mut one = series_json(metric, &trend, pieces, &doubtful);
+        one["bands"] = json!(bands::bands(&rules, metric, &authors)?);
+        one["bands_from"] = json!(rules.known_from);
+        series.push(one);
     }
     let (alarms, cut) = alarms(records, id, (from, to))?;
     Ok(json!({
@@ -162,13 +167,7 @@ fn doubtful(
     Ok(found)
 }
 
-fn series_json(
-    metric: Metric,
-    trend: &Trend,
-    gaps: &[causes::Piece],
-    doubtful: &Doubtful,
-    rules: &RulesHistory,
-) -> Value {
+fn series_json(metric: Metric, trend: &Trend, gaps: &[causes::Piece], doubtful: &Doubtful) -> Value {
     let points =
         trend.points.iter().map(|point| json!([point.start.millis(), point.n, point.min, point.mean, point.max]));
     let gaps = gaps.iter().map(|gap| json!([gap.from.millis(), gap.to.millis(), gap.cause.slug()]));
@@ -183,8 +182,6 @@ fn series_json(
         "doubtful": shown.collect::<Vec<_>>(),
         "doubtful_n": doubtful.rows.len(),
         "doubtful_until": doubtful.until,
-        "bands": bands::bands(rules, metric),
-        "bands_from": rules.known_from,
     })
 }
 

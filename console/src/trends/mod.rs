@@ -23,7 +23,8 @@ mod wall;
 mod weeks;
 
 use axum::http::StatusCode;
-use model::{Metric, Time};
+use model::{ElderId, Metric, Time};
+use store::records::{AlarmFilter, Records};
 
 use crate::access::Signed;
 use crate::error::{Answer, ApiError};
@@ -35,17 +36,44 @@ pub(crate) use team::trends as team_trends;
 
 const DAY_US: i64 = 86_400_000_000;
 
+/// A day as a seat sees it, in microseconds: an hour longer, for clients that round outwards.
+const SEAT_DAY_US: i64 = DAY_US + DAY_US / 24;
+/// Longest history that anybody asks for at once, in microseconds.
+const HISTORY_US: i64 = 366 * DAY_US;
+/// Open alarms of one elder around which a seat may look; the newest.
+const OPEN_ALARMS_MAX: usize = 500;
+
 /// The row of the role table about time: how much of an elder's history this person may ask for at once.
 pub(crate) fn check_span(signed: &Signed, from: Time, to: Time) -> Answer<()> {
-    if to.since_us(from) <= signed.trend_us_max() {
+    let us_max = if signed.is_seat() { SEAT_DAY_US } else { HISTORY_US };
+    if to.since_us(from) <= us_max { Ok(()) } else { Err(beyond_the_seats()) }
+}
+
+/// As [`check_span`], and which time it may be: the seats' day lies around now or around an open alarm of this elder. Blocks.
+pub(crate) fn check_range(
+    signed: &Signed,
+    records: &Records,
+    (elder, now): (ElderId, Time),
+    (from, to): (Time, Time),
+) -> Answer<()> {
+    check_span(signed, from, to)?;
+    let around = |first: Time, last: Time| from >= first.plus_us(-SEAT_DAY_US) && to <= last.plus_us(SEAT_DAY_US);
+    if !signed.is_seat() || around(now, now) {
         return Ok(());
     }
-    Err(ApiError::new(
+    let open = AlarmFilter { elder: Some(elder), open: true, ..AlarmFilter::default() };
+    let open = records.alarms(open, OPEN_ALARMS_MAX).map_err(|error| ApiError::internal("trend", &error))?;
+    let near = open.iter().any(|alarm| around(alarm.started_at, alarm.raised_at.max(alarm.started_at)));
+    if near { Ok(()) } else { Err(beyond_the_seats()) }
+}
+
+fn beyond_the_seats() -> ApiError {
+    ApiError::new(
         StatusCode::FORBIDDEN,
         "not_allowed",
-        "座席只能查看 24 小时内的趋势,更长的趋势请由签约医生或护士查看。",
-        "Dispatchers see trends of up to 24 hours; ask the elder's doctor or nurse for longer ones.",
-    ))
+        "座席只能查看当前或未结警情前后各 24 小时的趋势和波形,其他时间请由签约医生或护士查看。",
+        "The seats see 24 hours around now or around an open alarm of this elder; ask the elder's doctor or nurse for other times.",
+    )
 }
 
 /// A metric by its word.

@@ -54,7 +54,20 @@ async fn the_list_is_masked_and_in_scope() {
     assert_eq!(count(&house.signed_in("chen").get("/api/elders").await.1), 1);
     assert_eq!(count(&house.signed_in("chen").get("/api/elders?q=13933334444").await.1), 0, "another team's");
     // Who sees no phone number cannot look people up by one.
-    assert_eq!(count(&house.signed_in("admin").get("/api/elders?q=13911112222").await.1), 2);
+    let admin = house.signed_in("admin");
+    assert_eq!(count(&admin.get("/api/elders?q=13911112222").await.1), 0);
+    assert_eq!(count(&admin.get("/api/elders").await.1), 2);
+    // They search by what their list shows; what is not searched is said, not answered with everybody.
+    let (_, by_number) = admin.get(&format!("/api/elders?q={}", house.li)).await;
+    assert_eq!((count(&by_number), &by_number["elders"][0]["id"]), (1, &json!(house.li)), "{by_number}");
+    let (_, by_team) = admin.get("/api/elders?q=A%20队").await;
+    assert_eq!((count(&by_team), &by_team["elders"][0]["id"]), (1, &json!(house.wang)), "{by_team}");
+    assert_eq!(count(&admin.get("/api/elders?q=队").await.1), 2);
+    for text in ["nosuchname", "王秀英", "幸福路"] {
+        let (status, refused) = admin.get(&format!("/api/elders?q={text}")).await;
+        let said = refused["error"]["message_en"].as_str().unwrap_or_default();
+        assert!(status == 422 && said.contains("by an elder's number or a team's name"), "{text}: {refused}");
+    }
     let (status, refused) = zhang.get("/api/elders?limit=many").await;
     assert_eq!((status, &refused["error"]["code"]), (422, &json!("bad_request")));
 }

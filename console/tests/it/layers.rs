@@ -40,8 +40,9 @@ async fn what_does_not_fit_is_refused_with_layer_rule_level_and_reason() {
     let house = House::open().await;
     let chen = house.signed_in("chen");
     house.assignment();
+    let admin = house.signed_in("admin");
     let put =
-        |layer: Value| answer(chen.request("PUT", "/api/layers/htn").json(&json!({ "layer": layer, "reason": "x" })));
+        |layer: Value| answer(admin.request("PUT", "/api/layers/htn").json(&json!({ "layer": layer, "reason": "x" })));
     let (status, refused) = put(json!(template(190.0))).await;
     let error = &refused["error"];
     assert_eq!(
@@ -67,6 +68,50 @@ async fn what_does_not_fit_is_refused_with_layer_rule_level_and_reason() {
     let (status, refused) = put(set).await;
     assert_eq!((status, &refused["error"]["level"]), (422, &json!("P1")));
     assert!(refused["error"]["reason"].as_str().unwrap().contains("longer than the data"), "{refused}");
+}
+
+/// A shipped template keeps what its source says until an administrator changes it; then everybody sees who did, and when.
+#[tokio::test]
+async fn a_shipped_template_is_the_administrators_and_a_teams_layer_is_the_teams() {
+    let house = House::open().await;
+    let (chen, zhao, admin) = (house.signed_in("chen"), house.signed_in("zhao"), house.signed_in("admin"));
+    let save = |who: &crate::house::Client, layer: &model::layer::Layer| {
+        let path = format!("/api/layers/{}", layer.name);
+        answer(who.request("PUT", &path).json(&json!({ "layer": layer, "reason": "x" })))
+    };
+    let shipped = template(145.0);
+    for doctor in [&chen, &zhao] {
+        let (status, refused) = save(doctor, &shipped).await;
+        let said = refused["error"]["message_en"].as_str().unwrap();
+        assert!(status == 403 && said.contains("Save yours under a new name"), "nobody has it, and still: {refused}");
+    }
+    let rules = format!("/api/elders/{}/rules", house.wang);
+    house.assignment();
+    let layer = chen.get(&rules).await.1["layers"][1].clone();
+    assert_eq!((&layer["saved_by"], &layer["version"]), (&Value::Null, &json!(1)), "shipped: {layer}");
+    assert_eq!(save(&admin, &shipped).await.1["version"], 2);
+    let layer = chen.get(&rules).await.1["layers"][1].clone();
+    assert_eq!((&layer["version"], &layer["saved_at"]), (&json!(2), &json!(house.clock.now())), "{layer}");
+    let name = house.records.person(house.person("admin")).unwrap().unwrap().name;
+    assert_eq!(layer["saved_by"], json!(name), "who answers for 145: {layer}");
+    assert_eq!(chen.get(&rules).await.1["layers"][0]["saved_by"], Value::Null, "the default was shipped");
+    let now = house.clock.now();
+    let query = format!("metrics=systolic&from={}&to={}", now.plus_us(-3_600_000_000), now.plus_us(3_600_000_000));
+    let (_, trend) = chen.get(&format!("/api/elders/{}/trend?{query}", house.wang)).await;
+    let bands = trend["series"][0]["bands"].as_array().unwrap();
+    assert!(bands.iter().any(|band| band["origin"]["saved_by"] == json!(name)), "{bands:?}");
+
+    // What a doctor's team made is the team's, also after an administrator mended it.
+    let mut own = template(150.0);
+    own.name = "east-htn".to_owned();
+    assert_eq!(save(&chen, &own).await.1["version"], 1);
+    assert_eq!(save(&zhao, &own).await.0, 403, "of another team, and nobody has it");
+    assert_eq!(save(&admin, &own).await.1["version"], 2);
+    assert_eq!(save(&chen, &own).await.1["version"], 3);
+    // What an administrator made is no team's.
+    own.name = "county-htn".to_owned();
+    assert_eq!(save(&admin, &own).await.0, 200);
+    assert_eq!(save(&chen, &own).await.0, 403);
 }
 
 #[tokio::test]

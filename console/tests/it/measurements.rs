@@ -65,6 +65,42 @@ async fn a_measurement_is_given_corrected_and_taken_back() {
     }
 }
 
+/// A page to a doctor of another team opens the elder's card. What outlasts the page stays with the elder's own team.
+#[tokio::test]
+async fn who_is_only_paged_changes_nothing_that_lasts() {
+    let house = House::open().await;
+    // 李建国 is of team B; his page goes to 陈医生 of team A.
+    house.fall(house.li);
+    let chen = house.signed_in("chen");
+    let li = format!("/api/elders/{}", house.li);
+    assert_eq!(chen.get(&li).await.0, 200, "the page opens the card");
+    house.measurement(1, None);
+    house.measurement(2, Some(house.li));
+    let id = |list: &Value| list["measurements"][0]["id"].as_i64().unwrap();
+    let loose = id(&chen.get("/api/measurements").await.1);
+    let his = id(&chen.get(&format!("{li}/measurements")).await.1);
+    let attribute = "/api/measurements/attribute";
+    assert_eq!(chen.post(attribute, &give(&[loose], &json!(house.li))).await.0, 403);
+    assert_eq!(chen.post(attribute, &give(&[his], &Value::Null)).await.0, 403);
+    let card = json!({ "kind": "card", "value": "11010519491231002x" });
+    assert_eq!(chen.post(&format!("{li}/keys"), &card).await.0, 403);
+    let (_, keys) = house.signed_in("admin").post(&format!("{li}/keys"), &card).await;
+    let fingerprint = json!({ "fingerprint": keys["keys"][0]["fingerprint"] });
+    assert_eq!(chen.post(&format!("{li}/keys/remove"), &fingerprint).await.0, 403);
+    let until = house.clock.now().plus_us(3_600_000_000);
+    let travel = json!({ "kind": "travel", "elder": house.li, "until": until, "reason": "走亲戚" });
+    assert_eq!(chen.post("/api/quiet", &travel).await.0, 403);
+    let (_, made) = house.signed_in("zhao").post("/api/quiet", &travel).await;
+    let end = format!("/api/quiet/{}/end", made["id"]);
+    assert_eq!(chen.post(&end, &json!({ "reason": "x" })).await.0, 403);
+    assert_eq!(chen.get(&format!("/api/quiet?elder={}", house.li)).await.0, 200, "seen, not changed");
+    // His own team does all of it.
+    let zhao = house.signed_in("zhao");
+    assert_eq!(zhao.post(attribute, &give(&[loose], &json!(house.li))).await.0, 200);
+    assert_eq!(zhao.post(&format!("{li}/keys/remove"), &fingerprint).await.0, 200);
+    assert_eq!(zhao.post(&end, &json!({ "reason": "x" })).await.0, 200);
+}
+
 #[tokio::test]
 async fn a_card_is_registered_without_being_shown_or_kept() {
     let house = House::open().await;

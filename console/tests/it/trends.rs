@@ -9,7 +9,7 @@ use model::{ElderId, Metric, Quality, QuietKind, Reading, Sample, Seq, Subject, 
 use serde_json::{Value, json};
 use store::records::{NewAssignment, NewElder, NewQuiet};
 
-use crate::house::{House, NOON};
+use crate::house::{House, NOON, answer};
 
 const MINUTE_US: i64 = 60_000_000;
 const HOUR_US: i64 = 60 * MINUTE_US;
@@ -123,6 +123,53 @@ async fn limits_are_drawn_as_they_were_and_alarms_stand_on_the_axis() {
     assert_eq!((&marker["id"], &marker["priority"]), (&json!(alarm.to_string()), &json!("P2")));
     assert_eq!((&marker["metric"], &marker["at"]), (&json!("systolic"), &json!(noon().millis())));
     assert_eq!((trend["alarms"].as_array().unwrap().len(), &trend["alarms_cut"]), (1, &json!(false)));
+}
+
+/// The seats see the day around now and the day around an alarm that is open; any other day belongs to those who treat.
+#[tokio::test]
+async fn seats_see_the_day_around_now_or_around_an_open_alarm() {
+    let house = House::open().await;
+    let alarm = house.crisis(house.wang);
+    let day = |n: i64| noon().plus_us(n * 24 * HOUR_US);
+    house.clock.set(day(10));
+    let (zhang, ban, chen) = (house.signed_in("zhang"), house.signed_in("ban"), house.signed_in("chen"));
+    let asks = |elder: ElderId, from: Time, to: Time| {
+        let minute = to.plus_us(-MINUTE_US);
+        [
+            format!("/api/elders/{elder}/trend?metrics=heart_rate&from={from}&to={to}"),
+            format!("/api/elders/{elder}/waveforms?metric=ecg&from={from}&to={to}"),
+            format!("/api/elders/{elder}/strip?metric=ecg&from={minute}&to={to}"),
+        ]
+    };
+    let around_alarm = (day(0).plus_us(-HOUR_US), day(0).plus_us(23 * HOUR_US));
+    for seat in [&zhang, &ban] {
+        for (elder, (from, to), expected) in [
+            (house.wang, (day(9), day(10)), 200),
+            (house.wang, around_alarm, 200),
+            (house.wang, (day(-1), day(0)), 200),
+            (house.li, around_alarm, 403),
+            (house.wang, (day(5), day(6)), 403),
+            (house.wang, (day(-3), day(-2)), 403),
+        ] {
+            for path in asks(elder, from, to) {
+                let (status, answer) = seat.get(&path).await;
+                assert_eq!(status, expected, "{path}: {answer}");
+            }
+        }
+    }
+    for path in asks(house.wang, day(5), day(6)) {
+        assert_eq!(chen.get(&path).await.0, 200, "who treats: {path}");
+    }
+    let post = |what: &str, body: Value| {
+        let request = zhang.request("POST", &format!("/api/alarms/{alarm}/{what}"));
+        answer(request.header("idempotency-key", what).json(&body))
+    };
+    assert_eq!(post("claim", json!({})).await.0, 200);
+    let (status, done) = post("resolve", json!({ "outcome": "false_alarm", "note": "x" })).await;
+    assert_eq!(status, 200, "{done}");
+    for path in asks(house.wang, around_alarm.0, around_alarm.1) {
+        assert_eq!(zhang.get(&path).await.0, 403, "the alarm is over: {path}");
+    }
 }
 
 /// Two measurements each morning and evening of the last nine days: 150 and 140 in the morning, 130 and 120 in the evening.

@@ -6,18 +6,20 @@ use model::Time;
 use rota::{Cause, Hole, Kind, Shift, WEEKS_AHEAD};
 use store::records::Board;
 
+use super::Plain;
+
 /// Holes listed at most; the rest are counted.
 const HOLES_LISTED: usize = 20;
 
-/// All of it. `plain`: names of those who are asked when the team has no rota.
-pub(super) fn board(board: &Board, plain: &[String]) -> String {
+/// All of it. `plain`: who is asked when the team has no rota.
+pub(super) fn board(board: &Board, plain: &Plain) -> String {
     let mut text = String::new();
     let zone = board.rota.as_ref().map_or(rota::ZONE, |rota| rota.zone.as_str());
     let line = |text: &mut String, words: &str| writeln!(text, "{words}").unwrap_or(());
     line(&mut text, &format!("{}  {} ({zone})", board.team.name, local(board.at, zone)));
     let Some(version) = board.version else {
         line(&mut text, "没有值班表,按名单顺序 no rota, the plain order on call:");
-        line(&mut text, &format!("  {}", plain.join(", ")));
+        line(&mut text, &format!("  {}", plain_order(plain)));
         return text.trim_end().to_owned();
     };
     line(&mut text, &format!("值班 on call (版本 version {version})"));
@@ -58,6 +60,17 @@ pub(super) fn board(board: &Board, plain: &[String]) -> String {
         line(&mut text, &words);
     }
     text.trim_end().to_owned()
+}
+
+fn plain_order(plain: &Plain) -> String {
+    if !plain.own.is_empty() {
+        return plain.own.join(", ");
+    }
+    let others = match plain.everybody.as_slice() {
+        [] => "也没有可寻呼的人 and there is nobody to page at all".to_owned(),
+        some => some.join(", "),
+    };
+    format!("! 本队无人,寻呼转至全体名单 nobody: pages go to everybody: {others}")
 }
 
 fn one_shift(board: &Board, shift: &Shift, zone: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::layer::{Layer, Refused, Scope};
+use model::people::Role;
 use model::{ElderId, PersonId, TeamId, Time};
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 use serde::Serialize;
@@ -94,15 +95,31 @@ impl Records {
         })
     }
 
+    /// The doctors of this team may change the layer: no version of it was shipped with the program, or saved by somebody of another
+    /// team (an administrator may have mended what the team made), and nobody outside of the team has it. True for a name that is new.
+    pub fn layer_is_of_team(&self, layer: &str, team: TeamId) -> Result<bool> {
+        Ok(!self.made_elsewhere(layer, team)? && !self.layer_goes_beyond(layer, team)?)
+    }
+
+    fn made_elsewhere(&self, layer: &str, team: TeamId) -> Result<bool> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM rule_layer l LEFT JOIN person p ON p.id = l.author WHERE l.name = ?1 AND l.elder = 0 \
+                 AND (l.author IS NULL OR (p.team IS NOT ?2 AND NOT (l.version > 1 AND p.role IS ?3))))",
+            )?;
+            Ok(query.query_row(params![layer, team.0, Role::Administrator.slug()], |row| row.get(0))?)
+        })
+    }
+
     /// The layer is assigned to somebody who is not of this team.
-    pub fn layer_goes_beyond(&self, layer: &str, team: Option<TeamId>) -> Result<bool> {
+    fn layer_goes_beyond(&self, layer: &str, team: TeamId) -> Result<bool> {
         let now = self.now();
         self.read(|conn| {
             let mut query = conn.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM rule_assignment a LEFT JOIN elder e ON e.id = a.elder WHERE a.layer = ?1 \
                  AND a.ended_at IS NULL AND (a.until_at IS NULL OR a.until_at > ?2) AND (a.age_from IS NOT NULL OR COALESCE(a.team, e.team) IS NOT ?3))",
             )?;
-            Ok(query.query_row(params![layer, now.0, team.map(|team| team.0)], |row| row.get(0))?)
+            Ok(query.query_row(params![layer, now.0, team.0], |row| row.get(0))?)
         })
     }
 

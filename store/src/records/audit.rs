@@ -49,6 +49,14 @@ impl Records {
         })
     }
 
+    /// When this was last done to this subject. Reads the whole audit: for commands, not for pages.
+    pub fn last_done(&self, action: &str, subject: &str) -> Result<Option<Time>> {
+        self.read(|conn| {
+            let mut query = conn.prepare_cached("SELECT MAX(at) FROM audit WHERE action = ?1 AND subject = ?2")?;
+            Ok(query.query_row(params![action, subject], |row| row.get::<_, Option<i64>>(0))?.map(Time))
+        })
+    }
+
     /// The auditor: alarms that break invariant I1 (every open P1 or P2 has exactly one live deadline or one live lease) or I6
     /// (a finished one has outcome, actor and time). Always empty; an alarm found here is a bug that must itself be alarmed. Late
     /// alarms that are no calls for help are review items and need no deadline.

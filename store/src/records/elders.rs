@@ -20,7 +20,7 @@ const LONG_CHARS_MAX: usize = 2_000;
 pub struct NewElder {
     pub name: String,
     pub sex: Sex,
-    /// `YYYY-MM-DD`.
+    /// `YYYY-MM-DD`, not after today in Asia/Shanghai.
     pub birth_date: Option<String>,
     pub phone: String,
     pub address: String,
@@ -46,7 +46,7 @@ pub struct Elder {
 
 impl Records {
     pub fn create_elder(&self, new: &NewElder) -> Result<ElderId> {
-        new.check()?;
+        new.check(self.now())?;
         self.write(|tx| {
             let id = tx.next_id("elder")?;
             tx.execute(
@@ -70,7 +70,7 @@ impl Records {
 
     /// Replaces everything written about an elder.
     pub fn update_elder(&self, id: ElderId, new: &NewElder) -> Result<()> {
-        new.check()?;
+        new.check(self.now())?;
         self.write(|tx| {
             let changed = tx.execute(
                 "UPDATE elder SET name = ?2, sex = ?3, birth_date = ?4, phone = ?5, address = ?6, notes = ?7, team = ?8 \
@@ -148,16 +148,23 @@ impl Records {
 }
 
 impl NewElder {
-    fn check(&self) -> Result<()> {
+    fn check(&self, now: Time) -> Result<()> {
         bounded("name", &self.name, SHORT_CHARS_MAX)?;
         at_most("phone", &self.phone, SHORT_CHARS_MAX)?;
         at_most("address", &self.address, LONG_CHARS_MAX)?;
         at_most("notes", &self.notes, LONG_CHARS_MAX)?;
         match &self.birth_date {
             Some(date) if !is_date(date) => Err(Error::Invalid("the birth date is not a date YYYY-MM-DD".into())),
+            Some(date) if *date > today(now) => Err(Error::Invalid("the birth date lies in the future".into())),
             _ => Ok(()),
         }
     }
+}
+
+/// `YYYY-MM-DD` in Asia/Shanghai, which sorts as days do.
+fn today(now: Time) -> String {
+    let (year, month, day) = super::view::shanghai_date(now);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 pub(super) fn team_of(conn: &Connection, elder: ElderId) -> Result<Option<TeamId>> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::layer::{Assigned, Change, Layer, Refused, Scope, effective};
+use model::layer::{Assigned, Change, Layer, Origin, Refused, Scope, effective};
 use model::people::Role;
 use model::rule::RuleSet;
 use model::{ElderId, PersonId, TeamId, Time};
@@ -30,6 +30,14 @@ pub struct StoredLayer {
     pub author: Option<PersonId>,
     pub reason: String,
     pub saved_at: Time,
+}
+
+/// Who saved a version of rules, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionSaved {
+    /// `None`: shipped with the program.
+    pub by: Option<PersonId>,
+    pub at: Time,
 }
 
 impl Records {
@@ -75,6 +83,25 @@ impl Records {
     /// Every version of an elder's own layer, newest first.
     pub fn own_layer_versions(&self, elder: ElderId, limit: usize) -> Result<Vec<StoredLayer>> {
         self.stored_layers("l.elder = ?1 ORDER BY l.version DESC LIMIT ?2", params![elder.0, limit_of(limit)])
+    }
+
+    /// Who saved the version that something comes from, and when. `elder`: whose own layer it may be. `None`: there is no such version.
+    pub fn version_saved(&self, origin: &Origin, elder: ElderId) -> Result<Option<VersionSaved>> {
+        self.read(|conn| {
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok(VersionSaved { by: row.get::<_, Option<u32>>(0)?.map(PersonId), at: Time(row.get(1)?) })
+            };
+            let found = if origin.assignment.is_none() {
+                // The default set, also as it is for the aged.
+                let sql = "SELECT author, saved_at FROM rule_set WHERE version = ?1 AND elder IS NULL AND made = FALSE";
+                conn.prepare_cached(sql)?.query_row([origin.version], read).optional()?
+            } else {
+                let elder = if origin.layer == Layer::OWN { elder.0 } else { 0 };
+                let sql = "SELECT author, saved_at FROM rule_layer WHERE name = ?1 AND elder = ?2 AND version = ?3";
+                conn.prepare_cached(sql)?.query_row(params![origin.layer, elder, origin.version], read).optional()?
+            };
+            Ok(found)
+        })
     }
 
     fn stored_layers(&self, filter: &str, params: impl rusqlite::Params) -> Result<Vec<StoredLayer>> {

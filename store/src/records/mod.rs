@@ -94,7 +94,7 @@ pub use incident_view::{Incident, IncidentDetail, Unwatched};
 pub use incidents::IncidentKind;
 pub use inforce::{ForElders, RulesDue, Told};
 pub use keys::{ElderKey, KEYS_PER_ELDER_MAX};
-pub use layers::{LAYERS_MAX, StoredLayer};
+pub use layers::{LAYERS_MAX, StoredLayer, VersionSaved};
 pub use measurements::{MOVES_MAX, Measurement, MoveView, NewMeasurement, NewMove, REASON_CHARS_MAX, WaitingMove};
 pub use numbers::{AlarmTimes, NUMBERS_ALARMS_MAX, SeatHour};
 pub use overrides::{LeaveRow, NewOverride, OverrideRow};

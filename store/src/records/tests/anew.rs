@@ -283,30 +283,3 @@ impl House {
         raise.alarm
     }
 }
-
-/// A database of the version before: a late fall that nobody was paged for, a claim of what is over, a P1 that is engaged.
-#[test]
-fn what_an_older_version_left_is_looked_at_after_the_upgrade() {
-    let mut house = house();
-    let engaged = house.pressure(Priority::P1);
-    house.accept(engaged, house.doctor).unwrap();
-    let claimed = house.silent();
-    house.records.claim(claimed, house.dispatcher, None).unwrap();
-    house.apply(&[house.change("silence", house.view(claimed).started_at, Change::Cleared)]);
-    let at = house.clock.now().plus_us(-11 * MINUTE * 1_000_000);
-    let fall = house.change("fall", at, raised(Priority::P1, AlarmKind::Event { kind: EventKind::Fall }, at, true));
-    house.apply(std::slice::from_ref(&fall));
-    let raw = Connection::open(house.dir.path().join(FILE)).unwrap();
-    raw.execute_batch(
-        "UPDATE alarm SET page_due_at = NULL, claim_until = NULL; ALTER TABLE alarm DROP COLUMN engaged_as; \
-         DELETE FROM migration WHERE version = 11",
-    )
-    .unwrap();
-    drop(raw);
-    house.reopen();
-    house.unbroken();
-    assert_eq!(house.records.steps_due(house.clock.now(), 10).unwrap()[0].alarm.id, fall.alarm);
-    house.pass(8 * 60 * MINUTE);
-    assert!(house.due().contains(&(claimed, Deadline::Lease)));
-    assert_eq!(house.view(claimed).handling, Handling::Closed);
-}

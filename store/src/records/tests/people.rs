@@ -107,6 +107,15 @@ fn elders_are_found_by_any_part() {
     assert_eq!(records.elders_of_team(house.team, 10).unwrap().len(), 2);
     changed.birth_date = Some("1940-02-30".into());
     assert!(matches!(records.update_elder(other, &changed), Err(Error::Invalid(_))));
+    // Nobody is born tomorrow, by the calendar of Asia/Shanghai.
+    let day = |days: i64| {
+        let (year, month, day) = crate::records::view::shanghai_date(records.now().plus_us(days * 86_400_000_000));
+        NewElder { birth_date: Some(format!("{year:04}-{month:02}-{day:02}")), ..new_elder("赵七", None) }
+    };
+    assert!(records.create_elder(&day(0)).is_ok());
+    let refused = records.create_elder(&day(1)).unwrap_err().to_string();
+    assert!(refused.contains("in the future"), "{refused}");
+    assert!(matches!(records.update_elder(other, &day(1)), Err(Error::Invalid(_))));
     assert!(matches!(records.update_elder(ElderId(99), &new_elder("x", None)), Err(Error::NotFound(_))));
     let no_team = records.create_elder(&new_elder("x", Some(TeamId(99))));
     assert!(matches!(no_team, Err(Error::NotFound(_))));
