@@ -1,5 +1,6 @@
 //! The store is away for a while under a steady load: how quickly that is made good, and how late what is new becomes meanwhile.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ pub(super) struct Outage {
     drain_rows_per_s: f64,
     /// That by the live rate.
     multiple: f64,
-    /// The longest that a reading waited that came after the store was back, seconds.
+    /// The longest that what was new waited once the store was back, the time until the first of it was stored included, seconds.
     worst_live_lag_s: f64,
     sent: u64,
     stored: u64,
@@ -103,8 +104,8 @@ impl Feeder {
 pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     let mut bed = Bed::with_line(args)?;
     let ingest = bed.start_writer()?;
-    let missed = Duration::from_secs(args.outage_s);
-    let earlier = if args.hurried { missed } else { Duration::ZERO };
+    let away = Duration::from_secs(args.outage_s);
+    let earlier = if args.hurried { away } else { Duration::ZERO };
     let from = Clock::system().now().plus_us(-(earlier.as_micros() as i64));
     let feeder = Feeder::start(bed.journal.clone(), args, from);
     std::thread::sleep(BEFORE);
@@ -113,19 +114,21 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
     if args.hurried {
         feeder.hurry(args.outage_s * args.rate);
     } else {
-        std::thread::sleep(missed);
+        std::thread::sleep(away);
     }
     let backlog_rows = feeder.sent().saturating_sub(stored);
     bed.away(false);
     let away_s = begun.elapsed().as_secs_f64();
-    let (back, mut worst) = (Instant::now(), 0.0_f64);
+    let back = Instant::now();
     let live = feeder.sent();
-    bed.wait("the store takes readings again", |_| ingest.writing().state != "failing")?;
-    while ingest.writing().backlog.entries > 0 {
+    let missed = bed.journal.head().0;
+    bed.wait("the store takes what is new", |bed| ingest.writing().live.entries + missed <= bed.journal.head().0)?;
+    let worst = Cell::new(back.elapsed().as_secs_f64());
+    bed.wait("what waited is stored", |_| {
         let writing = ingest.writing();
-        worst = worst.max(writing.live.lag_s).max(writing.live.worst_lag_s);
-        std::thread::sleep(BEAT);
-    }
+        worst.set(worst.get().max(writing.live.lag_s));
+        writing.done >= missed
+    })?;
     let drain_s = back.elapsed().as_secs_f64();
     let live = feeder.sent() - live;
     let sent = feeder.stop()?;
@@ -141,7 +144,7 @@ pub(super) fn run(args: &Bench) -> anyhow::Result<Outage> {
         drain_s,
         drain_rows_per_s,
         multiple: drain_rows_per_s / args.rate as f64,
-        worst_live_lag_s: worst,
+        worst_live_lag_s: worst.get(),
         sent,
         stored,
     };
