@@ -108,7 +108,9 @@ impl State {
         back.set(&mut self.heard);
         self.worn.set_back(back);
         for series in &mut self.series {
-            back.set(&mut series.last_at);
+            for time in [&mut series.last_at, &mut series.from, &mut series.worn_at] {
+                back.set(time);
+            }
         }
         for track in self.tracks.iter_mut().chain(&mut self.late) {
             track.set_back(back);

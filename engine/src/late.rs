@@ -7,23 +7,48 @@ use model::{AlarmId, Priority, Time};
 use crate::engine::Sink;
 use crate::limit::{Limit, Seen};
 use crate::plan::Plan;
-use crate::state::{Episode, State, add};
+use crate::state::{Episode, Series, State, add};
 use crate::track::{Track, Verdict};
 
 impl State {
-    pub(crate) fn late_value(&mut self, plan: &Plan, limits: &[Limit], at: Time, value: f64, sink: &mut Sink<'_>) {
+    pub(crate) fn late_value(
+        &mut self,
+        plan: &Plan,
+        limits: &[Limit],
+        source: u32,
+        at: Time,
+        value: f64,
+        sink: &mut Sink<'_>,
+    ) {
         for limit in limits.iter().filter(|limit| limit.urgent > 0) {
             let seen = limit.as_shown(value);
-            match limit.test.confirm {
-                Some(_) => self.late_one(plan, &limit.at_once(), at, seen, sink),
-                None => self.late_one(plan, limit, at, seen, sink),
+            if !limit.is_beyond(seen) && !self.late.iter().any(|track| track.rule == limit.rule) {
+                continue;
+            }
+            // Nobody can be asked for a second measurement any more: of a cuff, and of a device that nobody wears, one is enough.
+            if limit.test.confirm.is_some() || (limit.is_stream() && !self.was_worn(limit, source, at)) {
+                self.late_one(plan, &limit.at_once(), at, seen, sink);
+            } else {
+                self.late_one(plan, limit, at, seen, sink);
             }
         }
+    }
+
+    fn was_worn(&self, limit: &Limit, source: u32, at: Time) -> bool {
+        let mine = |series: &Series| series.metric == limit.test.metric && series.source == source;
+        self.series.iter().any(|series| mine(series) && series.was_worn(at))
     }
 
     fn late_one(&mut self, plan: &Plan, limit: &Limit, at: Time, seen: Seen, sink: &mut Sink<'_>) {
         let urgent = limit.test.levels.get(limit.urgent - 1).map_or(f64::NAN, |level| level.limit);
         let beyond = limit.test.side.is_beyond(seen.value, urgent);
+        let told = |track: &Track| {
+            track.rule == limit.rule
+                && track.present.is_some_and(|present| (present.started_at..=track.last_at).contains(&at))
+        };
+        if self.late.iter().any(told) {
+            return;
+        }
         if self.is_known(limit.rule, at) || (beyond && self.begins_earlier(limit, at)) {
             return;
         }
@@ -71,7 +96,7 @@ impl State {
         }
     }
 
-    /// A stream's bad value just before an episode that is known is its beginning: of a history that comes newest first the end
+    /// A stream's bad value just before an episode that is known, or the review item that stands, is its beginning: of a history that comes newest first the end
     /// may have been young enough to be judged as live, and people were told.
     fn begins_earlier(&mut self, limit: &Limit, at: Time) -> bool {
         if !limit.is_stream() {
@@ -79,6 +104,13 @@ impl State {
         }
         let gap_us = limit.gap_us(limit.urgent - 1);
         let before = |from: Time| at < from && from.since_us(at) <= gap_us;
+        let mine = self.late.iter_mut().find(|track| track.rule == limit.rule);
+        if let Some(present) = mine.and_then(|track| track.present.as_mut())
+            && before(present.started_at)
+        {
+            present.started_at = at;
+            return true;
+        }
         let past = self.episodes.iter_mut().find(|past| past.rule == limit.rule && before(past.from));
         let found = past.is_some();
         if let Some(past) = past {

@@ -10,7 +10,7 @@ use crate::news2::TOTAL_MAX;
 pub(crate) const LEVELS_MAX: usize = 4;
 /// A stream without a judged value for this long is broken off, and what is held begins anew: 35 minutes, for watches that tell a
 /// value every half hour, more or less ...
-const STREAM_GAP_US: i64 = 2_100 * SECOND_US;
+pub(crate) const STREAM_GAP_US: i64 = 2_100 * SECOND_US;
 /// ... what stands is unknown earlier (10 minutes): most bands tell a value a minute, and a seat should know ...
 const STREAM_LOSS_US: i64 = 600 * SECOND_US;
 /// ... and a measurement made now and then (a cuff) only after a day and a half: "every morning" is not always 24 hours.
@@ -141,11 +141,35 @@ impl Limit {
         self.loss_us
     }
 
+    /// How many of the levels, from the top, a single value asks a second measurement for: P1 and P2, or whatever there is.
+    pub(crate) const fn asks(&self) -> usize {
+        if self.urgent > 0 { self.urgent } else { self.test.levels.len() }
+    }
+
     /// The same without hold times: late data ask nobody for a second measurement, so one is enough to be looked at.
     pub(crate) fn at_once(&self) -> Self {
         let mut once = self.clone();
         once.test.levels.iter_mut().for_each(|level| level.hold_s = 0);
         once
+    }
+
+    /// A value that is not beyond the level lets its hold time run on, `ran_us` after it began: one just inside the limit (by
+    /// `clear_margin`) is no recovery. It reaches no level; that takes a value beyond it. A second measurement leaves the
+    /// question open as long as there is one. Totals of a score have no such margin.
+    pub(crate) fn holds_on(&self, level: usize, value: f64, ran_us: i64) -> bool {
+        // The small addend undoes binary fractions, as in `as_shown`.
+        let margin = if self.score.is_some() { return false } else { self.test.clear_margin + 1e-6 };
+        let Some(limit) = self.test.levels.get(level).map(|level| level.limit) else { return false };
+        let near = match self.test.side {
+            Side::High => value >= limit - margin,
+            Side::Low => value <= limit + margin,
+        };
+        let longest_us = match self.test.confirm {
+            Some(confirm) => i64::from(confirm.within_s) * SECOND_US,
+            // Longer, and two values an hour apart would be a level with nothing but near misses between.
+            None => 2 * self.hold_us(level),
+        };
+        near && ran_us <= longest_us
     }
 
     pub(crate) fn hold_us(&self, level: usize) -> i64 {

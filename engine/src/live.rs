@@ -10,7 +10,7 @@ use crate::LATE_US;
 use crate::engine::Sink;
 use crate::limit::{Limit, Seen};
 use crate::plan::Plan;
-use crate::state::{Episode, SERIES_MAX, Series, State, add};
+use crate::state::{Episode, NEVER, SERIES_MAX, Series, State, add};
 use crate::track::{Present, Track, Verdict};
 
 /// What an elder's other devices find by a rule.
@@ -19,6 +19,17 @@ struct Others {
     present: Option<Present>,
     /// One of them does, and its data have not stopped.
     known: bool,
+}
+
+/// A condition that people are to be told of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Of its track.
+    pub(crate) index: usize,
+    pub(crate) level: usize,
+    /// Of the level, or less when nobody confirmed it.
+    pub(crate) priority: Priority,
+    pub(crate) started_at: Time,
 }
 
 impl State {
@@ -48,7 +59,7 @@ impl State {
         }
         if late {
             sink.counters.late += 1;
-            self.late_value(plan, limits, at, value, sink);
+            self.late_value(plan, limits, source, at, value, sink);
             return self.watched(plan, sample.metric, at, value, true, sink);
         }
         if !plan.looks_at(sample.metric) {
@@ -62,12 +73,12 @@ impl State {
         let series = self.series_of(sample.metric, source);
         let last_at = series.last_at;
         if at > last_at {
-            series.last_at = at;
+            series.take(at);
             sink.counters.judged += 1;
             for limit in limits {
                 let seen = limit.as_shown(value);
                 self.in_order(plan, limit, source, at, seen, sink);
-                self.ask(plan, limit, at, seen, sink);
+                self.ask(plan, limit, source, (at, seen), sink);
             }
         } else {
             *(if at == last_at { &mut sink.counters.duplicate } else { &mut sink.counters.out_of_order }) += 1;
@@ -88,7 +99,7 @@ impl State {
         {
             self.series.swap_remove(oldest);
         }
-        add(&mut self.series, Series { metric, source, last_at: Time(i64::MIN) })
+        add(&mut self.series, Series { metric, source, last_at: NEVER, from: NEVER, worn_at: NEVER })
     }
 
     /// What is not worn is not low: running hold times are broken off, present conditions stay.
@@ -145,7 +156,8 @@ impl State {
         }
         match (verdict, before) {
             (Verdict::Raise { level, started_at }, _) => {
-                self.raise(plan, limit, (index, level, started_at), &others, (at, seen), sink);
+                let found = Found { index, level, priority: limit.priority(level), started_at };
+                self.raise(plan, limit, found, (at, seen), sink);
             }
             (Verdict::Worsen { level }, Some(present)) => {
                 let priority = limit.priority(level);
@@ -175,33 +187,33 @@ impl State {
         }
     }
 
-    /// A hold time is through on the track at `index`.
-    fn raise(
+    /// A hold time is through, or a single value stayed alone.
+    pub(crate) fn raise(
         &mut self,
         plan: &Plan,
         limit: &Limit,
-        (index, level, started_at): (usize, usize, Time),
-        others: &Others,
+        found: Found,
         (at, seen): (Time, Seen),
         sink: &mut Sink<'_>,
     ) {
-        let Some(track) = self.tracks.get_mut(index) else { return };
+        let Some(source) = self.tracks.get(found.index).map(|track| track.source) else { return };
+        let others = self.others(limit.rule, source);
+        let Some(track) = self.tracks.get_mut(found.index) else { return };
         sink.rewind = true;
         if let Some(shared) = others.present {
             track.raised(shared.alarm, shared.started_at, shared.priority, shared.told_at);
-            return self.join(plan, limit, level, (shared, others.known), (at, seen), sink);
+            return self.join(plan, limit, found, (shared, others.known), (at, seen), sink);
         }
         if !plan.is_awake(limit.rule, at) {
             sink.counters.asleep += 1;
             return;
         }
-        let mut started_at = started_at;
+        let Found { level, priority, mut started_at, .. } = found;
         // An episode that another device began at the very same time, and that is over, has this name.
         while self.episodes.iter().any(|past| past.rule == limit.rule && past.from == started_at) {
             started_at = started_at.plus_us(1);
         }
         let alarm = AlarmId::of(sink.subject, plan.slug(limit.rule), started_at);
-        let priority = limit.priority(level);
         track.raised(alarm, started_at, priority, at);
         let kind = limit.kind(seen, level);
         sink.put(plan, limit.rule, alarm, at, Change::Raised { priority, kind, started_at, late: false });
@@ -212,7 +224,7 @@ impl State {
         &mut self,
         plan: &Plan,
         limit: &Limit,
-        level: usize,
+        found: Found,
         (shared, known): (Present, bool),
         (at, seen): (Time, Seen),
         sink: &mut Sink<'_>,
@@ -220,10 +232,10 @@ impl State {
         if !known {
             sink.put(plan, limit.rule, shared.alarm, at, Change::StillPresent);
         }
-        let priority = limit.priority(level);
+        let priority = found.priority;
         if priority < shared.priority {
             self.told(limit.rule, priority, at);
-            let change = Change::Worsened { priority, kind: limit.kind(seen, level) };
+            let change = Change::Worsened { priority, kind: limit.kind(seen, found.level) };
             sink.put(plan, limit.rule, shared.alarm, at, change);
         }
     }
@@ -239,7 +251,7 @@ impl State {
     }
 
     /// Every device's track of the rule knows that people were told.
-    fn told(&mut self, rule: u8, priority: Priority, at: Time) {
+    pub(crate) fn told(&mut self, rule: u8, priority: Priority, at: Time) {
         for track in self.tracks.iter_mut().filter(|track| track.rule == rule) {
             if let Some(present) = &mut track.present {
                 present.reached(priority, at);

@@ -56,6 +56,9 @@ pub(crate) struct Series {
     pub(crate) source: u32,
     /// Event time of the newest value judged live.
     pub(crate) last_at: Time,
+    /// Of the stretch that goes on, and the last time at which it was one of wearing ([`crate::worn`]). Event time.
+    pub(crate) from: Time,
+    pub(crate) worn_at: Time,
 }
 
 /// A stretch of a threshold condition that is over, and known to the records.

@@ -23,7 +23,8 @@ pub(crate) struct Track {
     pub(crate) source: u32,
     /// Of scores: the parameters that made up the total when it was last beyond a level. Only with them it is less.
     pub(crate) parts: u8,
-    /// Per level: event time since which every judged value was beyond it.
+    /// Per level: event time of the value with which its hold time began. Every one since was beyond it, or so near that it may be
+    /// the same again ([`Limit::holds_on`]).
     pub(crate) since: [Time; LEVELS_MAX],
     /// Event time of the newest value judged here.
     pub(crate) last_at: Time,
@@ -119,11 +120,13 @@ impl Track {
     fn hold(&mut self, limit: &Limit, levels: usize, at: Time, value: f64) -> Option<usize> {
         let mut held = None;
         for (index, (level, since)) in limit.test.levels.iter().zip(&mut self.since).take(levels).enumerate() {
+            let hole = self.last_at != NEVER && at.since_us(self.last_at) > limit.gap_us(index);
             if !limit.test.side.is_beyond(value, level.limit) {
-                *since = NEVER;
+                if hole || *since == NEVER || !limit.holds_on(index, value, at.since_us(*since)) {
+                    *since = NEVER;
+                }
                 continue;
             }
-            let hole = self.last_at != NEVER && at.since_us(self.last_at) > limit.gap_us(index);
             if *since == NEVER || hole {
                 *since = at;
             }

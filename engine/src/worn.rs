@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::SECOND_US;
 use crate::clock::SetBack;
-use crate::state::NEVER;
+use crate::limit::STREAM_GAP_US;
+use crate::state::{NEVER, Series};
 
 /// A longer pause (70 minutes) between two values of a stream begins a new stretch of wearing: there are watches that tell one an hour.
 const PAUSE_US: i64 = 4_200 * SECOND_US;
@@ -58,6 +59,31 @@ impl Worn {
     }
 }
 
+/// The same of one metric of one device: who wears a band may hold an ECG in the hand once a week.
+impl Series {
+    /// A judged value that is newer than all before.
+    pub(crate) fn take(&mut self, at: Time) {
+        if self.last_at == NEVER || at.since_us(self.last_at) > STREAM_GAP_US {
+            self.from = at;
+        }
+        self.last_at = at;
+        if at.since_us(self.from) >= SITTING_US {
+            self.worn_at = at;
+        }
+    }
+
+    /// It is worn now: told values for two hours, without a pause over which no hold time runs on. The next value is sure to
+    /// come, and says whether the last one was true.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.worn_at != NEVER && self.worn_at == self.last_at
+    }
+
+    /// It was worn within a week of `at`: what it held back is a history, not single measurements.
+    pub(crate) fn was_worn(&self, at: Time) -> bool {
+        self.worn_at != NEVER && at.since_us(self.worn_at) <= KNOWN_US
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +111,20 @@ mod tests {
         assert!(worn.is_known());
         heard(&mut worn, [120 + 8 * 1_440]);
         assert!(!worn.is_known());
+    }
+
+    #[test]
+    fn a_watch_of_every_half_hour_is_worn_and_one_of_every_hour_tells_single_values() {
+        for (every, worn) in [(1, true), (30, true), (60, false)] {
+            let mut series =
+                Series { metric: model::Metric::Spo2, source: 3, last_at: NEVER, from: NEVER, worn_at: NEVER };
+            (0..=240).step_by(every).for_each(|minute| series.take(Time(minute * MINUTE_US)));
+            assert_eq!(series.is_worn(), worn, "every {every} min");
+            assert_eq!(series.was_worn(Time(2 * 1_440 * MINUTE_US)), worn);
+            series.take(Time(300 * MINUTE_US));
+            assert!(!series.is_worn(), "an hour later it begins anew");
+            assert!(!series.was_worn(Time(9 * 1_440 * MINUTE_US)));
+        }
     }
 
     #[test]

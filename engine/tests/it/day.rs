@@ -165,3 +165,9 @@ impl Day {
 }
 
 pub(crate) const NOTHING: [&str; 0] = [];
+
+/// A value of a given device, taken and received at once.
+pub(crate) fn of_device(day: &mut Day, device: u32, second: i64, metric: Metric, value: f64) -> Vec<String> {
+    let samples = vec![Sample::new(metric, at(second), value, Quality::Ok)];
+    day.told(&Entry::Frame(Frame { device: DeviceId(device), samples, ..frame(second) }))
+}

@@ -106,11 +106,15 @@ fn a_ladder_without_a_worklist_level_raises_what_nobody_confirmed() {
     let only_p1 = CUFF.replace("  { priority = \"P2\", limit = 160.0, hold_s = 60 },\n", "");
     let only_p1 = only_p1.replace("  { priority = \"P3\", limit = 140.0, hold_s = 0 },\n", "");
     let mut day = Day::with(only("cuff", &only_p1));
-    assert_eq!(day.reads(0, Metric::Systolic, 186.0), ["remeasure cuff"]);
-    assert_eq!(day.tick(600), ["P2 cuff"]);
+    assert_eq!(
+        day.reads(0, Metric::Systolic, 186.0),
+        ["P3 cuff", "remeasure cuff"],
+        "a question needs a place to stand"
+    );
+    assert_eq!(day.tick(600), ["worsened P2 cuff"]);
     assert_eq!(day.reads(700, Metric::Systolic, 130.0), ["cleared cuff"]);
-    assert_eq!(day.reads(800, Metric::Systolic, 186.0), ["remeasure cuff"]);
-    assert_eq!(day.reads(900, Metric::Systolic, 130.0), NOTHING);
+    assert_eq!(day.reads(800, Metric::Systolic, 186.0), ["P3 cuff", "remeasure cuff"]);
+    assert_eq!(day.reads(900, Metric::Systolic, 130.0), ["cleared cuff"]);
     assert_eq!(day.tick(9_000), NOTHING);
     assert_eq!(day.engine.pending() + day.engine.present(), 0);
 }
@@ -177,8 +181,12 @@ fn hold_times_of_levels_that_stay_go_on_under_new_rules() {
     let set = only("low", &low.replace("93.0", "92.0"));
     day.told(&Entry::Rules { elders: vec![], at: at(10), set });
     assert_eq!(day.reads(30, Metric::Spo2, 85.0), ["P1 low"]);
+    // Of a band that is worn: a single value of a clip is a question, which goes on.
     let set = only("low", &low.replace("91.0", "90.0"));
     let mut day = Day::with(only("low", low));
+    for minutes in (0..=120).step_by(30) {
+        day.reads(-7_260 + minutes * 60, Metric::Spo2, 97.0);
+    }
     day.reads(0, Metric::Spo2, 85.0);
     day.told(&Entry::Rules { elders: vec![], at: at(10), set });
     assert_eq!(day.reads(30, Metric::Spo2, 85.0), NOTHING, "another limit is another hold time");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod day;
+mod devices;
 mod every_kind;
 mod kinds;
 mod news2;
@@ -10,6 +11,7 @@ mod persist;
 mod properties;
 mod quiet;
 mod recording;
+mod single;
 mod sounded;
 mod stories;
 mod years;
