@@ -41,7 +41,7 @@ export const zh = {
   // Resolve
   resolve_title: "处置完成", outcome: "处置结果", outcome_needed: "请选择处置结果", note: "备注", resolve_go: "确认处置", resolve_rest: (what: string) => `同一次测量一并结束:${what}`,
   // Elders
-  elders_title: "老人", elders_search: "姓名、地址或电话", elders_empty: "没有找到老人", elders_cut: (n: number) => `只列出前 ${n} 位,请用搜索缩小范围`, open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
+  elders_title: "老人", elders_search: "姓名、地址或电话", elders_search_masked: "老人编号或团队名称", elders_empty: "没有找到老人", elders_cut: (n: number) => `只列出前 ${n} 位,请用搜索缩小范围`, open_alarms: (n: number) => `${n} 条未结告警`, last_data: "最近数据", no_data_yet: "还没有数据", birth: "出生", devices: "设备", devices_none: "没有绑定设备",
   latest: "最新读数", no_value: "无数值", taken: "测量", alarms_of: "告警记录", alarms_none: "没有告警", summary: "概览", name: "姓名", sex_age: "性别 / 年龄",
   trends: "趋势", range_day: "24 小时", range_week: "7 天", range_month: "30 天", range_label: "时间范围", as_table: "看表格", as_chart: "看图", trend_empty: "这段时间没有数据", gap: "缺口", gap_why: (why: string) => `缺口:${why}`, no_data: "无数据", no_data_before: "此前没有数据", no_data_since: "此后没有数据", short_metric: { systolic: "收缩", diastolic: "舒张", arterial_systolic: "收缩", arterial_diastolic: "舒张" } as Record<string, string>,
   mean: "平均", min: "最低", max: "最高", n_readings: "读数", time: "时间", table_cut: (n: number) => `只列出最近 ${n} 行`, blood_pressure: "血压", trend_pane: (name: string) => `${name}趋势图`, table_of: (name: string) => `${name}数据表`, chart_help: "灰色斜纹是没有数据的时段(指上去看原因),浅色底是告警范围。",
