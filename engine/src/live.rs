@@ -168,7 +168,7 @@ impl State {
                 sink.put(plan, limit.rule, present.alarm, at, change);
             }
             (Verdict::Repeat { level }, Some(present)) => {
-                self.told(limit.rule, limit.priority(level), at);
+                self.told_again(limit.rule, limit.priority(level), at);
                 let kind = limit.kind(seen, level);
                 sink.put(plan, limit.rule, present.alarm, at, Change::Repeated { kind });
             }
@@ -255,6 +255,17 @@ impl State {
         for track in self.tracks.iter_mut().filter(|track| track.rule == rule) {
             if let Some(present) = &mut track.present {
                 present.reached(priority, at);
+            }
+        }
+    }
+
+    /// Told again at `at`. A level that is less urgent than the one reached says nothing of a relief.
+    fn told_again(&mut self, rule: u8, priority: Priority, at: Time) {
+        for track in self.tracks.iter_mut().filter(|track| track.rule == rule) {
+            match &mut track.present {
+                Some(present) if priority > present.priority => present.told_at = at,
+                Some(present) => present.reached(priority, at),
+                None => {}
             }
         }
     }

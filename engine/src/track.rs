@@ -64,7 +64,7 @@ pub(crate) enum Verdict {
     Worsen {
         level: usize,
     },
-    /// The level is reached again after a relief within one episode.
+    /// The level is reached again after a relief within one episode, or still stands; then it may be a less urgent one than was reached.
     Repeat {
         level: usize,
     },
@@ -111,6 +111,11 @@ impl Track {
         let stands = priority <= Priority::P2 && at.since_us(present.told_at) >= TOLD_US;
         if priority == present.priority && (present.again || stands) {
             present.reached(priority, at);
+            return Verdict::Repeat { level };
+        }
+        // Less than it was, and still urgent: said again, or who resolved it would never hear that it stands.
+        if stands {
+            present.told_at = at;
             return Verdict::Repeat { level };
         }
         Verdict::Same

@@ -13,5 +13,6 @@ mod quiet;
 mod recording;
 mod single;
 mod sounded;
+mod stands;
 mod stories;
 mod years;
