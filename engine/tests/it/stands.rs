@@ -6,11 +6,7 @@ use crate::day::{Day, NOTHING};
 
 /// What is told while SpO2 goes on at one value, one a minute, from second `from` to second `to`.
 fn goes_on(day: &mut Day, from: i64, to: i64, value: f64) -> Vec<String> {
-    (from..to)
-        .step_by(60)
-        .flat_map(|second| day.reads(second, Metric::Spo2, value))
-        .map(|line| line.to_string())
-        .collect()
+    (from..to).step_by(60).flat_map(|second| day.reads(second, Metric::Spo2, value)).collect()
 }
 
 #[test]
