@@ -7,36 +7,23 @@ use model::{AlarmId, Priority, Time};
 use crate::engine::Sink;
 use crate::limit::{Limit, Seen};
 use crate::plan::Plan;
-use crate::state::{Episode, Series, State, add};
+use crate::state::{Episode, State, add};
 use crate::track::{Track, Verdict};
 
 impl State {
-    pub(crate) fn late_value(
-        &mut self,
-        plan: &Plan,
-        limits: &[Limit],
-        source: u32,
-        at: Time,
-        value: f64,
-        sink: &mut Sink<'_>,
-    ) {
+    pub(crate) fn late_value(&mut self, plan: &Plan, limits: &[Limit], at: Time, value: f64, sink: &mut Sink<'_>) {
         for limit in limits.iter().filter(|limit| limit.urgent > 0) {
             let seen = limit.as_shown(value);
             if !limit.is_beyond(seen) && !self.late.iter().any(|track| track.rule == limit.rule) {
                 continue;
             }
-            // Nobody can be asked for a second measurement any more: of a cuff, and of a device that nobody wears, one is enough.
-            if limit.test.confirm.is_some() || (limit.is_stream() && !self.was_worn(limit, source, at)) {
+            // Nobody can be asked for a second measurement any more. Of a stream more values may follow, as late: its hold time counts.
+            if limit.test.confirm.is_some() {
                 self.late_one(plan, &limit.at_once(), at, seen, sink);
             } else {
                 self.late_one(plan, limit, at, seen, sink);
             }
         }
-    }
-
-    fn was_worn(&self, limit: &Limit, source: u32, at: Time) -> bool {
-        let mine = |series: &Series| series.metric == limit.test.metric && series.source == source;
-        self.series.iter().any(|series| mine(series) && series.was_worn(at))
     }
 
     fn late_one(&mut self, plan: &Plan, limit: &Limit, at: Time, seen: Seen, sink: &mut Sink<'_>) {

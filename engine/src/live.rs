@@ -59,7 +59,7 @@ impl State {
         }
         if late {
             sink.counters.late += 1;
-            self.late_value(plan, limits, source, at, value, sink);
+            self.late_value(plan, limits, at, value, sink);
             return self.watched(plan, sample.metric, at, value, true, sink);
         }
         if !plan.looks_at(sample.metric) {

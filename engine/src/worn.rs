@@ -77,11 +77,6 @@ impl Series {
     pub(crate) fn is_worn(&self) -> bool {
         self.worn_at != NEVER && self.worn_at == self.last_at
     }
-
-    /// It was worn within a week of `at`: what it held back is a history, not single measurements.
-    pub(crate) fn was_worn(&self, at: Time) -> bool {
-        self.worn_at != NEVER && at.since_us(self.worn_at) <= KNOWN_US
-    }
 }
 
 #[cfg(test)]
@@ -120,10 +115,8 @@ mod tests {
                 Series { metric: model::Metric::Spo2, source: 3, last_at: NEVER, from: NEVER, worn_at: NEVER };
             (0..=240).step_by(every).for_each(|minute| series.take(Time(minute * MINUTE_US)));
             assert_eq!(series.is_worn(), worn, "every {every} min");
-            assert_eq!(series.was_worn(Time(2 * 1_440 * MINUTE_US)), worn);
             series.take(Time(300 * MINUTE_US));
             assert!(!series.is_worn(), "an hour later it begins anew");
-            assert!(!series.was_worn(Time(9 * 1_440 * MINUTE_US)));
         }
     }
 
