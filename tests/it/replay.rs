@@ -64,8 +64,8 @@ async fn a_day_and_a_half_of_a_patient_at_speed() {
         *by_rule.entry(&alarm.rule).or_insert(0) += 1;
     }
     eprintln!("alarms of the recording by rule: {by_rule:?}");
-    // What would have been P1 or P2 (docs/mimic-alarms.md), and it waits for a person although it is long over.
-    assert_eq!(by_rule.values().sum::<i32>(), 4);
+    // What would have been P1 or P2 (docs/mimic-alarms.md; the fifth has a value just inside the limit), and it waits for a person although it is long over.
+    assert_eq!(by_rule.values().sum::<i32>(), 5);
     assert!(all.iter().all(|alarm| alarm.handling == model::Handling::Open && alarm.page_due_at.is_none()));
     server.stop().await;
 }
